@@ -1,0 +1,38 @@
+"""The few array helpers that the array API leaves out, for NumPy and torch arrays alike, without importing torch."""
+
+from typing import Any
+
+Array = Any
+"""A NumPy array or a torch tensor. Its shape is written where it matters."""
+
+
+def wide(x: Array, xp: Any) -> Array:
+    """`x` in float32 at least, where sums and exponentials are safe; float32 and float64 pass unchanged."""
+    return xp.astype(x, xp.float32) if x.itemsize < 4 else x
+
+
+def like(y: Array, x: Array, xp: Any) -> Array:
+    """`y` in the dtype of `x`."""
+    return y if y.dtype == x.dtype else xp.astype(y, x.dtype)
+
+
+def sum_to(gradient: Array, shape: tuple[int, ...], xp: Any) -> Array:
+    """Sum the leading axes that broadcasting added, so that a gradient has the shape of what it belongs to.
+
+    (P, batch, n) to (batch, n) sums over P; a leading axis of length 1 that was stretched is summed and kept.
+    """
+    if gradient.shape == shape:
+        return gradient
+    added = len(gradient.shape) - len(shape)
+    gradient = xp.sum(gradient, axis=tuple(range(added))) if added else gradient
+    stretched = tuple(i for i, n in enumerate(shape) if n == 1 and gradient.shape[i] != 1)
+    return xp.sum(gradient, axis=stretched, keepdims=True) if stretched else gradient
+
+
+def erf(x: Array) -> Array:
+    """The error function, elementwise, which the array API does not have."""
+    if hasattr(x, "erf"):  # torch
+        return x.erf()
+    from scipy.special import erf as scipy_erf
+
+    return scipy_erf(x)

@@ -1,0 +1,94 @@
+"""What a backend does for training: arrays, gathering rows, masks, precision. The equations are the layers' own."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.arrays import Array
+from chainrule.backprop import Context, Parameter, Parameters
+from chainrule.seeds import bits
+
+Precision = Literal["float64", "float32", "bfloat16"]
+
+
+class Backend(ABC):
+    """Arrays of one library on one device in one precision.
+
+    xp: the array namespace. dtype: of activations and matrix products. master: of parameters, never less than float32.
+    reason: why this backend was chosen, in a few words.
+    """
+
+    name: str
+    device: str
+    precision: Precision
+    threads: int
+    reason: str
+    xp: Any
+    dtype: Any
+    master: Any
+    derive: Callable[..., Any] | None = None
+
+    @abstractmethod
+    def scope(self) -> AbstractContextManager[Any]:
+        """Sets threads, and turns off autograd and floating-point warnings, while it is open."""
+
+    @abstractmethod
+    def array(self, values: NDArray[Any], dtype: Any = None) -> Array:
+        """The values on the device, in their own dtype or in `dtype`."""
+
+    @abstractmethod
+    def numpy(self, array: Array) -> NDArray[Any]:
+        """A copy on the host; bfloat16 becomes float32."""
+
+    @abstractmethod
+    def gather(self, array: Array, rows: NDArray[np.int64]) -> Array:
+        """The named rows, in the array's own dtype."""
+
+    @abstractmethod
+    def wait(self) -> None:
+        """Until the device has done all it was given; for honest timing."""
+
+    def parameters(self, values: Mapping[str, NDArray[Any]]) -> Parameters:
+        """Master copies on the device."""
+        return {name: self.array(value, self.master) for name, value in values.items()}
+
+    def working(self, parameters: Parameters, roles: Mapping[str, Parameter]) -> Parameters:
+        """Parameters as the layers use them: weights and biases in `dtype`, norms and statistics as they are."""
+        if self.dtype == self.master:
+            return parameters
+        return {
+            name: self.xp.astype(value, self.dtype) if roles[name].role in ("weight", "bias") else value
+            for name, value in parameters.items()
+        }
+
+    def context(self, *, training: bool, seed: int | tuple[int, ...] = 0, step: int = 0) -> Context:
+        """The context of a pass; dropout masks come from stream "dropout" of `seed` at `step`.
+
+        A tuple of seeds is one for each of P stacked networks; the masks then have a leading axis P.
+        """
+
+        def mask(path: str, rows: int, n: int, rate: float, dtype: Any) -> Array:
+            threshold = round(rate * _LEVELS)
+            seeds = seed if isinstance(seed, tuple) else (seed,)
+            keep = np.stack([_kept(one, path, step, (rows, n), threshold) for one in seeds])  # (P, rows, n)
+            scale = _LEVELS / (_LEVELS - threshold)
+            return self.array(keep if isinstance(seed, tuple) else keep[0], dtype) * scale
+
+        return Context(self.xp, training, mask=mask if training else None, derive=self.derive, input_gradient=False)
+
+    def __repr__(self) -> str:
+        return f"{self.name} on {self.device} in {self.precision}, {self.threads} threads ({self.reason})"
+
+
+_LEVELS = 2**16
+
+
+def _kept(seed: int, path: str, step: int, shape: tuple[int, int], threshold: int) -> NDArray[np.bool_]:
+    """Bernoulli draws from 16 random bits each; the rate is rounded to 1/65536, and the scale with it."""
+    n = shape[0] * shape[1]
+    words = bits(seed, f"dropout/{path}", step).random_raw(-(-n // 4))
+    return (words.view(np.uint16)[:n] >= threshold).reshape(shape)  # (rows, n)

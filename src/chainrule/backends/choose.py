@@ -1,0 +1,68 @@
+"""Which backend, device and precision a run uses, and why: by hand, or by hardware and size of the step."""
+
+import os
+from importlib.util import find_spec
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from chainrule.backends.backend import Backend, Precision
+from chainrule.errors import ConfigError
+from chainrule.spec import spec
+
+
+@spec
+class Compute:
+    """Where and how to compute; "auto" decides by hardware and size, and prints its reason.
+
+    threads: of the linear algebra library; None uses every core this process may run on.
+    """
+
+    backend: Literal["auto", "numpy", "torch"] = "auto"
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    precision: Literal["auto"] | Precision = "auto"
+    threads: Annotated[int, Field(gt=0)] | None = None
+
+
+SMALL_STEP = 2e7
+"""Operations of one training step below which torch's call overhead outweighs its speed; see docs/decisions.md."""
+
+
+def choose(compute: Compute, flops_per_step: float) -> Backend:
+    """The backend for a training step of `flops_per_step` operations."""
+    threads = compute.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = compute.threads or threads or 1
+    name, why = _library(compute, flops_per_step)
+    if name == "numpy":
+        return _numpy(compute, threads, why)
+    from chainrule.backends import hardware
+
+    return hardware.torch_backend(compute.device, compute.precision, threads, why)
+
+
+def _library(compute: Compute, flops: float) -> tuple[str, str]:
+    has_torch = find_spec("torch") is not None
+    if compute.backend == "numpy":
+        return "numpy", "asked for"
+    if compute.backend == "torch" or compute.device.startswith("cuda") or compute.precision == "bfloat16":
+        if not has_torch:
+            asked = "backend 'torch'" if compute.backend == "torch" else "CUDA or bfloat16"
+            raise ConfigError(
+                f"{asked} needs PyTorch, which is not installed; pip install 'chainrule[torch]', or use backend 'numpy'"
+            )
+        return "torch", "asked for"
+    if not has_torch:
+        return "numpy", "PyTorch is not installed"
+    if flops < SMALL_STEP:
+        return "numpy", f"a small step, {flops / 1e6:.1f} MFLOP, where call overhead rules"
+    return "torch", f"a step of {flops / 1e6:,.0f} MFLOP"
+
+
+def _numpy(compute: Compute, threads: int, why: str) -> Backend:
+    from chainrule.backends.numpy_backend import NumpyBackend
+
+    if compute.device.startswith("cuda"):
+        raise ConfigError(f"device {compute.device!r} with backend 'numpy': NumPy computes on the CPU; use 'torch'")
+    if compute.precision == "bfloat16":
+        raise ConfigError("precision 'bfloat16' with backend 'numpy': NumPy has no bfloat16; use 'torch' or 'float32'")
+    return NumpyBackend("float32" if compute.precision == "auto" else compute.precision, threads, why)

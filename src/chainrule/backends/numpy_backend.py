@@ -1,0 +1,46 @@
+"""The NumPy backend: float64 or float32 on the CPU."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from chainrule.backends.backend import Backend, Precision
+
+
+class NumpyBackend(Backend):
+    """NumPy itself is an array API namespace since 2.1, so no wrapper stands between it and the layers."""
+
+    name = "numpy"
+    device = "cpu"
+    xp = np
+
+    def __init__(self, precision: Precision, threads: int, reason: str) -> None:
+        self.precision = precision
+        self.threads = threads
+        self.reason = reason
+        self.dtype = self.master = np.dtype(precision)
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """Threads of the linear algebra library set; overflow is left to the check of the loss."""
+        with threadpool_limits(self.threads), np.errstate(all="ignore"):
+            yield
+
+    def array(self, values: NDArray[Any], dtype: Any = None) -> NDArray[Any]:
+        """The values themselves, or in `dtype`."""
+        return np.ascontiguousarray(values, dtype=dtype)
+
+    def numpy(self, array: NDArray[Any]) -> NDArray[Any]:
+        """A copy."""
+        return np.array(array)
+
+    def gather(self, array: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+        """The rows, copied."""
+        return np.take(array, rows, axis=0)
+
+    def wait(self) -> None:
+        """Nothing runs behind NumPy's back."""

@@ -1,0 +1,80 @@
+"""The torch backend: float64, float32 or bfloat16, on the CPU or on CUDA, through the same code."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import array_api_compat.torch as xp
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from chainrule.arrays import Array
+from chainrule.backends.backend import Backend, Precision
+from chainrule.backprop import Context, Layer, Parameters
+
+
+class TorchBackend(Backend):
+    """Autograd is off: the layers' own pullbacks train, unless a user's layer has none."""
+
+    name = "torch"
+    xp = xp
+
+    def __init__(self, device: str, precision: Precision, threads: int, reason: str) -> None:
+        self.device = device
+        self.precision = precision
+        self.threads = threads
+        self.reason = reason
+        self.dtype = getattr(torch, precision)
+        self.master = torch.float64 if precision == "float64" else torch.float32
+        self.derive = pullback_by_autograd
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """Threads set, autograd off."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            with torch.no_grad(), np.errstate(all="ignore"):
+                yield
+        finally:
+            torch.set_num_threads(before)
+
+    def array(self, values: NDArray[Any], dtype: Any = None) -> Array:
+        """A tensor on the device; on the CPU it shares memory where the dtype allows."""
+        native = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
+        if not native.flags.writeable:
+            native = native.copy()
+        return torch.from_numpy(native).to(device=self.device, dtype=dtype)
+
+    def numpy(self, array: Array) -> NDArray[Any]:
+        """A copy on the host."""
+        array = array.detach()
+        widened = array.float() if array.dtype == torch.bfloat16 else array
+        return np.array(widened.cpu().numpy())
+
+    def gather(self, array: Array, rows: NDArray[np.int64]) -> Array:
+        """The rows, by index_select."""
+        return array.index_select(0, torch.from_numpy(rows).to(self.device, non_blocking=True))
+
+    def wait(self) -> None:
+        """Until CUDA has finished; the CPU always has."""
+        if self.device.startswith("cuda"):
+            torch.cuda.synchronize(self.device)
+
+
+def pullback_by_autograd(layer: Layer, parameters: Parameters, x: Array, context: Context) -> Any:
+    """y and a pullback that torch derives from the layer's forward, for layers that bring none."""
+    with torch.enable_grad():
+        held = {name: value.detach().requires_grad_() for name, value in parameters.items()}
+        x_held = x.detach().requires_grad_()
+        y = layer.forward(held, x_held, context)
+
+    def pullback(dy: Array) -> tuple[Array, Parameters]:
+        inputs = [x_held, *held.values()]
+        dx, *gradients = torch.autograd.grad(y, inputs, dy.to(y.dtype), allow_unused=True)
+        zeros = (torch.zeros_like(value) for value in held.values())
+        found = (z if g is None else g for g, z in zip(gradients, zeros, strict=True))
+        return torch.zeros_like(x) if dx is None else dx, dict(zip(held, found, strict=True))
+
+    return y.detach(), pullback

@@ -1,0 +1,145 @@
+"""The chain rule: `forward` collects each layer's pullback, `backward` walks them in reverse.
+
+A layer is a function y = f(x; parameters). Its pullback takes dy = ∂J/∂y to dx = ∂J/∂x and to the gradients of its own
+parameters; composing pullbacks in reverse order is all that backpropagation is.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+from chainrule.arrays import Array
+
+Parameters = dict[str, Array]
+"""Named arrays of a network or a layer: weights, biases, norm parameters and running statistics."""
+
+Pullback = Callable[[Array], tuple[Array, Parameters]]
+"""dy (..., batch, n_out) -> dx (..., batch, n_in), {name: gradient}. dx is None where no one asked for it."""
+
+Role = Literal["weight", "bias", "norm", "running"]
+
+
+class Parameter(NamedTuple):
+    """One array of a layer before it exists.
+
+    role: "weight" (penalised, decayed), "bias", "norm" (scale and shift, kept wide), "running" (statistics, no gradient).
+    initial: an `Init`, or the number that fills it.
+    """
+
+    shape: tuple[int, ...]
+    role: Role
+    initial: Any
+
+
+class Context(NamedTuple):
+    """What a pass knows beside parameters and input. A layer reads it and writes nothing.
+
+    xp: the array namespace. training: False in evaluation. path: the layer's name, "3" or "3.body.0".
+    mask(path, rows, n, rate, dtype): dropout mask of 0 and 1/(1 - rate), repeatable, (..., rows, n).
+    derive: makes a pullback by autograd for layers that bring none (torch only).
+    input_gradient: whether anyone needs dx.
+    """
+
+    xp: Any
+    training: bool
+    path: str = ""
+    mask: Callable[[str, int, int, float, Any], Array] | None = None
+    derive: Callable[["Layer", Parameters, Array, "Context"], Any] | None = None
+    input_gradient: bool = True
+
+
+class Layer(ABC):
+    """A frozen specification with pure functions. Subclass it, final, to add a layer of your own.
+
+    `forward` returns `(y, pullback)`, or `(y, pullback, statistics)` when it has running statistics to renew. If it
+    returns y alone, the torch backend derives the pullback by autograd and `check` says so.
+    """
+
+    def n_out(self, n_in: int) -> int:
+        """Width of y for x of width `n_in`. Raises ConfigError for a width that cannot be."""
+        return n_in
+
+    def parameters(self, n_in: int) -> dict[str, Parameter]:  # noqa: ARG002
+        """The layer's arrays, by name."""
+        return {}
+
+    def flops(self, n_in: int) -> int:
+        """Floating-point operations of the forward pass of one row, multiply and add counted as two."""
+        return n_in
+
+    @abstractmethod
+    def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:
+        """y (..., batch, n_out) and the pullback, for x (..., batch, n_in)."""
+
+
+class Forward(NamedTuple):
+    """Result of a forward pass: y (..., batch, n_out), the way back, and renewed running statistics by name."""
+
+    y: Array
+    pullback: Pullback
+    statistics: Parameters
+
+
+def forward(layers: Sequence[Layer], parameters: Parameters, x: Array, context: Context) -> Forward:
+    """Run `layers` in order on x (..., batch, n_in); parameter "W" of layer 3 is `parameters["3.W"]`."""
+    names = _names_by_layer(tuple(parameters), len(layers))
+    above = context.path + "." if context.path else ""
+    pullbacks: list[tuple[str, Pullback]] = []
+    statistics: Parameters = {}
+    needed = context.input_gradient
+    for i, layer in enumerate(layers):
+        own = {name: parameters[full] for name, full in names[i]}
+        here = Context(context.xp, context.training, f"{above}{i}", context.mask, context.derive, needed)
+        x, pullback, *renewed = _apply(layer, own, x, here)
+        pullbacks.append((f"{i}.", pullback))
+        for new in renewed:
+            statistics |= {f"{i}.{name}": value for name, value in new.items()}
+        needed = needed or bool(own)
+
+    def backward(dy: Array) -> tuple[Array, Parameters]:
+        gradients: Parameters = {}
+        for prefix, pullback in reversed(pullbacks):
+            if dy is None:
+                break
+            dy, own_gradients = pullback(dy)
+            for name, gradient in own_gradients.items():
+                gradients[prefix + name] = gradient
+        return dy, gradients
+
+    return Forward(x, backward, statistics)
+
+
+def _apply(layer: Layer, parameters: Parameters, x: Array, context: Context) -> Any:
+    result = layer.forward(parameters, x, context)
+    if isinstance(result, tuple):
+        return result
+    if context.derive is None:
+        from chainrule.errors import ConfigError
+
+        raise ConfigError(
+            f"Layer {context.path} ({type(layer).__name__}) returns no pullback, and this backend cannot derive one. "
+            "Return (y, pullback) from its forward, or train with backend 'torch'."
+        )
+    return context.derive(layer, parameters, x, context)
+
+
+@lru_cache(maxsize=256)
+def _names_by_layer(names: tuple[str, ...], n_layers: int) -> list[list[tuple[str, str]]]:
+    """For each layer the (own name, full name) of its parameters."""
+    by_layer: list[list[tuple[str, str]]] = [[] for _ in range(n_layers)]
+    for full in names:
+        position, _, name = full.partition(".")
+        by_layer[int(position)].append((name, full))
+    return by_layer
+
+
+def parameters_of(layers: Sequence[Layer], n_in: int) -> dict[str, Parameter]:
+    """Every array of `layers` on rows of width `n_in`, by its full name, in order."""
+    found: dict[str, Parameter] = {}
+    for i, layer in enumerate(layers):
+        found |= {f"{i}.{name}": parameter for name, parameter in layer.parameters(n_in).items()}
+        n_in = layer.n_out(n_in)
+    return found
+
+

@@ -1,0 +1,160 @@
+"""Elementwise activations y = f(x). Each pullback is dx = dy ⊙ f'(x); shapes are those of x, (..., batch, n)."""
+
+from collections.abc import Callable
+from dataclasses import field
+from math import pi, sqrt
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from chainrule.arrays import Array, erf, like, wide
+from chainrule.backprop import Context, Layer, Parameters
+from chainrule.spec import spec
+
+
+def _elementwise(y: Array, slope: Callable[[], Array]) -> Any:
+    """y and the pullback dx = dy ⊙ slope(); the slope is computed only when the pullback runs."""
+
+    def pullback(dy: Array) -> tuple[Array, Parameters]:
+        return dy * slope(), {}
+
+    return y, pullback
+
+
+def sigmoid(x: Array, xp: Any) -> Array:
+    """σ(x) = 1/(1 + e⁻ˣ), written with e^(-|x|) so that nothing overflows."""
+    e = xp.exp(-xp.abs(x))
+    return xp.where(x >= 0, 1.0, e) / (1 + e)
+
+
+def softplus(x: Array, xp: Any) -> Array:
+    """log(1 + eˣ) = max(x, 0) + log(1 + e^(-|x|)), which cannot overflow."""
+    return xp.maximum(x, 0.0) + xp.log1p(xp.exp(-xp.abs(x)))
+
+
+@spec
+class ReLU(Layer):
+    """y = max(x, 0); dx = dy where x > 0, else 0. At exactly 0 the slope is 0, as in PyTorch."""
+
+    kind: Literal["relu"] = field(default="relu", kw_only=True, repr=False)
+
+    def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:  # noqa: ARG002
+        """y and its pullback."""
+        return _elementwise(context.xp.maximum(x, 0.0), lambda: x > 0)
+
+
+@spec
+class LeakyReLU(Layer):
+    """y = x where x > 0, else slope·x; dx = dy, or slope·dy. At exactly 0 the slope is the negative side's, as in PyTorch."""
+
+    slope: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    kind: Literal["leaky_relu"] = field(default="leaky_relu", kw_only=True, repr=False)
+
+    def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:  # noqa: ARG002
+        """y and its pullback."""
+        where = context.xp.where
+
+        def pullback(dy: Array) -> tuple[Array, Parameters]:
+            return where(x > 0, dy, self.slope * dy), {}
+
+        return where(x > 0, x, self.slope * x), pullback
+
+
+@spec
+class Tanh(Layer):
+    """y = tanh x; dx = dy (1 - y²)."""
+
+    kind: Literal["tanh"] = field(default="tanh", kw_only=True, repr=False)
+
+    def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:  # noqa: ARG002
+        """y and its pullback."""
+        y = context.xp.tanh(x)
+        return _elementwise(y, lambda: 1 - y * y)
+
+
+@spec
+class Sigmoid(Layer):
+    """y = σ(x) = 1/(1 + e⁻ˣ); dx = dy y (1 - y)."""
+
+    kind: Literal["sigmoid"] = field(default="sigmoid", kw_only=True, repr=False)
+
+    def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:  # noqa: ARG002
+        """y and its pullback."""
+        y = like(sigmoid(wide(x, context.xp), context.xp), x, context.xp)
+        return _elementwise(y, lambda: y * (1 - y))
+
+
+@spec
+class GELU(Layer):
+    """y = x Φ(x), Φ the standard normal distribution function (Hendrycks & Gimpel 2016); dx = dy (Φ(x) + x φ(x)).
+
+    approximate "none": Φ(x) = (1 + erf(x/√2))/2. "tanh": Φ(x) ≈ (1 + tanh u)/2 with u = √(2/π) (x + 0.044715 x³), and
+    dx = dy ((1 + tanh u)/2 + x (1 - tanh² u) u'/2).
+    """
+
+    approximate: Literal["none", "tanh"] = "none"
+    kind: Literal["gelu"] = field(default="gelu", kw_only=True, repr=False)
+
+    def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:  # noqa: ARG002
+        """y and its pullback."""
+        xp = context.xp
+        z = wide(x, xp)
+        if self.approximate == "none":
+            cdf = 0.5 * (1 + erf(z * sqrt(0.5)))
+            return _elementwise(
+                like(z * cdf, x, xp), lambda: like(cdf + z * xp.exp(-0.5 * z * z) / sqrt(2 * pi), x, xp)
+            )
+        c = sqrt(2 / pi)
+        t = xp.tanh(c * (z + 0.044715 * z * z * z))
+
+        def slope() -> Array:
+            return like(0.5 * (1 + t) + 0.5 * z * (1 - t * t) * c * (1 + 3 * 0.044715 * z * z), x, xp)
+
+        return _elementwise(like(0.5 * z * (1 + t), x, xp), slope)
+
+
+@spec
+class SiLU(Layer):
+    """y = x σ(x), also called swish; dx = dy (s + x s (1 - s)) with s = σ(x)."""
+
+    kind: Literal["silu"] = field(default="silu", kw_only=True, repr=False)
+
+    def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:  # noqa: ARG002
+        """y and its pullback."""
+        xp = context.xp
+        z = wide(x, xp)
+        s = sigmoid(z, xp)
+        return _elementwise(like(z * s, x, xp), lambda: like(s + z * s * (1 - s), x, xp))
+
+
+_SELU_ALPHA = 1.6732632423543772848170429916717
+_SELU_SCALE = 1.0507009873554804934193349852946
+
+
+@spec
+class SELU(Layer):
+    """y = λ x where x > 0, else λ α (eˣ - 1); dx = dy λ, or dy λ α eˣ (Klambauer 2017). Pair it with init "lecun"."""
+
+    kind: Literal["selu"] = field(default="selu", kw_only=True, repr=False)
+
+    def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:  # noqa: ARG002
+        """y and its pullback."""
+        xp = context.xp
+        z = wide(x, xp)
+        below = _SELU_SCALE * _SELU_ALPHA * xp.expm1(xp.minimum(z, 0.0))
+        y = like(xp.where(z > 0, _SELU_SCALE * z, below), x, xp)
+        return _elementwise(y, lambda: like(xp.where(z > 0, _SELU_SCALE, below + _SELU_SCALE * _SELU_ALPHA), x, xp))
+
+
+@spec
+class Mish(Layer):
+    """y = x t with t = tanh(log(1 + eˣ)); dx = dy (t + x (1 - t²) σ(x)) (Misra 2019)."""
+
+    kind: Literal["mish"] = field(default="mish", kw_only=True, repr=False)
+
+    def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:  # noqa: ARG002
+        """y and its pullback."""
+        xp = context.xp
+        z = wide(x, xp)
+        t = xp.tanh(softplus(z, xp))
+        return _elementwise(like(z * t, x, xp), lambda: like(t + z * (1 - t * t) * sigmoid(z, xp), x, xp))

@@ -1,0 +1,122 @@
+"""Batch and layer normalisation: the same standardisation x̂ = (x - μ)/√(σ² + ε), over rows or over features."""
+
+from collections.abc import Callable
+from dataclasses import field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from chainrule.arrays import Array, like, sum_to, wide
+from chainrule.backprop import Context, Layer, Parameter, Parameters
+from chainrule.spec import spec
+
+
+def standardise(
+    x: Array, axis: int, epsilon: float, xp: Any
+) -> tuple[Array, Array, Array, Callable[[Array], Array]]:
+    """x̂ = (x - μ)·r with r = 1/√(σ² + ε), μ and σ² the mean and (biased) variance over `axis`.
+
+    Pullback: dx = r (dx̂ - mean(dx̂) - x̂ mean(dx̂ ⊙ x̂)), the two means being what flows through μ and σ².
+    Returns x̂, μ, σ², pullback; μ and σ² keep the axis with length 1.
+    """
+    mean = xp.mean(x, axis=axis, keepdims=True)
+    centred = x - mean
+    variance = xp.mean(centred * centred, axis=axis, keepdims=True)
+    r = 1 / xp.sqrt(variance + epsilon)
+    x_hat = centred * r
+
+    def pullback(dx_hat: Array) -> Array:
+        through_mean = xp.mean(dx_hat, axis=axis, keepdims=True)
+        through_variance = xp.mean(dx_hat * x_hat, axis=axis, keepdims=True)
+        return r * (dx_hat - through_mean - x_hat * through_variance)
+
+    return x_hat, mean, variance, pullback
+
+
+def _scale_and_shift(
+    x: Array, x_hat: Array, standardise_pullback: Callable[[Array], Array], parameters: Parameters, xp: Any
+) -> Any:
+    """y = γ x̂ + β in the dtype of x; dγ = Σ_batch dy ⊙ x̂, dβ = Σ_batch dy, dx̂ = γ dy."""
+    gamma, beta = parameters["gamma"], parameters["beta"]
+    y = like(gamma[..., None, :] * x_hat + beta[..., None, :], x, xp)  # (..., batch, n)
+
+    def pullback(dy: Array) -> tuple[Array, Parameters]:
+        dy_wide = wide(dy, xp)
+        gradients = {
+            "gamma": sum_to(xp.sum(dy_wide * x_hat, axis=-2), gamma.shape, xp),  # (..., n)
+            "beta": sum_to(xp.sum(dy_wide, axis=-2), beta.shape, xp),  # (..., n)
+        }
+        dx = standardise_pullback(dy_wide * gamma[..., None, :])
+        return like(sum_to(dx, x.shape, xp), x, xp), gradients
+
+    return y, pullback
+
+
+def _norm_parameters(n: int) -> dict[str, Parameter]:
+    return {"gamma": Parameter((n,), "norm", 1.0), "beta": Parameter((n,), "norm", 0.0)}
+
+
+@spec
+class BatchNorm(Layer):
+    """y = γ x̂ + β, x̂ standardised over the rows of the batch in training, by running statistics in evaluation.
+
+    Pullback in training: see `standardise`; in evaluation x̂ is affine in x and dx = dy γ/√(σ² + ε).
+    Running statistics: r ← (1 - momentum) r + momentum·batch value, with the unbiased variance (n/(n-1)), as in PyTorch.
+    A batch of one row standardises to 0, so y = β; PyTorch refuses it. (Ioffe & Szegedy 2015)
+    """
+
+    momentum: Annotated[float, Field(gt=0, le=1)] = 0.1
+    epsilon: Annotated[float, Field(gt=0)] = 1e-5
+    kind: Literal["batch_norm"] = field(default="batch_norm", kw_only=True, repr=False)
+
+    def parameters(self, n_in: int) -> dict[str, Parameter]:
+        """gamma, beta, running_mean, running_variance, each (n_in,)."""
+        running = {
+            "running_mean": Parameter((n_in,), "running", 0.0),
+            "running_variance": Parameter((n_in,), "running", 1.0),
+        }
+        return _norm_parameters(n_in) | running
+
+    def flops(self, n_in: int) -> int:
+        """About eight a feature."""
+        return 8 * n_in
+
+    def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:
+        """y, its pullback and, in training, the renewed running statistics."""
+        xp = context.xp
+        x_wide = wide(x, xp)
+        running_mean, running_variance = parameters["running_mean"], parameters["running_variance"]
+        if not context.training:
+            r = 1 / xp.sqrt(running_variance[..., None, :] + self.epsilon)  # (..., 1, n)
+            x_hat = (x_wide - running_mean[..., None, :]) * r
+            return _scale_and_shift(x, x_hat, lambda dx_hat: dx_hat * r, parameters, xp)
+        x_hat, mean, variance, back = standardise(x_wide, -2, self.epsilon, xp)
+        n = x.shape[-2]
+        m = self.momentum
+        unbiased = variance[..., 0, :] * (n / max(n - 1, 1))  # (..., n)
+        statistics = {
+            "running_mean": (1 - m) * running_mean + m * mean[..., 0, :],
+            "running_variance": (1 - m) * running_variance + m * unbiased,
+        }
+        return *_scale_and_shift(x, x_hat, back, parameters, xp), statistics
+
+
+@spec
+class LayerNorm(Layer):
+    """y = γ x̂ + β, x̂ standardised over the features of each row, the same in training and evaluation (Ba 2016)."""
+
+    epsilon: Annotated[float, Field(gt=0)] = 1e-5
+    kind: Literal["layer_norm"] = field(default="layer_norm", kw_only=True, repr=False)
+
+    def parameters(self, n_in: int) -> dict[str, Parameter]:
+        """gamma and beta, each (n_in,)."""
+        return _norm_parameters(n_in)
+
+    def flops(self, n_in: int) -> int:
+        """About eight a feature."""
+        return 8 * n_in
+
+    def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:
+        """y and its pullback."""
+        x_hat, _, _, back = standardise(wide(x, context.xp), -1, self.epsilon, context.xp)
+        return _scale_and_shift(x, x_hat, back, parameters, context.xp)

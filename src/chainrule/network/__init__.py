@@ -1,0 +1,5 @@
+"""A network written down: the specification, the common form `mlp`, names and sizes of its arrays."""
+
+from chainrule.network.mlp import mlp as mlp
+from chainrule.network.network import Network as Network
+from chainrule.network.network import describe as describe

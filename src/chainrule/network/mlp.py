@@ -1,0 +1,67 @@
+"""The common form of a network: hidden blocks of linear, norm, activation, dropout, and a linear layer for the logits."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+from chainrule.backprop import Layer
+from chainrule.errors import ConfigError
+from chainrule.layers import Activation, BatchNorm, Dropout, Init, LayerNorm, Linear
+from chainrule.network.network import Network
+
+NormName = Literal["batch", "layer"]
+ACTIVATIONS = {cls.kind: cls for cls in get_args(Activation)}
+_SUITED = {"tanh": "glorot", "sigmoid": "glorot", "selu": "lecun"}
+
+
+def mlp(
+    hidden: Sequence[int] = (),
+    *,
+    activation: str | Layer = "relu",
+    dropout: float | Sequence[float] = 0.0,
+    norm: NormName | None | Sequence[NormName | None] = None,
+    init: str | Init | None = None,
+    n_in: int | None = None,
+    n_out: int | None = None,
+) -> Network:
+    """A multilayer perceptron. Each hidden block is linear, then norm, then activation, then dropout, where asked for.
+
+    hidden: widths of the hidden layers; empty gives a linear model. activation: a kind such as "gelu", or a layer.
+    dropout, norm: one for all blocks, or a list with one a block. init: of every linear layer; None picks He,
+    or Glorot for tanh and sigmoid, or LeCun for SELU. n_in, n_out: left out, they come from the data.
+
+    >>> mlp([2000, 700], dropout=[0.4, 0], norm=[None, "batch"])
+    Network(linear 2000 | relu | dropout 0.4 | linear 700 | batch_norm | relu | linear)
+    """
+    if isinstance(activation, str):
+        if activation not in ACTIVATIONS:
+            raise ConfigError(f"activation {activation!r} is not known; the activations are {', '.join(ACTIVATIONS)}")
+        activation = ACTIVATIONS[activation]()
+    if init is None:
+        init = _SUITED.get(getattr(activation, "kind", "relu"), "he")
+    rates = _one_a_block("dropout", dropout, len(hidden))
+    norms = _one_a_block("norm", norm, len(hidden))
+    layers: list[Layer] = []
+    for width, rate, norm_name in zip(hidden, rates, norms, strict=True):
+        layers.append(Linear(width, init=init))
+        if norm_name is not None:
+            layers.append(_norm(norm_name))
+        layers.append(activation)
+        if rate:
+            layers.append(Dropout(rate))
+    return Network((*layers, Linear(n_out, init=init)), n_in)
+
+
+def _one_a_block(option: str, value: Any, n: int) -> list[Any]:
+    if value is None or isinstance(value, (str, int, float)):
+        return [value] * n
+    if len(value) != n:
+        raise ConfigError(f"{option} lists {len(value)} values for {n} hidden layers; give one a layer, or one for all")
+    return list(value)
+
+
+def _norm(name: Any) -> Layer:
+    if name not in ("batch", "layer"):
+        raise ConfigError(f"norm {name!r} is not known; expected 'batch', 'layer' or None")
+    return BatchNorm() if name == "batch" else LayerNorm()
+
+

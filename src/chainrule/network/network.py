@@ -1,0 +1,157 @@
+"""A network written down: a frozen, validated list of layers, without arrays."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.backprop import Layer, Parameter, parameters_of
+from chainrule.errors import ConfigError
+from chainrule.layers import Linear
+from chainrule.layers.initialisation import draw
+from chainrule.seeds import stream
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers in order, on rows of width `n_in`.
+
+    n_in None, and a last linear layer without a width, are filled in from the data by `sized`.
+
+    >>> from chainrule.layers import Linear, ReLU
+    >>> Network((Linear(350), ReLU(), Linear(10)), n_in=3072)
+    Network(3072 | linear 350 | relu | linear 10; 1,079,060 parameters)
+    """
+
+    layers: tuple[Layer, ...]
+    n_in: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an empty list, things that are no layers, and widths that do not fit."""
+        object.__setattr__(self, "layers", tuple(self.layers))
+        if not self.layers:
+            raise ConfigError("a network needs at least one layer, for example Linear()")
+        for i, layer in enumerate(self.layers):
+            if not isinstance(layer, Layer):
+                raise ConfigError(f"layer {i} is {layer!r}; expected a layer such as Linear(350) or a subclass of Layer")
+        if self.n_in is not None:
+            _ = self.widths
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """n_in, then the width after each layer."""
+        if self.n_in is None:
+            raise ConfigError("the network has no n_in yet; give it, or call sized(n_in, n_out)")
+        if self.n_in < 1:
+            raise ConfigError(f"n_in is {self.n_in}; expected at least 1")
+        widths = [self.n_in]
+        for i, layer in enumerate(self.layers):
+            try:
+                widths.append(layer.n_out(widths[-1]))
+            except ConfigError as error:
+                raise ConfigError(f"layer {i} ({kind_of(layer)}): {error}") from None
+        return tuple(widths)
+
+    @property
+    def n_out(self) -> int:
+        """Width of the logits."""
+        return self.widths[-1]
+
+    def sized(self, n_in: int, n_out: int) -> "Network":
+        """This network for rows of width `n_in` and `n_out` outputs; refuses one that says otherwise."""
+        if self.n_in not in (None, n_in):
+            raise ConfigError(f"the network takes rows of width {self.n_in}, but the data have {n_in} features")
+        layers, last = self.layers, self.layers[-1]
+        if isinstance(last, Linear) and last.width is None:
+            layers = (*layers[:-1], replace(last, width=n_out))
+        network = Network(layers, n_in)
+        if network.n_out != n_out:
+            raise ConfigError(
+                f"the network ends with width {network.n_out}, but the targets need {n_out} outputs; "
+                f"end it with Linear({n_out}) or Linear()"
+            )
+        return network
+
+    @cached_property
+    def parameters(self) -> dict[str, Parameter]:
+        """Every array by name, "0.W" for W of the first layer: its shape, role and start."""
+        return parameters_of(self.layers, self.widths[0])
+
+    @cached_property
+    def trainable(self) -> tuple[str, ...]:
+        """Names of those with gradients: all but running statistics."""
+        return tuple(name for name, parameter in self.parameters.items() if parameter.role != "running")
+
+    @cached_property
+    def weights(self) -> tuple[str, ...]:
+        """Names of the weight matrices, which alone are penalised and decayed."""
+        return tuple(name for name, parameter in self.parameters.items() if parameter.role == "weight")
+
+    def initial(self, seed: int) -> dict[str, NDArray[np.float64]]:
+        """Every array at the start of training, drawn from stream "init" of `seed`; the same on every backend."""
+        return {
+            name: np.full(shape, initial, dtype=np.float64)
+            if isinstance(initial, float)
+            else draw(initial, shape, stream(seed, f"init/{name}"))
+            for name, (shape, _, initial) in self.parameters.items()
+        }
+
+    @property
+    def n_parameters(self) -> int:
+        """Trainable numbers."""
+        return sum(int(np.prod(self.parameters[name].shape)) for name in self.trainable)
+
+    @property
+    def flops_per_row(self) -> int:
+        """Floating-point operations of one row's forward pass; a training step takes about three times as many."""
+        return sum(layer.flops(n) for layer, n in zip(self.layers, self.widths, strict=False))
+
+    def step_memory(self, batch: int, *, slots: int = 0, itemsize: int = 4) -> int:
+        """Bytes of one training step: parameters, gradients, `slots` arrays of the optimiser, and each layer's output.
+
+        Temporaries of the backend are not counted. itemsize: bytes of one number, 4 for float32.
+        """
+        return itemsize * (self.n_parameters * (2 + slots) + batch * sum(self.widths))
+
+    def __repr__(self) -> str:
+        layers = " | ".join(describe(layer) for layer in self.layers)
+        if self.n_in is None:
+            return f"Network({layers})"
+        return f"Network({self.n_in} | {layers}; {self.n_parameters:,} parameters)"
+
+    def table(self) -> str:
+        """One line a layer: what it is, its width, its parameters and operations; totals below."""
+        from chainrule.text import columns
+
+        rows = []
+        for i, (layer, n) in enumerate(zip(self.layers, self.widths, strict=False)):
+            own = {name: p for name, p in layer.parameters(n).items() if p.role != "running"}
+            arrays = ", ".join(f"{name} {'x'.join(map(str, p.shape))}" for name, p in own.items())
+            count = sum(int(np.prod(p.shape)) for p in own.values())
+            rows.append([i, describe(layer), f"{n} -> {layer.n_out(n)}", arrays, f"{count:,}", f"{layer.flops(n):,}"])
+        rows.append(["", "total", f"{self.widths[0]} -> {self.n_out}", "", f"{self.n_parameters:,}",
+                     f"{self.flops_per_row:,}"])  # fmt: skip
+        return columns(["layer", "what", "width", "arrays", "parameters", "flops/row"], rows, right=(4, 5))
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(self.table() if self.n_in is not None else repr(self))}</pre>"
+
+
+def kind_of(layer: Layer) -> str:
+    """The name of a layer's kind: "linear", or the class name of a user's own."""
+    return getattr(layer, "kind", type(layer).__name__)
+
+
+def describe(layer: Layer) -> str:
+    """A layer in a few characters: "linear 350", "dropout 0.4"."""
+    from dataclasses import fields, is_dataclass
+
+    if not is_dataclass(layer):
+        return kind_of(layer)
+    if kind_of(layer) == "residual":
+        return "residual(" + " | ".join(describe(inner) for inner in layer.body) + ")"
+    shown = [getattr(layer, f.name) for f in fields(layer)[:1] if f.name in ("width", "rate", "slope", "approximate")]
+    return " ".join([kind_of(layer), *(str(value) for value in shown if value not in (None, "none"))])

@@ -1,0 +1,51 @@
+"""The objective J = loss + penalty, and its gradient with respect to every parameter.
+
+penalty = λ Σ ‖W‖² over the weight matrices: no ½, and neither biases nor norm parameters, the report's convention.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from chainrule.arrays import Array, wide
+from chainrule.backprop import Context, Layer, Parameters, forward
+from chainrule.losses import Loss
+
+
+class Objective(NamedTuple):
+    """loss (...): the batch's. gradients: of loss + penalty, by name. statistics: renewed running statistics."""
+
+    loss: Array
+    gradients: Parameters
+    statistics: Parameters
+    dx: Array
+
+
+def objective(
+    layers: Sequence[Layer],
+    parameters: Parameters,
+    loss: Loss,
+    x: Array,
+    target: Array,
+    weight: Array | None,
+    context: Context,
+    penalised: Iterable[str] = (),
+    penalty: Any = 0.0,
+) -> Objective:
+    """One pass forward and back over a batch x (..., batch, n_in); `penalty` is λ, one number or one a network."""
+    logits, pullback, statistics = forward(layers, parameters, x, context)
+    value, dlogits = loss(logits, target, weight, context.xp)
+    dx, gradients = pullback(dlogits)
+    return Objective(value, with_penalty(gradients, parameters, penalised, penalty), statistics, dx)
+
+
+def penalty_value(parameters: Parameters, penalised: Iterable[str], penalty: Any, xp: Any) -> Any:
+    """λ Σ ‖W‖² over the named weights (..., n_in, n_out), a number a network."""
+    return penalty * sum(xp.sum(wide(parameters[name], xp) ** 2, axis=(-2, -1)) for name in penalised)
+
+
+def with_penalty(gradients: Parameters, parameters: Parameters, penalised: Iterable[str], penalty: Any) -> Parameters:
+    """Add the penalty's gradient, 2 λ W, to those of the named weights."""
+    if not hasattr(penalty, "shape") and penalty == 0:
+        return gradients
+    factor = 2 * penalty[..., None, None] if hasattr(penalty, "shape") else 2 * penalty
+    return gradients | {name: gradients[name] + factor * parameters[name] for name in penalised}

@@ -1,0 +1,20 @@
+"""Optimisers as init/update pairs, schedules as functions of the step."""
+
+from chainrule.optim.optimizers import SGD as SGD
+from chainrule.optim.optimizers import Adam as Adam
+from chainrule.optim.optimizers import AdamW as AdamW
+from chainrule.optim.optimizers import AnyOptimizer as AnyOptimizer
+from chainrule.optim.optimizers import Optimizer as Optimizer
+from chainrule.optim.optimizers import RMSprop as RMSprop
+from chainrule.optim.schedules import AnySchedule as AnySchedule
+from chainrule.optim.schedules import Constant as Constant
+from chainrule.optim.schedules import Cosine as Cosine
+from chainrule.optim.schedules import Exponential as Exponential
+from chainrule.optim.schedules import OneCycle as OneCycle
+from chainrule.optim.schedules import Schedule as Schedule
+from chainrule.optim.schedules import Step as Step
+from chainrule.optim.update import Slots as Slots
+from chainrule.optim.update import clip_by_norm as clip_by_norm
+from chainrule.optim.update import gradient_norm as gradient_norm
+from chainrule.optim.update import init as init
+from chainrule.optim.update import update as update

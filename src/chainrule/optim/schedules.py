@@ -1,0 +1,113 @@
+"""Learning-rate schedules: functions of the step, without state. Each gives the factor on the optimiser's `lr`."""
+
+from abc import ABC, abstractmethod
+from dataclasses import field
+from math import ceil, cos, pi
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from chainrule.spec import spec
+
+Epochs = Annotated[float, Field(ge=0)]
+Factor = Annotated[float, Field(gt=0, le=1)]
+
+
+class Schedule(ABC):
+    """A factor for each step; `warm_up` epochs at the start rise linearly to the schedule's first value."""
+
+    warm_up: float
+
+    @abstractmethod
+    def after(self, step: int, n_steps: int, per_epoch: int) -> float:
+        """The factor at `step` of `n_steps`, counted from the end of the warm-up; `per_epoch` steps are one epoch."""
+
+    def factor(self, step: int, n_steps: int, per_epoch: int) -> float:
+        """The factor at `step` of a run of `n_steps`."""
+        rising = round(self.warm_up * per_epoch)
+        if step < rising:
+            return (step + 1) / (rising + 1) * self.after(0, max(n_steps - rising, 1), per_epoch)
+        return self.after(step - rising, max(n_steps - rising, 1), per_epoch)
+
+
+@spec
+class Constant(Schedule):
+    """1."""
+
+    warm_up: Epochs = 0.0
+    kind: Literal["constant"] = field(default="constant", kw_only=True, repr=False)
+
+    def after(self, step: int, n_steps: int, per_epoch: int) -> float:  # noqa: ARG002
+        """Always 1."""
+        return 1.0
+
+
+@spec
+class Exponential(Schedule):
+    """decay^⌊step/per_epoch⌋, the report's decay per epoch.
+
+    early: decay^⌈step/per_epoch⌉ instead, which is what the report's code ran: its first decay comes right after the
+    first step, so every epoch is one decay ahead.
+    """
+
+    decay: Factor = 0.95
+    early: bool = False
+    warm_up: Epochs = 0.0
+    kind: Literal["exponential"] = field(default="exponential", kw_only=True, repr=False)
+
+    def after(self, step: int, n_steps: int, per_epoch: int) -> float:  # noqa: ARG002
+        """The factor at `step`."""
+        epochs = ceil(step / per_epoch) if self.early else step // per_epoch
+        return float(self.decay**epochs)
+
+
+@spec
+class Step(Schedule):
+    """decay^⌊epoch/every⌋."""
+
+    every: Annotated[int, Field(gt=0)] = 10
+    decay: Factor = 0.1
+    warm_up: Epochs = 0.0
+    kind: Literal["step"] = field(default="step", kw_only=True, repr=False)
+
+    def after(self, step: int, n_steps: int, per_epoch: int) -> float:  # noqa: ARG002
+        """The factor at `step`."""
+        return float(self.decay ** (step // per_epoch // self.every))
+
+
+@spec
+class Cosine(Schedule):
+    """last + (1 - last)(1 + cos(π step/n_steps))/2: from 1 down to `last` over the whole run (Loshchilov 2016)."""
+
+    last: Annotated[float, Field(ge=0, le=1)] = 0.0
+    warm_up: Epochs = 0.0
+    kind: Literal["cosine"] = field(default="cosine", kw_only=True, repr=False)
+
+    def after(self, step: int, n_steps: int, per_epoch: int) -> float:  # noqa: ARG002
+        """The factor at `step`."""
+        return _cosine(1.0, self.last, step / n_steps)
+
+
+@spec
+class OneCycle(Schedule):
+    """Cosine from `first` up to 1 during `rise` of the run, then cosine down to `last` (Smith 2017)."""
+
+    rise: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    first: Factor = 0.04
+    last: Annotated[float, Field(ge=0, le=1)] = 4e-6
+    warm_up: ClassVar[float] = 0.0
+    kind: Literal["one_cycle"] = field(default="one_cycle", kw_only=True, repr=False)
+
+    def after(self, step: int, n_steps: int, per_epoch: int) -> float:  # noqa: ARG002
+        """The factor at `step`."""
+        top = self.rise * n_steps - 1
+        if step <= top:
+            return _cosine(self.first, 1.0, step / top)
+        return _cosine(1.0, self.last, (step - top) / (n_steps - 1 - top))
+
+
+def _cosine(start: float, end: float, fraction: float) -> float:
+    return end + (start - end) * (1 + cos(pi * min(fraction, 1.0))) / 2
+
+
+AnySchedule = Annotated[Constant | Exponential | Step | Cosine | OneCycle, Field(discriminator="kind")]

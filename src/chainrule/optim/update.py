@@ -1,0 +1,60 @@
+"""One optimiser step over all parameters of a network: clip, decay, update."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from chainrule.arrays import Array, wide
+from chainrule.backprop import Parameters
+from chainrule.optim.optimizers import Optimizer
+
+Slots = dict[str, tuple[Array, ...]]
+"""What an optimiser keeps: its slot arrays for each parameter's name."""
+
+
+def init(optimizer: Optimizer, parameters: Mapping[str, Array], xp: Any) -> Slots:
+    """Zero slots for every trainable parameter."""
+    return {name: tuple(xp.zeros_like(p) for _ in optimizer.slots) for name, p in parameters.items()}
+
+
+def update(
+    optimizer: Optimizer,
+    parameters: Parameters,
+    gradients: Parameters,
+    slots: Slots,
+    lr: Any,
+    t: int,
+    weights: Collection[str],
+    xp: Any,
+) -> tuple[Parameters, Slots]:
+    """Renewed parameters and slots after step `t`; parameters without a gradient pass unchanged.
+
+    lr: one number, or (P,) for P stacked networks. weights: names of the weight matrices, for decoupled decay.
+    """
+    parameters, slots = dict(parameters), dict(slots)
+    decay = getattr(optimizer, "weight_decay", 0.0) if optimizer.decoupled_decay else 0.0
+    for name, g in gradients.items():
+        p = parameters[name]
+        rate = per_network(lr, p)
+        if decay and name in weights:
+            p = p * (1 - rate * decay)
+        parameters[name], slots[name] = optimizer.step(p, g, slots[name], rate, t, xp)
+    return parameters, slots
+
+
+def per_network(value: Any, p: Array) -> Any:
+    """A number as it is; (P,), one a network, shaped to multiply p (P, ...)."""
+    if not hasattr(value, "shape") or value.ndim == 0:
+        return value
+    return value.reshape(value.shape + (1,) * (p.ndim - value.ndim))  # (P, 1, ...)
+
+
+def gradient_norm(gradients: Parameters, ranks: Mapping[str, int], xp: Any) -> Any:
+    """√Σ‖g‖² over all parameters, a number a network; ranks: each parameter's dimensions without leading axes."""
+    squares = [xp.sum(wide(g, xp) ** 2, axis=tuple(range(-ranks[name], 0))) for name, g in gradients.items()]
+    return xp.sqrt(sum(squares[1:], start=squares[0]))
+
+
+def clip_by_norm(gradients: Parameters, norm: Array, limit: float, xp: Any) -> Parameters:
+    """Gradients scaled by min(1, limit/norm). PyTorch divides by norm + 1e-6."""
+    scale = xp.minimum(limit / xp.maximum(norm, 1e-30), xp.ones_like(norm))
+    return {name: g * per_network(scale, g) for name, g in gradients.items()}

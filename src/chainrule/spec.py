@@ -1,0 +1,176 @@
+"""How a specification is written: a frozen, strict dataclass without arrays, checked when it is made."""
+
+import difflib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import field, fields
+from functools import lru_cache, wraps
+from typing import Any, TypeVar, dataclass_transform
+
+from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass, rebuild_dataclass
+
+from chainrule.errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field, Field))
+def spec(cls: type[T]) -> type[T]:
+    """Make `cls` a frozen dataclass that refuses unknown options and values of the wrong type with a ConfigError."""
+    return _with_our_errors(dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))(cls))
+
+
+def complete(cls: type[T], **names: Any) -> None:
+    """Finish a specification whose fields name types that did not exist yet, such as a layer made of layers."""
+    rebuild_dataclass(cls, force=True, _types_namespace=names)  # type: ignore[arg-type]
+    _with_our_errors(cls)
+
+
+def _with_our_errors(cls: type[T]) -> type[T]:
+    validate: Callable[..., None] = cls.__init__
+
+    @wraps(validate)
+    def __init__(self: T, *args: Any, **options: Any) -> None:  # noqa: N807
+        try:
+            validate(self, *args, **options)
+        except ValidationError as error:
+            raise ConfigError(f"{cls.__name__}: " + "; ".join(problems(error, cls))) from None
+
+    cls.__init__ = __init__  # type: ignore[method-assign]
+    return cls
+
+
+class Named:
+    """Tags of a union of a name and a table, `"he"` or `{kind = "normal", std = 1e-4}`; in brackets, so no path shows them."""
+
+    NAME = Tag("[name]")
+    TABLE = Tag("[table]")
+    BY = Discriminator(lambda value: "[name]" if isinstance(value, str) else "[table]")
+
+
+def from_plain(cls: type[T], plain: dict[str, Any]) -> T:
+    """The specification `cls` written as plain tables, lists, numbers and texts (what TOML and JSON hold).
+
+    Raises a ConfigError that lists every problem with the path of its key.
+    """
+    try:
+        # JSON mode is where pydantic reads tables as dataclasses and lists as tuples and is still strict on numbers.
+        return _adapter(cls).validate_json(json.dumps(plain, allow_nan=True, default=str))  # type: ignore[no-any-return]
+    except ValidationError as error:
+        found = list(problems(error, cls))
+        count = f"{len(found)} problem{'s' if len(found) > 1 else ''}"
+        raise ConfigError(f"The configuration has {count}:\n  " + "\n  ".join(found)) from None
+
+
+def to_plain(value: object) -> dict[str, Any]:
+    """The specification as plain tables; options that are None are left out, for TOML has no null."""
+    return _without_none(_adapter(type(value)).dump_python(value, mode="json"))  # type: ignore[no-any-return]
+
+
+def json_schema(cls: type) -> dict[str, Any]:
+    """The JSON Schema of specification `cls`."""
+    return _adapter(cls).json_schema()  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=64)
+def _adapter(cls: type) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_none(item) for item in value]
+    return value
+
+
+def problems(error: ValidationError, cls: type) -> Iterator[str]:
+    """One line a problem: the key's path, what is wrong, the value, and the nearest known name for an unknown one."""
+    schema = json_schema(cls)
+    for item in error.errors(include_url=False):
+        location = item["loc"]
+        if location and isinstance(location[0], int):  # a positional argument
+            location = (fields(cls)[location[0]].name, *location[1:])  # type: ignore[arg-type]
+        path = ".".join(_written(schema, location))
+        yield f"{path}: {_problem(dict(item), schema, location)}" if path else _problem(dict(item), schema, location)
+
+
+def _problem(item: dict[str, Any], schema: dict[str, Any], location: tuple[int | str, ...]) -> str:
+    match item["type"]:
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            return f"unknown option{_suggestion(str(location[-1]), schema, location[:-1])}"
+        case "missing" | "missing_argument":
+            return "missing; it has no default"
+        case "union_tag_invalid":
+            known = item["ctx"]["expected_tags"]
+            near = _nearest(str(item["ctx"]["tag"]), known.replace("'", "").split(", "))
+            return f"unknown kind {item['ctx']['tag']!r}{near}; the kinds are {known}"
+        case "union_tag_not_found":
+            return f"no 'kind' is given, got {_shown(item['input'])}"
+        case "value_error":
+            return str(item["ctx"]["error"])
+        case _:
+            return f"{item['msg'].replace('Input should', 'should', 1)}, got {_shown(item['input'])}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+
+
+_SHOWN = 80
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def _suggestion(name: str, schema: dict[str, Any], location: tuple[int | str, ...]) -> str:
+    nodes = [schema]
+    for part in location:
+        nodes = _below(nodes, part, schema)
+    known = sorted({key for node in _opened(nodes, schema) for key in node.get("properties", {})} - {"kind"})
+    return _nearest(name, known) or (f"; known here: {', '.join(known)}" if known else "; there are no options here")
+
+
+def _written(schema: dict[str, Any], location: tuple[int | str, ...]) -> Iterator[str]:
+    """The parts of a location that the user wrote: keys and indices, not the tags of unions."""
+    nodes = [schema]
+    for part in location:
+        tags = {tag for node in _opened(nodes, schema) for tag in node.get("discriminator", {}).get("mapping", {})}
+        if part not in tags and not str(part).startswith("["):
+            yield str(part)
+        nodes = _below(nodes, part, schema)
+
+
+def _opened(nodes: list[dict[str, Any]], schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """The schema nodes with references followed and plain unions opened."""
+    found: list[dict[str, Any]] = []
+    for node in nodes:
+        if "$ref" in node:
+            found += _opened([schema["$defs"][node["$ref"].split("/")[-1]]], schema)
+        elif "discriminator" in node:
+            found.append(node)
+        elif "anyOf" in node or "oneOf" in node:
+            found += _opened(node.get("anyOf", []) + node.get("oneOf", []), schema)
+        else:
+            found.append(node)
+    return found
+
+
+def _below(nodes: list[dict[str, Any]], part: int | str, schema: dict[str, Any]) -> list[dict[str, Any]]:
+    if str(part).startswith("["):
+        return nodes
+    below: list[dict[str, Any]] = []
+    for node in _opened(nodes, schema):
+        mapping = node.get("discriminator", {}).get("mapping", {})
+        if isinstance(part, int):
+            below += [node["items"]] if "items" in node else []
+        elif part in mapping:
+            below.append({"$ref": mapping[part]})
+        elif part in node.get("properties", {}):
+            below.append(node["properties"][part])
+    return below
