@@ -35,7 +35,8 @@ class Loss(ABC):
         if weight is None:
             n = logits.shape[-2]
             return xp.sum(values, axis=-1) / n, like(slopes / n, logits, xp)
-        share = weight / xp.sum(weight, axis=-1, keepdims=True)  # (..., batch)
+        total = xp.sum(weight, axis=-1, keepdims=True)
+        share = weight / xp.where(total > 0, total, 1.0)  # (..., batch); a batch of zero weight has loss 0
         return xp.sum(share * values, axis=-1), like(share[..., None] * slopes, logits, xp)
 
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import field, fields
 from functools import lru_cache, wraps
-from typing import Any, TypeVar, dataclass_transform
+from typing import Annotated, Any, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass, rebuild_dataclass
@@ -13,6 +13,9 @@ from pydantic.dataclasses import dataclass, rebuild_dataclass
 from chainrule.errors import ConfigError
 
 T = TypeVar("T")
+
+List = Annotated[tuple[T, ...], Field(strict=False)]
+"""A tuple that may be written as a list."""
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field, Field))
@@ -41,12 +44,19 @@ def _with_our_errors(cls: type[T]) -> type[T]:
     return cls
 
 
-class Named:
-    """Tags of a union of a name and a table, `"he"` or `{kind = "normal", std = 1e-4}`; in brackets, so no path shows them."""
+def _form(value: object) -> str:
+    if isinstance(value, str):
+        return "[text]"
+    if isinstance(value, (list, tuple)):
+        return "[list]"
+    return "[number]" if isinstance(value, (int, float)) else "[table]"
 
-    NAME = Tag("[name]")
-    TABLE = Tag("[table]")
-    BY = Discriminator(lambda value: "[name]" if isinstance(value, str) else "[table]")
+
+class Form:
+    """Tags of a union by how a value is written, such as `0.4` or `[0.4, 0]`; in brackets, so that no path shows them."""
+
+    TEXT, LIST, NUMBER, TABLE = Tag("[text]"), Tag("[list]"), Tag("[number]"), Tag("[table]")
+    BY = Discriminator(_form)
 
 
 def from_plain(cls: type[T], plain: dict[str, Any]) -> T:
@@ -103,6 +113,9 @@ def _problem(item: dict[str, Any], schema: dict[str, Any], location: tuple[int |
             return f"unknown option{_suggestion(str(location[-1]), schema, location[:-1])}"
         case "missing" | "missing_argument":
             return "missing; it has no default"
+        case "union_tag_invalid" if str(item["ctx"]["tag"]).startswith("["):
+            forms = item["ctx"]["expected_tags"].replace("'", "").replace("[", "a ").replace("]", "").replace(", ", " or ")
+            return f"should be {forms}, got {_shown(item['input'])}"
         case "union_tag_invalid":
             known = item["ctx"]["expected_tags"]
             near = _nearest(str(item["ctx"]["tag"]), known.replace("'", "").split(", "))

@@ -65,6 +65,8 @@ class TorchBackend(Backend):
 
 def pullback_by_autograd(layer: Layer, parameters: Parameters, x: Array, context: Context) -> Any:
     """y and a pullback that torch derives from the layer's forward, for layers that bring none."""
+    if torch.is_grad_enabled():  # autograd already watches the whole pass: `check` asks it for the gradient itself
+        return layer.forward(parameters, x, context), None
     with torch.enable_grad():
         held = {name: value.detach().requires_grad_() for name, value in parameters.items()}
         x_held = x.detach().requires_grad_()

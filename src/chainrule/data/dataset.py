@@ -23,6 +23,7 @@ class Dataset:
     task: what the targets are. target_names: class names or names of the outputs, in order.
     feature_names: of the columns, or empty. row_shape: shape of one row before flattening, (3, 32, 32) for CIFAR-10.
     n_test: how many of the last rows are the official test set. note: what a reader must know ("JPEG copies").
+    weight: of each row in the loss, (n_rows,), at least 0; None weighs all rows alike.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Dataset:
     row_shape: tuple[int, ...] = ()
     n_test: int = 0
     note: str = ""
+    weight: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         """Refuse data that cannot be trained on, naming row and column."""
@@ -58,7 +60,7 @@ class Dataset:
     def digest(self) -> str:
         """sha256 over X and y, their dtypes and shapes: the same rows in the same order give the same text."""
         h = sha256()
-        for array in (self.X, self.y):
+        for array in (self.X, self.y) if self.weight is None else (self.X, self.y, self.weight):
             h.update(f"{array.dtype.str}{array.shape}".encode())
             h.update(np.ascontiguousarray(array).view(np.uint8).data)
         return h.hexdigest()
@@ -89,6 +91,8 @@ def check(data: Dataset) -> None:
         raise DataError(f"{name}: row_shape {data.row_shape} does not fit the {X.shape[1]} columns of X.")
     if data.feature_names and len(data.feature_names) != X.shape[1]:
         raise DataError(f"{name}: {len(data.feature_names)} feature names for {X.shape[1]} columns of X.")
+    if data.weight is not None:
+        _check_weights(data, data.weight)
     _check_finite(data, X, "X", data.feature_names)
     {"classification": _check_labels, "multilabel": _check_multilabel, "regression": _check_regression}[data.task](data)
 
@@ -108,6 +112,17 @@ def _check_finite(data: Dataset, values: NDArray[Any], what: str, columns: tuple
                 f"{data.name}: {what} is {value} at row {row}{column}; expected finite numbers. "
                 "Remove the row or fill the gap before training."
             )
+
+
+def _check_weights(data: Dataset, weight: NDArray[Any]) -> None:
+    if weight.shape != (len(data.X),) or weight.dtype.kind not in "iuf":
+        raise DataError(
+            f"{data.name}: weights have shape {weight.shape} and dtype {weight.dtype}; expected numbers ({len(data.X)},)."
+        )
+    _check_finite(data, weight, "weight", ())
+    if (weight < 0).any():
+        row = int(np.argmax(weight < 0))
+        raise DataError(f"{data.name}: the weight at row {row} is {weight[row]}; weights must be at least 0.")
 
 
 def _check_labels(data: Dataset) -> None:

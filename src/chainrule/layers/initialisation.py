@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from chainrule.errors import ConfigError
-from chainrule.spec import Named, spec
+from chainrule.spec import Form, spec
 
 Kind = Literal["he", "glorot", "lecun", "orthogonal", "normal", "zeros"]
 
@@ -41,7 +41,7 @@ class Init:
             raise ConfigError(f"init kind {self.kind!r} has no uniform form; he, glorot and lecun have")
 
 
-InitOption = Annotated[Annotated[Kind, Named.NAME] | Annotated[Init, Named.TABLE], Named.BY]
+InitOption = Annotated[Annotated[Kind, Form.TEXT] | Annotated[Init, Form.TABLE], Form.BY]
 """An `Init`, or the name of its kind where nothing else is needed."""
 
 

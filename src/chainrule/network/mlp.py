@@ -8,7 +8,7 @@ from chainrule.errors import ConfigError
 from chainrule.layers import Activation, BatchNorm, Dropout, Init, LayerNorm, Linear
 from chainrule.network.network import Network
 
-NormName = Literal["batch", "layer"]
+NormName = Literal["batch", "layer", "none"]
 ACTIVATIONS = {cls.kind: cls for cls in get_args(Activation)}
 _SUITED = {"tanh": "glorot", "sigmoid": "glorot", "selu": "lecun"}
 
@@ -43,7 +43,7 @@ def mlp(
     layers: list[Layer] = []
     for width, rate, norm_name in zip(hidden, rates, norms, strict=True):
         layers.append(Linear(width, init=init))
-        if norm_name is not None:
+        if norm_name not in (None, "none"):
             layers.append(_norm(norm_name))
         layers.append(activation)
         if rate:
@@ -61,7 +61,7 @@ def _one_a_block(option: str, value: Any, n: int) -> list[Any]:
 
 def _norm(name: Any) -> Layer:
     if name not in ("batch", "layer"):
-        raise ConfigError(f"norm {name!r} is not known; expected 'batch', 'layer' or None")
+        raise ConfigError(f"norm {name!r} is not known; expected 'batch', 'layer' or 'none'")
     return BatchNorm() if name == "batch" else LayerNorm()
 
 

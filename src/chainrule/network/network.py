@@ -1,5 +1,6 @@
 """A network written down: a frozen, validated list of layers, without arrays."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule.backprop import Layer, Parameter, parameters_of
 from chainrule.errors import ConfigError
-from chainrule.layers import Linear
+from chainrule.layers import Init, Linear
 from chainrule.layers.initialisation import draw
 from chainrule.seeds import stream
 
@@ -88,14 +89,14 @@ class Network:
         """Names of the weight matrices, which alone are penalised and decayed."""
         return tuple(name for name, parameter in self.parameters.items() if parameter.role == "weight")
 
+    @cached_property
+    def ranks(self) -> dict[str, int]:
+        """The number of dimensions of each trainable array, without leading axes."""
+        return {name: len(self.parameters[name].shape) for name in self.trainable}
+
     def initial(self, seed: int) -> dict[str, NDArray[np.float64]]:
         """Every array at the start of training, drawn from stream "init" of `seed`; the same on every backend."""
-        return {
-            name: np.full(shape, initial, dtype=np.float64)
-            if isinstance(initial, float)
-            else draw(initial, shape, stream(seed, f"init/{name}"))
-            for name, (shape, _, initial) in self.parameters.items()
-        }
+        return initial_values(self.parameters, seed)
 
     @property
     def n_parameters(self) -> int:
@@ -138,6 +139,16 @@ class Network:
         from html import escape
 
         return f"<pre>{escape(self.table() if self.n_in is not None else repr(self))}</pre>"
+
+
+def initial_values(parameters: Mapping[str, Parameter], seed: int) -> dict[str, NDArray[np.float64]]:
+    """The named arrays at the start of training, in float64, each from a stream of its own name."""
+    return {
+        name: draw(initial, shape, stream(seed, f"init/{name}"))
+        if isinstance(initial, (Init, str))
+        else np.full(shape, initial, dtype=np.float64)
+        for name, (shape, _, initial) in parameters.items()
+    }
 
 
 def kind_of(layer: Layer) -> str:

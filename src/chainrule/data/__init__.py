@@ -1,0 +1,10 @@
+"""Data sets as values: readers, splits, preprocessing fitted on training rows, batches."""
+
+from chainrule.data.batches import Batches as Batches
+from chainrule.data.dataset import Dataset as Dataset
+from chainrule.data.dataset import Task as Task
+from chainrule.data.preprocessing import Affine as Affine
+from chainrule.data.registry import read as read
+from chainrule.data.split import Rows as Rows
+from chainrule.data.split import Split as Split
+from chainrule.data.split import split as split

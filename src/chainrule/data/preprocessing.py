@@ -1,0 +1,106 @@
+"""Preprocessing fitted on the training rows only. Every kind is affine: x ↦ (x - shift)·scale."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.dataset import Dataset
+from chainrule.errors import ConfigError
+
+Kind = Literal["none", "mean", "standardise", "standardise_channels", "unit"]
+
+_BLOCK = 2**22  # numbers widened at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """x ↦ (x - shift)·scale, shift and scale (n,). constant: the columns whose training rows were all equal.
+
+    A constant column is shifted to 0 and left unscaled.
+    """
+
+    shift: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    constant: tuple[int, ...] = ()
+
+    def __call__(self, x: Any) -> Any:
+        """Apply to x (..., n)."""
+        return (x - self.shift) * self.scale
+
+    def back(self, x: Any) -> Any:
+        """Undo: x/scale + shift."""
+        return x / self.scale + self.shift
+
+
+def identity(n: int) -> Affine:
+    """x ↦ x on n columns."""
+    return Affine(np.zeros(n), np.ones(n))
+
+
+def fit(kind: Kind, data: Dataset, rows: NDArray[np.int64]) -> Affine:
+    """The preprocessing `kind`, fitted on `rows` of the data.
+
+    none: x. mean: x - mean of the training rows (the report's mean image). standardise: and divided by the standard
+    deviation, a column each. standardise_channels: one mean and deviation a channel of images, row_shape (C, H, W).
+    unit: to [0, 1] by the training minimum and maximum, of each column, or of all pixels together for images.
+    """
+    n = data.n_features
+    if kind == "none":
+        return identity(n)
+    if kind == "unit":
+        return _unit(data, rows)
+    mean, variance = _moments(data.X, rows)
+    if kind == "mean":
+        return Affine(mean, np.ones(n))
+    if kind == "standardise_channels":
+        mean, variance = _by_channel(data, mean, variance)
+    constant = variance <= (1e-12 * np.abs(mean)) ** 2
+    scale = 1 / np.sqrt(np.where(constant, 1.0, variance))
+    return Affine(mean, scale, tuple(int(i) for i in np.flatnonzero(constant)))
+
+
+def fit_target(data: Dataset, rows: NDArray[np.int64]) -> Affine:
+    """Standardises regression targets; `back` takes predictions to the targets' own units."""
+    y = data.y[rows].reshape(len(rows), -1)  # (n_rows, n_out)
+    deviation = y.std(axis=0)
+    return Affine(y.mean(axis=0), 1 / np.where(deviation > 0, deviation, 1.0))
+
+
+def _blocks(X: NDArray[Any], rows: NDArray[np.int64]) -> Any:
+    step = max(1, _BLOCK // X.shape[1])
+    for start in range(0, len(rows), step):
+        yield X[rows[start : start + step]].astype(np.float64)
+
+
+def _moments(X: NDArray[Any], rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and (biased) variance of each column, in two passes so that large means lose nothing."""
+    mean = sum(block.sum(axis=0) for block in _blocks(X, rows)) / len(rows)
+    variance = sum(((block - mean) ** 2).sum(axis=0) for block in _blocks(X, rows)) / len(rows)
+    return mean, variance
+
+
+def _by_channel(data: Dataset, mean: Any, variance: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if len(data.row_shape) != 3:
+        raise ConfigError(
+            f"preprocessing 'standardise_channels' needs images (channels, height, width), but the rows of {data.name} "
+            f"have shape {data.row_shape or (data.n_features,)}; use 'standardise'"
+        )
+    channels = data.row_shape[0]
+    by_channel = mean.reshape(channels, -1)  # (channels, height * width)
+    channel_mean = by_channel.mean(axis=1, keepdims=True)
+    within = variance.reshape(channels, -1).mean(axis=1, keepdims=True)
+    total = within + ((by_channel - channel_mean) ** 2).mean(axis=1, keepdims=True)
+    spread = np.ones_like(by_channel)
+    return (channel_mean * spread).reshape(-1), (total * spread).reshape(-1)  # (n_features,)
+
+
+def _unit(data: Dataset, rows: NDArray[np.int64]) -> Affine:
+    low = np.min([block.min(axis=0) for block in _blocks(data.X, rows)], axis=0)
+    high = np.max([block.max(axis=0) for block in _blocks(data.X, rows)], axis=0)
+    if data.row_shape:
+        low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
+    constant = high == low
+    scale = 1 / np.where(constant, 1.0, high - low)
+    return Affine(low, scale, tuple(int(i) for i in np.flatnonzero(constant)))

@@ -1,0 +1,177 @@
+"""The configuration: one set of frozen, strict specifications, the same from Python, TOML and the command line."""
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from chainrule.backends import Compute
+from chainrule.data.dataset import Task
+from chainrule.data.preprocessing import Kind as PreprocessingKind
+from chainrule.data.split import Split
+from chainrule.errors import ConfigError
+from chainrule.layers import AnyLayer
+from chainrule.layers.initialisation import InitOption
+from chainrule.losses import AnyLoss
+from chainrule.network import Network, mlp
+from chainrule.optim import Adam, AnyOptimizer, AnySchedule, Constant
+from chainrule.spec import Form, List, from_plain, spec
+
+Positive = Annotated[int, Field(gt=0)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+NormName = Literal["batch", "layer", "none"]
+
+
+@spec
+class DataOptions:
+    """Which data, and how they are parted and prepared.
+
+    source: a name such as "digits" or "cifar10", or a path to files. path: where the files of a named set are.
+    target: the target's column in a table. task: only where the targets leave it open. image_size: (height, width)
+    to which an image folder is resized. standardise_target: regression targets to mean 0 and deviation 1 for training;
+    predictions and metrics are in the targets' own units.
+    """
+
+    source: str = "digits"
+    path: str | None = None
+    target: str | None = None
+    task: Task | None = None
+    image_size: Annotated[tuple[Positive, Positive], Field(strict=False)] | None = None
+    split: Split = Split()  # noqa: RUF009
+    preprocessing: PreprocessingKind = "standardise"
+    standardise_target: bool = True
+
+
+@spec
+class NetworkOptions:
+    """A network: either `hidden` and what goes with it (see `mlp`), or an explicit list of `layers`."""
+
+    hidden: List[Positive] | None = None
+    activation: Literal["relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu", "selu", "mish"] | None = None
+    dropout: Annotated[Annotated[Rate, Form.NUMBER] | Annotated[List[Rate], Form.LIST], Form.BY] | None = None
+    norm: Annotated[Annotated[NormName, Form.TEXT] | Annotated[List[NormName], Form.LIST], Form.BY] | None = None
+    init: InitOption | None = None
+    layers: List[AnyLayer] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse both forms at once."""
+        given = [name for name in ("hidden", "activation", "dropout", "norm", "init") if getattr(self, name) is not None]
+        if self.layers is not None and given:
+            raise ConfigError(f"network.layers lists every layer, so network.{given[0]} would do nothing; keep one of them")
+
+    def build(self) -> Network:
+        """The network, still without the widths that the data decide."""
+        if self.layers is not None:
+            return Network(self.layers)
+        return mlp(
+            (100,) if self.hidden is None else self.hidden,
+            activation=self.activation or "relu",
+            dropout=self.dropout or 0.0,
+            norm=self.norm or "none",
+            init=self.init,
+        )
+
+
+@spec
+class Training:
+    """How long and in which batches.
+
+    epochs, or iterations (steps): one of them; 20 epochs where neither is given. replacement: draw each batch anew
+    from all training rows. penalty: λ in λ Σ‖W‖² over the weights. clip_norm: gradients longer than this are
+    shortened to it. seed: of initial weights, batches and dropout.
+    """
+
+    epochs: Positive | None = None
+    iterations: Positive | None = None
+    batch_size: Positive = 128
+    replacement: bool = False
+    penalty: Annotated[float, Field(ge=0)] = 0.0
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse both lengths at once."""
+        if self.epochs is not None and self.iterations is not None:
+            raise ConfigError(
+                f"training.epochs {self.epochs} and training.iterations {self.iterations}: give one of them, not both"
+            )
+
+
+@spec
+class Evaluation:
+    """When the run is measured and what is kept. Every metric is computed in evaluation mode.
+
+    every_epochs or every_steps: distance of the history's rows. train_rows: size of the fixed subset of training rows
+    that the training metrics are computed on; 0 takes all. metrics: more metrics for the history. monitor: the history
+    column by which epochs are compared. patience: stop after so many rows without improvement. keep: which epoch's
+    parameters become the model.
+    """
+
+    every_epochs: Positive | None = None
+    every_steps: Positive | None = None
+    train_rows: Annotated[int, Field(ge=0)] = 10_000
+    metrics: List[str] = ()
+    monitor: str = "validation_loss"
+    patience: Positive | None = None
+    keep: Literal["last", "best"] = "last"
+
+    def __post_init__(self) -> None:
+        """Refuse both distances at once."""
+        if self.every_epochs is not None and self.every_steps is not None:
+            raise ConfigError("evaluation.every_epochs and evaluation.every_steps: give one of them, not both")
+
+
+@spec
+class Config:
+    """Everything that decides a run.
+
+    loss None is the one that suits the targets. An `optimizer` table without a kind is Adam's.
+    """
+
+    data: DataOptions = DataOptions()  # noqa: RUF009
+    network: NetworkOptions = NetworkOptions()  # noqa: RUF009
+    loss: AnyLoss | None = None
+    optimizer: AnyOptimizer = field(default_factory=Adam)
+    schedule: AnySchedule = field(default_factory=Constant)
+    training: Training = Training()  # noqa: RUF009
+    evaluation: Evaluation = Evaluation()  # noqa: RUF009
+    compute: Compute = Compute()  # noqa: RUF009
+
+
+def load(path: Path | None = None, changes: Iterable[str] = ()) -> Config:
+    """The configuration in the TOML file at `path`, or the defaults, with `changes` such as "optimizer.lr=3e-4".
+
+    Raises a ConfigError naming every problem at once.
+    """
+    plain: dict[str, Any] = {}
+    if path is not None:
+        try:
+            plain = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"The configuration {path} cannot be read: {error}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"The configuration {path} is not TOML: {error}") from None
+    for change in changes:
+        set_option(plain, change)
+    if isinstance(plain.get("optimizer"), dict):
+        plain["optimizer"].setdefault("kind", "adam")
+    return from_plain(Config, plain)
+
+
+def set_option(plain: dict[str, Any], change: str) -> None:
+    """Apply "a.b=value" to the plain tables; the value is TOML, or a text where it is no TOML."""
+    key, equals, text = change.partition("=")
+    *tables, last = key.strip().split(".")
+    if not equals or not last:
+        raise ConfigError(f"--set {change!r}: expected KEY=VALUE with a dotted key, such as optimizer.lr=3e-4")
+    for i, name in enumerate(tables):
+        plain = plain.setdefault(name, {})
+        if not isinstance(plain, dict):
+            raise ConfigError(f"--set {change!r}: {'.'.join(tables[: i + 1])} is {plain!r}, not a table")
+    try:
+        plain[last] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        plain[last] = text.strip()

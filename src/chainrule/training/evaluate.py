@@ -1,0 +1,40 @@
+"""Logits and metrics in evaluation mode, over all rows asked for, in blocks of one fixed size."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.arrays import Array
+from chainrule.backends import Backend
+from chainrule.backprop import Parameters, forward
+from chainrule.data.preprocessing import Affine
+from chainrule.network import Network
+
+EVALUATION_BLOCK = 1024
+"""Rows of one pass. Linear algebra libraries choose their kernels by shape, so a row's bits depend on the number of rows
+beside it; with blocks always full (the last one padded) they do not."""
+
+
+def prepare(x: Array, shift: Array, scale: Array, backend: Backend) -> Array:
+    """Rows as gathered, in any dtype, to (x - shift)·scale in the backend's working dtype."""
+    xp = backend.xp
+    prepared = (xp.astype(x, backend.master) - shift) * scale  # (batch, n_in)
+    return prepared if prepared.dtype == backend.dtype else xp.astype(prepared, backend.dtype)
+
+
+def logits(
+    network: Network, parameters: Parameters, preprocessing: Affine, backend: Backend, X: Array, rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Logits of the named rows of X, on the host, (len(rows), n_out)."""
+    working = backend.working(parameters, network.parameters)
+    shift, scale = (backend.array(a, backend.master) for a in (preprocessing.shift, preprocessing.scale))
+    context = backend.context(training=False)
+    found = []
+    for start in range(0, len(rows), EVALUATION_BLOCK):
+        block = rows[start : start + EVALUATION_BLOCK]
+        padded = np.resize(block, EVALUATION_BLOCK)
+        x = prepare(backend.gather(X, padded), shift, scale, backend)
+        found.append(backend.numpy(forward(network.layers, working, x, context).y)[: len(block)])
+    z: Any = np.concatenate(found) if found else np.empty((0, network.n_out))
+    return z.astype(np.float64)

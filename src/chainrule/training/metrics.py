@@ -1,0 +1,85 @@
+"""Metrics of predictions against targets, computed on the host over all rows at once."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.dataset import Task
+from chainrule.errors import ConfigError
+
+Values = NDArray[Any]
+
+
+class Metric(NamedTuple):
+    """function(target, prediction, weight): prediction are probabilities (n, K), or outputs (n, K) of a regression."""
+
+    function: Callable[[Values, Values, Values | None], float]
+    greater_is_better: bool
+    tasks: tuple[Task, ...]
+
+
+def _accuracy(target: Values, p: Values, weight: Values | None) -> float:
+    return float(np.average(p.argmax(axis=1) == target, weights=weight))
+
+
+def _label_accuracy(target: Values, p: Values, weight: Values | None) -> float:
+    return float(np.average(((p >= 0.5) == target).mean(axis=1), weights=weight))
+
+
+def _rmse(target: Values, p: Values, weight: Values | None) -> float:
+    return float(np.sqrt(np.average(((p - target) ** 2).mean(axis=1), weights=weight)))
+
+
+def _mae(target: Values, p: Values, weight: Values | None) -> float:
+    return float(np.average(np.abs(p - target).mean(axis=1), weights=weight))
+
+
+def _r2(target: Values, p: Values, weight: Values | None) -> float:
+    from sklearn.metrics import r2_score
+
+    return float(r2_score(target, p, sample_weight=weight)) if len(target) > 1 else float("nan")
+
+
+def _of_sklearn(name: str, *, probabilities: bool = False, **options: Any) -> Callable[..., float]:
+    def compute(target: Values, p: Values, weight: Values | None) -> float:
+        import sklearn.metrics
+
+        prediction = p if probabilities else (p >= 0.5) if target.ndim > 1 else p.argmax(axis=1)
+        return float(getattr(sklearn.metrics, name)(target, prediction, sample_weight=weight, **options))
+
+    return compute
+
+
+_CLASSES: tuple[Task, ...] = ("classification", "multilabel")
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric(_accuracy, True, ("classification",)),
+    "label_accuracy": Metric(_label_accuracy, True, ("multilabel",)),
+    "rmse": Metric(_rmse, False, ("regression",)),
+    "mae": Metric(_mae, False, ("regression",)),
+    "r2": Metric(_r2, True, ("regression",)),
+    "balanced_accuracy": Metric(_of_sklearn("balanced_accuracy_score"), True, ("classification",)),
+    "f1_macro": Metric(_of_sklearn("f1_score", average="macro", zero_division=0.0), True, _CLASSES),
+    "f1_micro": Metric(_of_sklearn("f1_score", average="micro", zero_division=0.0), True, _CLASSES),
+}
+DEFAULT: dict[Task, tuple[str, ...]] = {
+    "classification": ("accuracy",),
+    "multilabel": ("label_accuracy",),
+    "regression": ("rmse", "mae"),
+}
+
+
+def names(task: Task, more: Iterable[str] = ()) -> tuple[str, ...]:
+    """The metrics of a run: the task's own and `more`. Raises a ConfigError for one that is unknown or of another task."""
+    for name in more:
+        if name not in METRICS or task not in METRICS[name].tasks:
+            known = ", ".join(key for key, metric in METRICS.items() if task in metric.tasks)
+            raise ConfigError(f"metric {name!r} is not known for {task}; the metrics are {known}")
+    return tuple(dict.fromkeys([*DEFAULT[task], *more]))
+
+
+def greater_is_better(column: str) -> bool:
+    """Whether the larger value of a history column such as "validation_accuracy" is the better one."""
+    metric = METRICS.get(column.partition("_")[2])
+    return metric.greater_is_better if metric else False

@@ -1,0 +1,148 @@
+"""A trained model: all that predicting needs, in memory and in a directory."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from chainrule.backends import Compute, choose
+from chainrule.data.dataset import Task
+from chainrule.data.preprocessing import Affine
+from chainrule.errors import ConfigError, DamagedError, DataError
+from chainrule.layers import AnyLayer
+from chainrule.losses import AnyLoss, Loss
+from chainrule.network import Network
+from chainrule.spec import List, from_plain, spec, to_plain
+from chainrule.training.evaluate import EVALUATION_BLOCK, logits
+from chainrule.training.files import read_arrays, read_json, write_arrays, write_json
+
+FORMAT = 1
+
+
+@spec
+class ModelFile:
+    """What `model.json` holds."""
+
+    layers: List[AnyLayer]
+    n_in: Annotated[int, Field(gt=0)]
+    loss: AnyLoss
+    task: Task
+    target_names: List[str]
+    feature_names: List[str]
+    row_shape: List[int]
+    constant: List[int]
+    format: int = FORMAT
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network with its parameters, the fitted preprocessing, and what its outputs are called.
+
+    parameters: name -> array in the precision of the training, running statistics among them.
+    """
+
+    network: Network
+    parameters: dict[str, NDArray[Any]]
+    loss: Loss
+    task: Task
+    preprocessing: Affine
+    target: Affine
+    target_names: tuple[str, ...]
+    feature_names: tuple[str, ...] = ()
+    row_shape: tuple[int, ...] = ()
+
+    def scores(self, X: NDArray[Any], compute: Compute = Compute()) -> NDArray[np.float64]:  # noqa: B008
+        """Probabilities of the classes or labels, or the predicted numbers in their own units, (n_rows, n_out)."""
+        X = self._rows(X)
+        backend = choose(compute, self.network.flops_per_row * EVALUATION_BLOCK)
+        with backend.scope():
+            parameters = backend.parameters(self.parameters)
+            z = logits(self.network, parameters, self.preprocessing, backend, backend.array(X), np.arange(len(X)))
+        return self.link(z)
+
+    def link(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Logits (n_rows, n_out) on the host to scores."""
+        scores: NDArray[np.float64] = self.loss.predict(z, np)
+        return self.target.back(scores) if self.task == "regression" else scores
+
+    def predict(self, X: NDArray[Any], compute: Compute = Compute()) -> NDArray[Any]:  # noqa: B008
+        """Class names (n_rows,), labels 0 or 1 (n_rows, n_out), or numbers (n_rows,) or (n_rows, n_out)."""
+        scores = self.scores(X, compute)
+        if self.task == "classification":
+            return np.asarray(self.target_names)[scores.argmax(axis=1)]
+        if self.task == "multilabel":
+            return (scores >= 0.5).astype(np.int64)
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def _rows(self, X: NDArray[Any]) -> NDArray[Any]:
+        X = np.asarray(X)
+        X = X.reshape(len(X), -1) if X.ndim > 2 else X  # (n_rows, n_features)
+        n = self.network.widths[0]
+        if X.ndim != 2 or X.shape[1] != n or X.dtype.kind not in "biuf":
+            raise DataError(f"X has shape {X.shape} and dtype {X.dtype}; this model takes numbers (n_rows, {n}).")
+        if X.dtype.kind == "f" and not np.isfinite(X).all():
+            row, column = (int(i) for i in np.argwhere(~np.isfinite(X))[0])
+            raise DataError(f"X is {X[row, column]} at row {row}, column {column}; this model takes finite numbers.")
+        return X
+
+    def save(self, directory: Path) -> None:
+        """Write `weights.safetensors` and `model.json`."""
+        directory.mkdir(parents=True, exist_ok=True)
+        arrays = {f"network.{name}": array for name, array in self.parameters.items()}
+        for name, affine in (("preprocessing", self.preprocessing), ("target", self.target)):
+            arrays |= {f"{name}.shift": affine.shift, f"{name}.scale": affine.scale}
+        write_arrays(directory / "weights.safetensors", arrays)
+        write_json(directory / "model.json", to_plain(self._file()))
+
+    def _file(self) -> ModelFile:
+        return ModelFile(
+            layers=self.network.layers,
+            n_in=self.network.widths[0],
+            loss=self.loss,  # type: ignore[arg-type]
+            task=self.task,
+            target_names=self.target_names,
+            feature_names=self.feature_names,
+            row_shape=self.row_shape,
+            constant=self.preprocessing.constant,
+        )
+
+    def __repr__(self) -> str:
+        return f"Model({self.network!r}, {self.task} of {len(self.target_names)})"
+
+
+def load_model(directory: Path) -> Model:
+    """The model that `Model.save` wrote. Raises a DamagedError for files that are missing or do not fit together."""
+    try:
+        file = from_plain(ModelFile, read_json(directory / "model.json"))
+    except ConfigError as error:
+        raise DamagedError(f"{directory / 'model.json'} is not a model of format {FORMAT}: {error}") from None
+    if file.format != FORMAT:
+        raise DamagedError(f"{directory / 'model.json'} has format {file.format}; this version reads {FORMAT}.")
+    arrays = read_arrays(directory / "weights.safetensors")
+    network = Network(file.layers, file.n_in)
+    shapes = {f"network.{name}": parameter.shape for name, parameter in network.parameters.items()}
+    for name, n in (("preprocessing", file.n_in), ("target", len(file.target_names))):
+        shapes |= {f"{name}.shift": (n,), f"{name}.scale": (n,)}
+    found = {name: array.shape for name, array in arrays.items()}
+    if found != shapes:
+        wrong = sorted({*found.items()} ^ {*shapes.items()})[0][0]
+        raise DamagedError(
+            f"{directory / 'weights.safetensors'}: array {wrong!r} has shape {found.get(wrong)}, but model.json needs "
+            f"{shapes.get(wrong)}."
+        )
+    return Model(
+        network,
+        {name: arrays[f"network.{name}"] for name in network.parameters},
+        file.loss,
+        file.task,
+        Affine(arrays["preprocessing.shift"], arrays["preprocessing.scale"], file.constant),
+        Affine(arrays["target.shift"], arrays["target.scale"]),
+        file.target_names,
+        file.feature_names,
+        file.row_shape,
+    )
+
+

@@ -1,0 +1,130 @@
+"""Everything about a run that is decided before the first step; all bad input is refused here."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.backends import Backend, choose
+from chainrule.data import Affine, Batches, Dataset, Rows, split
+from chainrule.data.preprocessing import fit, fit_target, identity
+from chainrule.errors import ConfigError, DataError
+from chainrule.losses import Huber, Loss, Poisson, SquaredError, default_loss
+from chainrule.network import Network
+from chainrule.seeds import stream
+from chainrule.training.config import Config
+from chainrule.training.metrics import names
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A run before it starts: the sized network, rows of each part, fitted preprocessing, backend and lengths.
+
+    train_sample: the training rows on which training metrics are computed. notes: what the user should know.
+    """
+
+    config: Config
+    network: Network
+    data: Dataset
+    rows: Rows
+    loss: Loss
+    preprocessing: Affine
+    target: Affine
+    backend: Backend
+    batches: Batches
+    n_steps: int
+    every: int
+    metrics: tuple[str, ...]
+    train_sample: NDArray[np.int64]
+    notes: tuple[str, ...]
+
+    @cached_property
+    def targets(self) -> NDArray[Any]:
+        """What the loss is given for every row: labels (n_rows,), or numbers (n_rows, n_out), standardised if asked."""
+        if self.data.task == "classification":
+            return self.data.y
+        y = self.data.y.reshape(len(self.data.y), -1)  # (n_rows, n_out)
+        return np.asarray(self.target(y)) if self.data.task == "regression" else y
+
+    def lr(self, step: int) -> float:
+        """The learning rate of `step`."""
+        config = self.config
+        return config.optimizer.lr * config.schedule.factor(step, self.n_steps, self.batches.per_epoch)
+
+    def due(self, step: int) -> bool:
+        """Whether a row of the history follows `step`."""
+        return (step + 1) % self.every == 0 or step + 1 == self.n_steps
+
+
+def plan(config: Config, data: Dataset, network: Network) -> Plan:
+    """Decide a run of `config` on `data`. Raises ConfigError and DataError, all before any training."""
+    network = network.sized(data.n_features, data.n_outputs)
+    loss = config.loss or default_loss(data.task)
+    if loss.task != data.task:
+        raise ConfigError(f"loss {loss.kind!r} is for {loss.task}, but the targets of {data.name} are {data.task}")
+    if isinstance(loss, Poisson) and (data.y < 0).any():
+        row = int(np.argmax((data.y.reshape(len(data.y), -1) < 0).any(axis=1)))
+        raise DataError(f"{data.name}: the target at row {row} is negative; the Poisson loss is for counts of at least 0.")
+    rows = split(data, config.data.split)
+    options, evaluation = config.training, config.evaluation
+    batches = Batches(len(rows.train), options.batch_size, options.seed, options.replacement)
+    if options.batch_size > len(rows.train):
+        raise ConfigError(f"training.batch_size {options.batch_size} is more than the {len(rows.train)} training rows")
+    n_steps = options.iterations or (options.epochs or 20) * batches.per_epoch
+    preprocessing = fit(config.data.preprocessing, data, rows.train)
+    standardised = isinstance(loss, (SquaredError, Huber)) and config.data.standardise_target
+    target = fit_target(data, rows.train) if standardised else identity(network.n_out)
+    metrics = names(data.task, evaluation.metrics)
+    _check_monitor(config, metrics, len(rows.validation))
+    sample = _sample(rows.train, evaluation.train_rows, config.data.split.seed)
+    return Plan(
+        config,
+        network,
+        data,
+        rows,
+        loss,
+        preprocessing,
+        target,
+        choose(config.compute, 3 * network.flops_per_row * options.batch_size),
+        batches,
+        n_steps,
+        evaluation.every_steps or (evaluation.every_epochs or 1) * batches.per_epoch,
+        metrics,
+        sample,
+        _notes(data, rows, preprocessing, sample),
+    )
+
+
+def _sample(train: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]:
+    if size == 0 or size >= len(train):
+        return train
+    return np.sort(stream(seed, "split/train_sample").choice(train, size, replace=False))
+
+
+def _check_monitor(config: Config, metrics: tuple[str, ...], n_validation: int) -> None:
+    evaluation = config.evaluation
+    columns = [f"{part}_{name}" for part in ("train", "validation") for name in ("loss", *metrics)]
+    needed = evaluation.keep == "best" or evaluation.patience is not None
+    if evaluation.monitor not in columns:
+        raise ConfigError(f"evaluation.monitor {evaluation.monitor!r} is no column; expected one of {', '.join(columns)}")
+    if needed and evaluation.monitor.startswith("validation") and n_validation == 0:
+        raise ConfigError(
+            f"evaluation.monitor {evaluation.monitor!r} needs validation rows, but data.split.validation is 0; "
+            "set it to 0.1, or drop evaluation.keep and evaluation.patience"
+        )
+
+
+def _notes(data: Dataset, rows: Rows, preprocessing: Affine, sample: NDArray[np.int64]) -> tuple[str, ...]:
+    notes = []
+    if preprocessing.constant:
+        n = len(preprocessing.constant)
+        names = [data.feature_names[i] if data.feature_names else str(i) for i in preprocessing.constant[:5]]
+        notes.append(
+            f"{n} column{'s are' if n > 1 else ' is'} constant over the training rows ({', '.join(names)}"
+            f"{', ...' if n > len(names) else ''}): shifted to 0, not scaled"
+        )
+    if len(sample) < len(rows.train):
+        notes.append(f"training metrics are of a fixed {len(sample):,} of the {len(rows.train):,} training rows")
+    return tuple(notes)

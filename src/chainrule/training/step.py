@@ -1,0 +1,63 @@
+"""One training step: gather, preprocess, forward, loss, backward, update. Nothing leaves the device."""
+
+from typing import NamedTuple
+
+from chainrule import optim
+from chainrule.arrays import Array
+from chainrule.backprop import Parameters
+from chainrule.objective import objective
+from chainrule.training.evaluate import prepare
+from chainrule.training.plan import Plan
+
+
+class State(NamedTuple):
+    """What a step changes: every array of the network, and what the optimiser keeps."""
+
+    parameters: Parameters
+    slots: optim.Slots
+
+
+class Resident(NamedTuple):
+    """The data set on the device, in its own dtype, and the preprocessing."""
+
+    X: Array
+    targets: Array
+    weight: Array | None
+    shift: Array
+    scale: Array
+
+
+def resident(plan: Plan) -> Resident:
+    """The data set, moved to the device once."""
+    backend, data = plan.backend, plan.data
+    targets = backend.array(plan.targets, None if data.task == "classification" else backend.master)
+    weight = None if data.weight is None else backend.array(data.weight, backend.master)
+    shift, scale = (backend.array(a, backend.master) for a in (plan.preprocessing.shift, plan.preprocessing.scale))
+    return Resident(backend.array(data.X), targets, weight, shift, scale)
+
+
+def start(plan: Plan) -> State:
+    """Initial parameters and zero slots."""
+    parameters = plan.backend.parameters(plan.network.initial(plan.config.training.seed))
+    trainable = {name: parameters[name] for name in plan.network.trainable}
+    return State(parameters, optim.init(plan.config.optimizer, trainable, plan.backend.xp))
+
+
+def train_step(plan: Plan, data: Resident, state: State, step: int) -> tuple[State, Array, Parameters]:
+    """One step: the new state, the batch's loss and the objective's gradients, all on the device."""
+    backend, network, options = plan.backend, plan.network, plan.config.training
+    rows = plan.rows.train[plan.batches.rows(step)]
+    x = prepare(backend.gather(data.X, rows), data.shift, data.scale, backend)  # (batch, n_in)
+    target = backend.gather(data.targets, rows)
+    weight = None if data.weight is None else backend.gather(data.weight, rows)
+    working = backend.working(state.parameters, network.parameters)
+    context = backend.context(training=True, seed=options.seed, step=step)
+    found = objective(network.layers, working, plan.loss, x, target, weight, context, network.weights, options.penalty)
+    gradients = found.gradients
+    if options.clip_norm is not None:
+        norm = optim.gradient_norm(gradients, network.ranks, backend.xp)
+        gradients = optim.clip_by_norm(gradients, norm, options.clip_norm, backend.xp)
+    parameters, slots = optim.update(
+        plan.config.optimizer, state.parameters, gradients, state.slots, plan.lr(step), step, network.weights, backend.xp
+    )
+    return State(parameters | found.statistics, slots), found.loss, found.gradients

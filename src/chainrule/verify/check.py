@@ -1,0 +1,202 @@
+"""Prove gradients: a layer, a loss or a whole network, against central differences, autograd and the other backend."""
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.backends import Backend, Compute, choose
+from chainrule.backprop import Layer, Parameter, forward, parameters_of
+from chainrule.losses import Loss
+from chainrule.network import Network, describe
+from chainrule.network.network import initial_values, kind_of
+from chainrule.objective import objective, penalty_value
+from chainrule.seeds import stream
+from chainrule.verify.differences import central_differences
+from chainrule.verify.findings import Finding
+
+Arrays = dict[str, NDArray[np.float64]]
+
+
+class Subject(NamedTuple):
+    """Something with a gradient: a function of named arrays.
+
+    value(arrays, backend): J, an array of the backend. gradients(arrays, backend): ∂J/∂array by our pullbacks.
+    derived: names of layers without a pullback of their own, which only torch can run.
+    """
+
+    name: str
+    arrays: Arrays
+    value: Callable[[Mapping[str, Any], Backend], Any]
+    gradients: Callable[[Mapping[str, Any], Backend], Mapping[str, Any]]
+    derived: str = ""
+
+
+def prove(subject: Subject, *, n_entries: int = 12, seed: int = 0) -> list[Finding]:
+    """One finding for each array and witness. Without torch, autograd and the other backend are not run."""
+    has_torch = find_spec("torch") is not None
+    ours = _backend("torch" if subject.derived else "numpy")
+    gradients = _gradients(subject, ours)
+    largest = max((float(np.max(np.abs(g))) for g in gradients.values()), default=0.0)
+    scales = {name: max(float(np.max(np.abs(g))), 1e-3 * largest, 1e-300) for name, g in gradients.items()}
+    findings = []
+    witnesses = _other_witnesses(subject) if has_torch else {"autograd": {}, "numpy against torch": {}}
+    for name, gradient in gradients.items():
+        findings.append(_by_differences(subject, name, gradient, scales[name], ours, n_entries, seed))
+        for against, theirs in witnesses.items():
+            if name in theirs:
+                error = float(np.max(np.abs(gradient - theirs[name]))) / scales[name]
+                note = f"(pullback of {subject.derived} is autograd's own)" if subject.derived else ""
+                findings.append(Finding(subject.name, name, against, gradient.size, 0, error, note))
+            else:
+                findings.append(Finding(subject.name, name, against, 0, 0, 0.0, "(PyTorch is not installed)"))
+    return findings
+
+
+def _backend(name: str) -> Backend:
+    return choose(Compute(backend=name, precision="float64", device="cpu"), 0.0)  # type: ignore[arg-type]
+
+
+def _gradients(subject: Subject, backend: Backend) -> Arrays:
+    with backend.scope():
+        held = {name: backend.array(value, backend.dtype) for name, value in subject.arrays.items()}
+        return {name: backend.numpy(g) for name, g in subject.gradients(held, backend).items()}
+
+
+def _by_differences(
+    subject: Subject, name: str, gradient: NDArray[Any], scale: float, backend: Backend, n_entries: int, seed: int
+) -> Finding:
+    arrays = {key: np.array(value) for key, value in subject.arrays.items()}
+
+    def f() -> float:
+        held = {key: backend.array(value, backend.dtype) for key, value in arrays.items()}
+        return float(subject.value(held, backend))
+
+    with backend.scope():
+        rng = stream(seed, f"check/{subject.name}/{name}")
+        entries, estimates, settled = central_differences(f, arrays[name], scale, n_entries, rng)
+    errors = np.abs(gradient.reshape(-1)[entries] - estimates)[settled] / scale
+    error = float(errors.max()) if errors.size else float("nan")
+    return Finding(subject.name, name, "central differences", int(settled.sum()), int((~settled).sum()), error)
+
+
+def _other_witnesses(subject: Subject) -> dict[str, Arrays]:
+    import torch
+
+    backend = _backend("torch")
+    held = {name: backend.array(value).clone().requires_grad_() for name, value in subject.arrays.items()}
+    value = subject.value(held, backend)
+    by_autograd = torch.autograd.grad(value, list(held.values()), allow_unused=True, materialize_grads=True)
+    witnesses = {"autograd": {name: g.numpy() for name, g in zip(held, by_autograd, strict=True)}}
+    return witnesses if subject.derived else witnesses | {"numpy against torch": _gradients(subject, backend)}
+
+
+def check_layer(layer: Layer, n_in: int, *, name: str = "", rows: int = 5, training: bool = True,
+                n_entries: int = 12, seed: int = 0) -> list[Finding]:  # fmt: skip
+    """A layer alone: J = Σ c ⊙ y for random x and a random c."""
+    layer.n_out(n_in)
+    roles = layer.parameters(n_in)
+    rng = stream(seed, "check/layer")
+    arrays = generic_values(roles, seed)
+    running = {key: arrays.pop(key) for key in list(arrays) if roles[key].role == "running"}
+    arrays["x"] = rng.normal(size=(rows, n_in))
+    c = rng.normal(size=(rows, layer.n_out(n_in)))
+
+    def run(held: Mapping[str, Any], backend: Backend) -> Any:
+        own = {f"0.{key}": value for key, value in held.items() if key != "x"}
+        own |= {f"0.{key}": backend.array(value) for key, value in running.items()}
+        context = backend.context(training=training, seed=seed)._replace(input_gradient=True)
+        return forward([layer], own, held["x"], context)
+
+    def value(held: Mapping[str, Any], backend: Backend) -> Any:
+        return backend.xp.sum(run(held, backend).y * backend.array(c))
+
+    def gradients(held: Mapping[str, Any], backend: Backend) -> Mapping[str, Any]:
+        dx, own = run(held, backend).pullback(backend.array(c))
+        return {key.removeprefix("0."): g for key, g in own.items()} | {"x": dx}
+
+    title = name or f"{describe(layer)}, {'training' if training else 'evaluation'}"
+    return prove(Subject(title, arrays, value, gradients, _derived([layer], n_in)), n_entries=n_entries, seed=seed)
+
+
+def check_loss(loss: Loss, n_out: int, target: NDArray[Any], weight: NDArray[Any] | None = None, *,
+               n_entries: int = 12, seed: int = 0) -> list[Finding]:  # fmt: skip
+    """A loss alone: dlogits for random logits."""
+    logits = 2 * stream(seed, "check/loss").normal(size=(len(target), n_out))
+
+    def run(held: Mapping[str, Any], backend: Backend) -> Any:
+        w = None if weight is None else backend.array(weight, backend.dtype)
+        return loss(held["logits"], backend.array(target), w, backend.xp)
+
+    subject = Subject(
+        f"loss {getattr(loss, 'kind', type(loss).__name__)}{'' if weight is None else ', weighted'}",
+        {"logits": logits},
+        lambda held, backend: run(held, backend)[0],
+        lambda held, backend: {"logits": run(held, backend)[1]},
+    )
+    return prove(subject, n_entries=n_entries, seed=seed)
+
+
+def check_network(network: Network, loss: Loss, x: NDArray[Any], target: NDArray[Any],
+                  weight: NDArray[Any] | None = None, *, penalty: float = 0.0, training: bool = True,
+                  n_entries: int = 12, seed: int = 0) -> list[Finding]:  # fmt: skip
+    """A whole network with its loss and penalty on the rows x (batch, n_in).
+
+    Weights are those that training would start from; biases, norms and running statistics, which start at the same
+    number each, are drawn at random, so that the point is a generic one. Dropout masks are those of step 0.
+    """
+    arrays = generic_values(network.parameters, seed)
+    running = {key: arrays.pop(key) for key in list(arrays) if network.parameters[key].role == "running"}
+    arrays["x"] = np.asarray(x, dtype=np.float64)
+
+    def given(held: Mapping[str, Any], backend: Backend) -> Any:
+        parameters = {key: value for key, value in held.items() if key != "x"}
+        parameters |= {key: backend.array(value) for key, value in running.items()}
+        context = backend.context(training=training, seed=seed)._replace(input_gradient=True)
+        w = None if weight is None else backend.array(weight, backend.dtype)
+        return parameters, backend.array(target), w, context
+
+    def value(held: Mapping[str, Any], backend: Backend) -> Any:
+        parameters, t, w, context = given(held, backend)
+        logits = forward(network.layers, parameters, held["x"], context).y
+        return loss(logits, t, w, backend.xp)[0] + penalty_value(parameters, network.weights, penalty, backend.xp)
+
+    def gradients(held: Mapping[str, Any], backend: Backend) -> Mapping[str, Any]:
+        parameters, t, w, context = given(held, backend)
+        result = objective(network.layers, parameters, loss, held["x"], t, w, context, network.weights, penalty)
+        return {name: result.gradients[name] for name in network.trainable} | {"x": result.dx}
+
+    title = f"network, {'training' if training else 'evaluation'}"
+    return prove(Subject(title, arrays, value, gradients, _derived(network.layers, network.widths[0])), n_entries=n_entries, seed=seed)
+
+
+def generic_values(parameters: Mapping[str, Parameter], seed: int) -> Arrays:
+    """Weights as initialised; what starts at one number is drawn around it, variances between ½ and 2."""
+    values = initial_values(parameters, seed)
+    for name, parameter in parameters.items():
+        if parameter.role != "weight":
+            rng = stream(seed, f"check/{name}")
+            drawn = np.exp(rng.uniform(-0.7, 0.7, parameter.shape))
+            values[name] = drawn if parameter.initial == 1.0 else 0.1 * rng.normal(size=parameter.shape)
+    return values
+
+
+def _derived(layers: Sequence[Layer], n_in: int) -> str:
+    """A note naming the layers whose forward brings no pullback; only layers of users can be such."""
+    names = []
+    for layer in layers:
+        if type(layer).__module__.startswith("chainrule."):
+            names += [_derived(getattr(layer, "body", ()), n_in)]
+        elif not isinstance(_try(layer, n_in), tuple):
+            names += [kind_of(layer)]
+        n_in = layer.n_out(n_in)
+    return ", ".join(name for name in names if name)
+
+
+def _try(layer: Layer, n_in: int) -> Any:
+    backend = _backend("torch" if find_spec("torch") else "numpy")
+    with backend.scope():
+        parameters = backend.parameters(generic_values(layer.parameters(n_in), 0))
+        return layer.forward(parameters, backend.array(np.ones((2, n_in))), backend.context(training=True))

@@ -1,0 +1,49 @@
+"""What a check finds, and its table."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from chainrule.text import columns
+
+BOUNDS = {"central differences": 1e-7, "autograd": 1e-12, "numpy against torch": 1e-10}
+"""Largest relative error that passes, for each witness, in float64."""
+
+
+class Finding(NamedTuple):
+    """One gradient held against one witness.
+
+    error: max|ours - theirs| over the compared entries, relative to the largest entry of that gradient (or to a
+    thousandth of the largest of any gradient beside it, so that a gradient that is exactly 0 can pass).
+    entries: how many were compared; kinks: how many more lay at a kink and were left out.
+    """
+
+    layer: str
+    parameter: str
+    against: str
+    entries: int
+    kinks: int
+    error: float
+    note: str = ""
+
+    @property
+    def verdict(self) -> Literal["pass", "FAIL", "not run"]:
+        """"FAIL" for an error above the bound, NaN, or nothing but kinks."""
+        if self.entries == 0 and self.kinks == 0:
+            return "not run"
+        return "pass" if self.entries > 0 and self.error <= BOUNDS[self.against] else "FAIL"
+
+
+def passed(findings: Sequence[Finding]) -> bool:
+    """Whether nothing failed."""
+    return all(finding.verdict != "FAIL" for finding in findings)
+
+
+def table(findings: Sequence[Finding]) -> str:
+    """The findings as text, one line each."""
+    rows = [
+        [f.layer, f.parameter, f.against, f.entries, f.kinks, f"{f.error:.1e}" if f.entries else "-",
+         f"{BOUNDS[f.against]:.0e}", f"{f.verdict} {f.note}".strip()]
+        for f in findings
+    ]  # fmt: skip
+    header = ["layer", "parameter", "against", "entries", "at kinks", "max rel. error", "bound", "verdict"]
+    return columns(header, rows, right=(3, 4, 5, 6))
