@@ -20,6 +20,7 @@ class Loss(ABC):
     """A loss for the task named in `task`."""
 
     task: ClassVar[Literal["classification", "multilabel", "regression"]]
+    kind: str
 
     @abstractmethod
     def rows(self, z: Array, target: Array, xp: Any) -> tuple[Array, Array]:

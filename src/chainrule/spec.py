@@ -4,7 +4,7 @@ import difflib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import field, fields
-from functools import lru_cache, wraps
+from functools import wraps
 from typing import Annotated, Any, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
@@ -21,7 +21,8 @@ List = Annotated[tuple[T, ...], Field(strict=False)]
 @dataclass_transform(frozen_default=True, field_specifiers=(field, Field))
 def spec(cls: type[T]) -> type[T]:
     """Make `cls` a frozen dataclass that refuses unknown options and values of the wrong type with a ConfigError."""
-    return _with_our_errors(dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))(cls))
+    checked: Any = dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))(cls)
+    return _with_our_errors(checked)  # type: ignore[no-any-return]
 
 
 def complete(cls: type[T], **names: Any) -> None:
@@ -30,17 +31,17 @@ def complete(cls: type[T], **names: Any) -> None:
     _with_our_errors(cls)
 
 
-def _with_our_errors(cls: type[T]) -> type[T]:
+def _with_our_errors(cls: Any) -> Any:
     validate: Callable[..., None] = cls.__init__
 
     @wraps(validate)
-    def __init__(self: T, *args: Any, **options: Any) -> None:  # noqa: N807
+    def __init__(self: Any, *args: Any, **options: Any) -> None:  # noqa: N807
         try:
             validate(self, *args, **options)
         except ValidationError as error:
             raise ConfigError(f"{cls.__name__}: " + "; ".join(problems(error, cls))) from None
 
-    cls.__init__ = __init__  # type: ignore[method-assign]
+    cls.__init__ = __init__
     return cls
 
 
@@ -73,19 +74,23 @@ def from_plain(cls: type[T], plain: dict[str, Any]) -> T:
         raise ConfigError(f"The configuration has {count}:\n  " + "\n  ".join(found)) from None
 
 
-def to_plain(value: object) -> dict[str, Any]:
+def to_plain(value: Any) -> dict[str, Any]:
     """The specification as plain tables; options that are None are left out, for TOML has no null."""
     return _without_none(_adapter(type(value)).dump_python(value, mode="json"))  # type: ignore[no-any-return]
 
 
 def json_schema(cls: type) -> dict[str, Any]:
     """The JSON Schema of specification `cls`."""
-    return _adapter(cls).json_schema()  # type: ignore[no-any-return]
+    return _adapter(cls).json_schema()
 
 
-@lru_cache(maxsize=64)
+_adapters: dict[type, TypeAdapter[Any]] = {}
+
+
 def _adapter(cls: type) -> TypeAdapter[Any]:
-    return TypeAdapter(cls)
+    if cls not in _adapters:
+        _adapters[cls] = TypeAdapter(cls)
+    return _adapters[cls]
 
 
 def _without_none(value: Any) -> Any:
@@ -102,7 +107,7 @@ def problems(error: ValidationError, cls: type) -> Iterator[str]:
     for item in error.errors(include_url=False):
         location = item["loc"]
         if location and isinstance(location[0], int):  # a positional argument
-            location = (fields(cls)[location[0]].name, *location[1:])  # type: ignore[arg-type]
+            location = (fields(cls)[location[0]].name, *location[1:])
         path = ".".join(_written(schema, location))
         yield f"{path}: {_problem(dict(item), schema, location)}" if path else _problem(dict(item), schema, location)
 

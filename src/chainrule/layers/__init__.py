@@ -3,7 +3,7 @@
 `AnyLayer` is what a list of layers may hold: one of these, told apart by `kind` in a file, or an own subclass of Layer.
 """
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, GetCoreSchemaHandler
 from pydantic_core import core_schema
@@ -38,9 +38,11 @@ class _OwnLayersInPython:
         )
 
 
-AnyLayer = Annotated[
-    Annotated[Linear | Activation | Dropout | BatchNorm | LayerNorm | Residual, Field(discriminator="kind")],
-    _OwnLayersInPython(),
-]
+BuiltIn = Annotated[Linear | Activation | Dropout | BatchNorm | LayerNorm | Residual, Field(discriminator="kind")]
+
+if TYPE_CHECKING:
+    AnyLayer = Layer
+else:
+    AnyLayer = Annotated[BuiltIn, _OwnLayersInPython()]
 
 complete(Residual, AnyLayer=AnyLayer)

@@ -64,7 +64,7 @@ def draw(init: Init | Kind, shape: tuple[int, ...], rng: np.random.Generator) ->
             return rng.normal(0.0, init.std or 0.0, shape)
     variance = {"he": 2 / n_in, "glorot": 2 / (n_in + n_out), "lecun": 1 / n_in}[init.kind]
     if init.distribution == "uniform":
-        return rng.uniform(-1.0, 1.0, shape) * np.sqrt(3 * variance)
+        return rng.uniform(-1.0, 1.0, shape) * float(np.sqrt(3 * variance))
     return rng.normal(0.0, np.sqrt(variance), shape)
 
 

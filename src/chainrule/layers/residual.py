@@ -1,21 +1,22 @@
 """The residual block: y = x + body(x)."""
 
 from dataclasses import field
-from typing import Annotated, Any, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any, Literal
 
 from chainrule.arrays import Array
 from chainrule.backprop import Context, Layer, Parameter, Parameters, forward, parameters_of
 from chainrule.errors import ConfigError
-from chainrule.spec import spec
+from chainrule.spec import List, spec
+
+if TYPE_CHECKING:
+    AnyLayer = Layer
 
 
 @spec
 class Residual(Layer):
     """y = x + body(x), body a list of layers that ends as wide as it began; dx = dy + body's pullback of dy (He 2016)."""
 
-    body: Annotated[tuple["AnyLayer", ...], Field(strict=False)]
+    body: List["AnyLayer"]
     kind: Literal["residual"] = field(default="residual", kw_only=True, repr=False)
 
     def __post_init__(self) -> None:

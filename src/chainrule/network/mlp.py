@@ -6,11 +6,12 @@ from typing import Any, Literal, get_args
 from chainrule.backprop import Layer
 from chainrule.errors import ConfigError
 from chainrule.layers import Activation, BatchNorm, Dropout, Init, LayerNorm, Linear
+from chainrule.layers.initialisation import Kind
 from chainrule.network.network import Network
 
 NormName = Literal["batch", "layer", "none"]
-ACTIVATIONS = {cls.kind: cls for cls in get_args(Activation)}
-_SUITED = {"tanh": "glorot", "sigmoid": "glorot", "selu": "lecun"}
+ACTIVATIONS: dict[str, type[Layer]] = {cls.kind: cls for cls in get_args(Activation)}
+_SUITED: dict[str, Kind] = {"tanh": "glorot", "sigmoid": "glorot", "selu": "lecun"}
 
 
 def mlp(
@@ -19,7 +20,7 @@ def mlp(
     activation: str | Layer = "relu",
     dropout: float | Sequence[float] = 0.0,
     norm: NormName | None | Sequence[NormName | None] = None,
-    init: str | Init | None = None,
+    init: Kind | Init | None = None,
     n_in: int | None = None,
     n_out: int | None = None,
 ) -> Network:
@@ -32,23 +33,25 @@ def mlp(
     >>> mlp([2000, 700], dropout=[0.4, 0], norm=[None, "batch"])
     Network(linear 2000 | relu | dropout 0.4 | linear 700 | batch_norm | relu | linear)
     """
-    if isinstance(activation, str):
-        if activation not in ACTIVATIONS:
-            raise ConfigError(f"activation {activation!r} is not known; the activations are {', '.join(ACTIVATIONS)}")
-        activation = ACTIVATIONS[activation]()
-    if init is None:
-        init = _SUITED.get(getattr(activation, "kind", "relu"), "he")
+    between = _activation(activation) if isinstance(activation, str) else activation
+    start = _SUITED.get(getattr(between, "kind", "relu"), "he") if init is None else init
     rates = _one_a_block("dropout", dropout, len(hidden))
     norms = _one_a_block("norm", norm, len(hidden))
     layers: list[Layer] = []
     for width, rate, norm_name in zip(hidden, rates, norms, strict=True):
-        layers.append(Linear(width, init=init))
+        layers.append(Linear(width, init=start))
         if norm_name not in (None, "none"):
             layers.append(_norm(norm_name))
-        layers.append(activation)
+        layers.append(between)
         if rate:
             layers.append(Dropout(rate))
-    return Network((*layers, Linear(n_out, init=init)), n_in)
+    return Network((*layers, Linear(n_out, init=start)), n_in)
+
+
+def _activation(name: str) -> Layer:
+    if name not in ACTIVATIONS:
+        raise ConfigError(f"activation {name!r} is not known; the activations are {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]()
 
 
 def _one_a_block(option: str, value: Any, n: int) -> list[Any]:

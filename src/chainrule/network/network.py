@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule.backprop import Layer, Parameter, parameters_of
 from chainrule.errors import ConfigError
-from chainrule.layers import Init, Linear
+from chainrule.layers import Linear, Residual
 from chainrule.layers.initialisation import draw
 from chainrule.seeds import stream
 
@@ -144,9 +144,9 @@ class Network:
 def initial_values(parameters: Mapping[str, Parameter], seed: int) -> dict[str, NDArray[np.float64]]:
     """The named arrays at the start of training, in float64, each from a stream of its own name."""
     return {
-        name: draw(initial, shape, stream(seed, f"init/{name}"))
-        if isinstance(initial, (Init, str))
-        else np.full(shape, initial, dtype=np.float64)
+        name: np.full(shape, initial, dtype=np.float64)
+        if isinstance(initial, (int, float))
+        else draw(initial, shape, stream(seed, f"init/{name}"))
         for name, (shape, _, initial) in parameters.items()
     }
 
@@ -158,11 +158,7 @@ def kind_of(layer: Layer) -> str:
 
 def describe(layer: Layer) -> str:
     """A layer in a few characters: "linear 350", "dropout 0.4"."""
-    from dataclasses import fields, is_dataclass
-
-    if not is_dataclass(layer):
-        return kind_of(layer)
-    if kind_of(layer) == "residual":
+    if isinstance(layer, Residual):
         return "residual(" + " | ".join(describe(inner) for inner in layer.body) + ")"
-    shown = [getattr(layer, f.name) for f in fields(layer)[:1] if f.name in ("width", "rate", "slope", "approximate")]
+    shown = [getattr(layer, name, None) for name in ("width", "rate", "slope", "approximate")]
     return " ".join([kind_of(layer), *(str(value) for value in shown if value not in (None, "none"))])

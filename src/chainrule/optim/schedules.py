@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import field
 from math import ceil, cos, pi
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -16,7 +16,10 @@ Factor = Annotated[float, Field(gt=0, le=1)]
 class Schedule(ABC):
     """A factor for each step; `warm_up` epochs at the start rise linearly to the schedule's first value."""
 
-    warm_up: float
+    @property
+    def rising(self) -> float:
+        """Epochs of warm-up."""
+        return getattr(self, "warm_up", 0.0)
 
     @abstractmethod
     def after(self, step: int, n_steps: int, per_epoch: int) -> float:
@@ -24,7 +27,7 @@ class Schedule(ABC):
 
     def factor(self, step: int, n_steps: int, per_epoch: int) -> float:
         """The factor at `step` of a run of `n_steps`."""
-        rising = round(self.warm_up * per_epoch)
+        rising = round(self.rising * per_epoch)
         if step < rising:
             return (step + 1) / (rising + 1) * self.after(0, max(n_steps - rising, 1), per_epoch)
         return self.after(step - rising, max(n_steps - rising, 1), per_epoch)
@@ -95,7 +98,6 @@ class OneCycle(Schedule):
     rise: Annotated[float, Field(gt=0, lt=1)] = 0.3
     first: Factor = 0.04
     last: Annotated[float, Field(ge=0, le=1)] = 4e-6
-    warm_up: ClassVar[float] = 0.0
     kind: Literal["one_cycle"] = field(default="one_cycle", kw_only=True, repr=False)
 
     def after(self, step: int, n_steps: int, per_epoch: int) -> float:  # noqa: ARG002

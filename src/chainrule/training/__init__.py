@@ -1,5 +1,7 @@
 """Training: configuration, the plan, the loop, the run it leaves."""
 
+from chainrule.training.assess import Assessment as Assessment
+from chainrule.training.assess import assess_run as assess_run
 from chainrule.training.config import Config as Config
 from chainrule.training.config import Evaluation as Evaluation
 from chainrule.training.config import Training as Training

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Iterable
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -159,6 +159,11 @@ def load(path: Path | None = None, changes: Iterable[str] = ()) -> Config:
     if isinstance(plain.get("optimizer"), dict):
         plain["optimizer"].setdefault("kind", "adam")
     return from_plain(Config, plain)
+
+
+def with_seed(config: Config, seed: int) -> Config:
+    """The same configuration with another training seed."""
+    return replace(config, training=replace(config.training, seed=seed))
 
 
 def set_option(plain: dict[str, Any], change: str) -> None:

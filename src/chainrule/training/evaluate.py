@@ -1,7 +1,5 @@
 """Logits and metrics in evaluation mode, over all rows asked for, in blocks of one fixed size."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,5 +34,4 @@ def logits(
         padded = np.resize(block, EVALUATION_BLOCK)
         x = prepare(backend.gather(X, padded), shift, scale, backend)
         found.append(backend.numpy(forward(network.layers, working, x, context).y)[: len(block)])
-    z: Any = np.concatenate(found) if found else np.empty((0, network.n_out))
-    return z.astype(np.float64)
+    return np.concatenate(found).astype(np.float64) if found else np.empty((0, network.n_out))

@@ -27,7 +27,9 @@ def fit(
     plan: Plan, on_row: Callable[[Row], None] = lambda row: None, track: Callable[[range], Iterable[int]] = iter
 ) -> Fit:
     """Train. `on_row` gets each row of history; `track` wraps the steps, for a progress bar."""
-    backend, history, best, best_row = plan.backend, [], {}, {}
+    backend = plan.backend
+    history: list[Row] = []
+    best, best_row = dict[str, NDArray[Any]](), Row()
     with backend.scope():
         data, state = resident(plan), start(plan)
         clock, batch_losses, before = Clock(), 0.0, -1
@@ -65,7 +67,7 @@ def is_better(plan: Plan, row: Row, best: Row) -> bool:
     monitor = plan.config.evaluation.monitor
     if monitor not in row:
         return True
-    return row[monitor] > best[monitor] if greater_is_better(monitor) else row[monitor] < best[monitor]
+    return bool(row[monitor] > best[monitor] if greater_is_better(monitor) else row[monitor] < best[monitor])
 
 
 def is_stalled(plan: Plan, history: list[Row], best_row: Row) -> bool:

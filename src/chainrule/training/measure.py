@@ -3,15 +3,12 @@
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from chainrule import optim
 from chainrule.arrays import Array
 from chainrule.backprop import Parameters
 from chainrule.objective import penalty_value
 from chainrule.training.evaluate import logits
-from chainrule.training.metrics import METRICS
+from chainrule.training.metrics import score
 from chainrule.training.plan import Plan
 
 Row = dict[str, Any]
@@ -46,19 +43,10 @@ def measure(plan: Plan, X: Array, parameters: Parameters, gradients: Parameters,
     for part, rows in (("train", plan.train_sample), ("validation", plan.rows.validation)):
         if len(rows):
             z = logits(plan.network, parameters, plan.preprocessing, backend, X, rows)
-            row |= {f"{part}_{name}": value for name, value in metrics_of(plan, z, rows).items()}
+            weight = None if plan.data.weight is None else plan.data.weight[rows]
+            values = score(z, plan.data.y[rows], plan.loss, plan.target, plan.metrics, weight)
+            row |= {f"{part}_{name}": value for name, value in values.items()}
     row |= {"penalty": penalty, "objective": row["train_loss"] + penalty, "gradient_norm": float(norm)}
     row |= {"seconds": seconds, "rows_per_second": done * options.batch_size / training}
     clock.resume()
     return row
-
-
-def metrics_of(plan: Plan, z: NDArray[np.float64], rows: NDArray[np.int64]) -> dict[str, float]:
-    """Loss and metrics of logits z (len(rows), n_out) on the host."""
-    weight = None if plan.data.weight is None else plan.data.weight[rows].astype(np.float64)
-    loss = float(plan.loss(z, plan.targets[rows], weight, np)[0])
-    scores = plan.loss.predict(z, np)
-    truth = plan.data.y[rows]
-    if plan.data.task == "regression":
-        scores, truth = plan.target.back(scores), truth.reshape(len(rows), -1)  # (n, n_out)
-    return {"loss": loss} | {name: METRICS[name].function(truth, scores, weight) for name in plan.metrics}

@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.dataset import Task
+from chainrule.data.preprocessing import Affine
 from chainrule.errors import ConfigError
+from chainrule.losses import Loss
 
 Values = NDArray[Any]
 
@@ -83,3 +85,21 @@ def greater_is_better(column: str) -> bool:
     """Whether the larger value of a history column such as "validation_accuracy" is the better one."""
     metric = METRICS.get(column.partition("_")[2])
     return metric.greater_is_better if metric else False
+
+
+def score(
+    z: Values, y: Values, loss: Loss, target: Affine, metrics: Iterable[str], weight: Values | None = None
+) -> dict[str, float]:
+    """The loss and the named metrics of logits z (n_rows, n_out) on the host against the targets y, over all rows.
+
+    target: standardises regression targets for the loss; metrics are in the targets' own units.
+    """
+    weight = None if weight is None else weight.astype(np.float64)
+    scores = loss.predict(z, np)
+    if loss.task != "classification":
+        y = y.reshape(len(y), -1)  # (n_rows, n_out)
+    standardised = y
+    if loss.task == "regression":
+        standardised, scores = target(y), target.back(scores)
+    value = float(loss(z, standardised, weight, np)[0])
+    return {"loss": value} | {name: METRICS[name].function(y, scores, weight) for name in metrics}

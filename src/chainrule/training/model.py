@@ -56,17 +56,16 @@ class Model:
 
     def scores(self, X: NDArray[Any], compute: Compute = Compute()) -> NDArray[np.float64]:  # noqa: B008
         """Probabilities of the classes or labels, or the predicted numbers in their own units, (n_rows, n_out)."""
+        scores: NDArray[np.float64] = self.loss.predict(self.logits(X, compute), np)
+        return self.target.back(scores) if self.task == "regression" else scores
+
+    def logits(self, X: NDArray[Any], compute: Compute = Compute()) -> NDArray[np.float64]:  # noqa: B008
+        """Logits of raw rows X, (n_rows, n_out)."""
         X = self._rows(X)
         backend = choose(compute, self.network.flops_per_row * EVALUATION_BLOCK)
         with backend.scope():
             parameters = backend.parameters(self.parameters)
-            z = logits(self.network, parameters, self.preprocessing, backend, backend.array(X), np.arange(len(X)))
-        return self.link(z)
-
-    def link(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Logits (n_rows, n_out) on the host to scores."""
-        scores: NDArray[np.float64] = self.loss.predict(z, np)
-        return self.target.back(scores) if self.task == "regression" else scores
+            return logits(self.network, parameters, self.preprocessing, backend, backend.array(X), np.arange(len(X)))
 
     def predict(self, X: NDArray[Any], compute: Compute = Compute()) -> NDArray[Any]:  # noqa: B008
         """Class names (n_rows,), labels 0 or 1 (n_rows, n_out), or numbers (n_rows,) or (n_rows, n_out)."""
@@ -74,8 +73,8 @@ class Model:
         if self.task == "classification":
             return np.asarray(self.target_names)[scores.argmax(axis=1)]
         if self.task == "multilabel":
-            return (scores >= 0.5).astype(np.int64)
-        return scores[:, 0] if scores.shape[1] == 1 else scores
+            return np.asarray(scores >= 0.5, dtype=np.int64)
+        return scores.reshape(-1) if scores.shape[1] == 1 else scores
 
     def _rows(self, X: NDArray[Any]) -> NDArray[Any]:
         X = np.asarray(X)

@@ -14,9 +14,9 @@ from chainrule.backends import Compute
 from chainrule.data import Dataset, Split, read
 from chainrule.data.preprocessing import Kind
 from chainrule.errors import ConfigError, DamagedError
-from chainrule.losses import Loss
+from chainrule.losses import AnyLoss
 from chainrule.network import Network
-from chainrule.optim import Adam, Constant, Optimizer, Schedule
+from chainrule.optim import Adam, AnyOptimizer, AnySchedule, Constant
 from chainrule.spec import to_plain
 from chainrule.training.config import Config, DataOptions, Evaluation, NetworkOptions, Training, load
 from chainrule.training.environment import environment
@@ -52,9 +52,9 @@ def train(
     network: Network,
     data: Dataset,
     *,
-    loss: Loss | None = None,
-    optimizer: Optimizer = Adam(),  # noqa: B008
-    schedule: Schedule = Constant(),  # noqa: B008
+    loss: AnyLoss | None = None,
+    optimizer: AnyOptimizer = Adam(),  # noqa: B008
+    schedule: AnySchedule = Constant(),  # noqa: B008
     training: Training = Training(),  # noqa: B008
     evaluation: Evaluation = Evaluation(),  # noqa: B008
     compute: Compute = Compute(),  # noqa: B008
@@ -80,9 +80,9 @@ def train(
             source=data.name, split=split, preprocessing=preprocessing, standardise_target=standardise_target
         ),
         NetworkOptions(layers=network.layers),
-        loss,  # type: ignore[arg-type]
-        optimizer,  # type: ignore[arg-type]
-        schedule,  # type: ignore[arg-type]
+        loss,
+        optimizer,
+        schedule,
         training,
         evaluation,
         compute,
@@ -158,7 +158,7 @@ def open_directory(directory: Path, decided: Plan, about: dict[str, Any]) -> tup
     """Write what is known before the first step."""
     config = decided.config
     if config.loss is None:
-        config = replace(config, loss=decided.loss)
+        config = replace(config, loss=decided.loss)  # type: ignore[arg-type]
     try:
         text = tomli_w.dumps(to_plain(config))
     except PydanticSerializationError:

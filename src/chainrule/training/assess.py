@@ -1,0 +1,68 @@
+"""A finished run held against rows of a data set: metrics in evaluation mode, each share with its interval."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.backends import Compute
+from chainrule.data import Dataset, split
+from chainrule.errors import DataError
+from chainrule.intervals import proportion_interval
+from chainrule.training.metrics import names, score
+from chainrule.training.model import Model
+from chainrule.training.run import Run, read_data
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """metrics of `model` on n rows; interval: 95 % of the accuracy, over rows, where there is one."""
+
+    part: str
+    n: int
+    metrics: dict[str, float]
+    interval: tuple[float, float] | None
+    notes: tuple[str, ...] = ()
+
+
+def assess_run(
+    run: Run, part: str = "test", data: Dataset | None = None, *, best: bool = False, compute: Compute | None = None
+) -> Assessment:
+    """Metrics on one part of the run's own data, or on the test rows of other `data` (all rows where it names none)."""
+    model = run.best if best and run.best is not None else run.model
+    compute = run.config.compute if compute is None else compute
+    more = run.config.evaluation.metrics
+    if data is not None:
+        rows = np.arange(data.n_rows)[-data.n_test if data.n_test else 0 :]
+        return assess(model, data, rows, f"{data.name}, {'test' if data.n_test else 'all'}", more, compute)
+    own = read_data(run.config.data)
+    changed = own.digest != run.environment["data_sha256"]
+    rows = split(own, run.config.data.split)[part]
+    if len(rows) == 0:
+        raise DataError(f"{own.name}: the run's split has no {part} rows; evaluate another part, or give other data.")
+    found = assess(model, own, rows, part, more, compute)
+    note = ("the data are not those of the training: their digest has changed, and so may have the split",)
+    return Assessment(found.part, found.n, found.metrics, found.interval, note if changed else ())
+
+
+def assess(
+    model: Model, data: Dataset, rows: NDArray[np.int64], part: str, more: tuple[str, ...], compute: Compute
+) -> Assessment:
+    """Metrics of `model` on the named rows."""
+    if (data.task, data.target_names) != (model.task, model.target_names):
+        raise DataError(
+            f"{data.name}: the targets are {data.task} of {_short(data.target_names)}, but the model was trained for "
+            f"{model.task} of {_short(model.target_names)}."
+        )
+    weight = None if data.weight is None else data.weight[rows]
+    z = model.logits(data.X[rows], compute)
+    metrics = score(z, data.y[rows], model.loss, model.target, names(data.task, more), weight)
+    accuracy = metrics.get("accuracy")
+    interval = None if accuracy is None or weight is not None else proportion_interval(accuracy, len(rows))
+    return Assessment(part, len(rows), metrics, interval)
+
+
+def _short(values: tuple[Any, ...]) -> str:
+    shown = ", ".join(str(value) for value in values[:5])
+    return f"{shown}, ... ({len(values)})" if len(values) > 5 else shown

@@ -1,0 +1,210 @@
+"""What users rely on in a run: the same bits for the same seed, the same history on every backend, evaluation mode."""
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+DIGITS = cr.read("digits")
+FLOAT64 = {name: cr.Compute(backend=name, precision="float64", threads=1) for name in ("numpy", "torch")}
+
+
+def quick(network: cr.Network | None = None, **options) -> cr.Run:
+    options = {"training": cr.Training(epochs=2), "compute": cr.Compute(backend="numpy", threads=1)} | options
+    return cr.train(network or cr.mlp([16]), DIGITS, **options)
+
+
+def columns(run: cr.Run) -> list[dict[str, float]]:
+    """The history without what a clock decides."""
+    return [{k: v for k, v in row.items() if k not in ("seconds", "rows_per_second")} for row in run.history]
+
+
+def test_the_same_seed_gives_the_same_bits():
+    first, second = quick(), quick()
+    assert columns(first) == columns(second)
+    for name, value in first.model.parameters.items():
+        np.testing.assert_array_equal(value, second.model.parameters[name])
+
+
+def test_another_seed_gives_another_run_on_the_same_split():
+    first, second = quick(), quick(training=cr.Training(epochs=2, seed=1))
+    assert columns(first) != columns(second)
+    assert first.metrics["rows"] == second.metrics["rows"]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "clip_norm"),
+    [(cr.SGD(0.05, momentum=0.9, nesterov=True), None), (cr.Adam(), 0.5), (cr.AdamW(weight_decay=0.1), None), (cr.RMSprop(), None)],
+)  # fmt: skip
+def test_numpy_and_torch_give_the_same_history_for_the_first_100_steps(optimizer, clip_norm):
+    network = cr.mlp([24, 16], dropout=[0.3, 0], norm=[None, "batch"], activation="gelu")
+    histories = []
+    for compute in FLOAT64.values():
+        run = cr.train(
+            network,
+            DIGITS,
+            optimizer=optimizer,
+            schedule=cr.Cosine(warm_up=0.5),
+            training=cr.Training(iterations=100, batch_size=64, penalty=1e-3, clip_norm=clip_norm),
+            evaluation=cr.Evaluation(every_steps=1),
+            compute=compute,
+        )
+        histories.append(columns(run))
+    assert len(histories[0]) == 100
+    for ours, theirs in zip(*histories, strict=True):
+        assert ours.keys() == theirs.keys()
+        for name in ours:
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-8, abs=1e-8), (name, ours["step"])
+
+
+def test_history_has_every_column_and_the_objective_is_loss_plus_penalty():
+    run = quick(training=cr.Training(epochs=3, penalty=0.01))
+    assert [row["epoch"] for row in run.history] == [1, 2, 3]
+    for row in run.history:
+        assert set(row) == {
+            "step", "epoch", "lr", "batch_loss", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy",
+            "penalty", "objective", "gradient_norm", "seconds", "rows_per_second",
+        }  # fmt: skip
+        assert row["objective"] == pytest.approx(row["train_loss"] + row["penalty"])
+    weights = [run.model.parameters[name].astype(float) for name in run.model.network.weights]
+    assert run.history[-1]["penalty"] == pytest.approx(0.01 * sum(np.sum(W**2) for W in weights), rel=1e-6)
+
+
+def test_metrics_are_in_evaluation_mode_over_all_rows():
+    """Recomputed by hand from the saved parameters, without dropout and with the running statistics."""
+    network = cr.mlp([32], dropout=0.5, norm="batch")
+    run = quick(network, compute=FLOAT64["numpy"])
+    rows = cr.split(DIGITS, run.config.data.split)
+    for part, sample in (("train", rows.train), ("validation", rows.validation)):
+        predicted = run.model.predict(DIGITS.X[sample])
+        truth = np.array(DIGITS.target_names)[DIGITS.y[sample]]
+        assert run.history[-1][f"{part}_accuracy"] == pytest.approx(np.mean(predicted == truth))
+
+
+def test_the_best_row_is_the_best_and_kept_when_asked():
+    run = quick(
+        optimizer=cr.Adam(0.05),
+        training=cr.Training(epochs=8),
+        evaluation=cr.Evaluation(monitor="validation_accuracy", keep="best"),
+    )
+    best = max(row["validation_accuracy"] for row in run.history)
+    assert run.metrics["model"]["validation_accuracy"] == best == run.metrics["best"]["validation_accuracy"]
+    assert run.best is not None
+    found = cr.assess_run(run, "validation")
+    assert found.metrics["accuracy"] == pytest.approx(best)
+
+
+def test_early_stopping_stops_after_patience_rows_without_improvement():
+    run = quick(
+        optimizer=cr.SGD(1e-12),
+        training=cr.Training(epochs=50),
+        evaluation=cr.Evaluation(monitor="validation_accuracy", patience=3),
+    )
+    assert len(run.history) == 4
+
+
+def test_iterations_stop_mid_epoch_and_are_measured():
+    run = quick(training=cr.Training(iterations=50, batch_size=32))
+    assert [row["step"] for row in run.history] == [41, 50]
+    assert run.metrics["steps"] == 50
+
+
+def test_bfloat16_trains_with_float32_masters():
+    compute = cr.Compute(backend="torch", precision="bfloat16")
+    run = quick(cr.mlp([64], dropout=0.2, norm="layer"), compute=compute, training=cr.Training(epochs=20, batch_size=32))
+    assert {value.dtype for value in run.model.parameters.values()} == {np.dtype("float32")}
+    assert run.history[-1]["validation_accuracy"] > 0.9
+
+
+def test_sample_weights_equal_repeated_rows():
+    """One full batch a step, so a weight of 2 and a row given twice are the same objective."""
+    X, y = DIGITS.X[:40], DIGITS.y[:40]
+    names = DIGITS.target_names
+    weight = np.where(np.arange(40) < 10, 2.0, 1.0)
+    options = {"split": cr.Split(test=0, validation=0, order="file"), "preprocessing": "none", "compute": FLOAT64["numpy"]}
+    weighted = cr.Dataset("weighted", X, y, "classification", names, weight=weight)
+    repeated = cr.Dataset("repeated", np.concatenate([X, X[:10]]), np.concatenate([y, y[:10]]), "classification", names)
+    runs = [
+        cr.train(cr.mlp([8]), data, training=cr.Training(iterations=5, batch_size=data.n_rows), **options)
+        for data in (weighted, repeated)
+    ]
+    for name, value in runs[0].model.parameters.items():
+        np.testing.assert_allclose(value, runs[1].model.parameters[name], atol=1e-12)
+    assert runs[0].history[-1]["train_loss"] == pytest.approx(runs[1].history[-1]["train_loss"])
+
+
+def regression_data(n: int = 400) -> cr.Dataset:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 5))
+    y = 1000 + 300 * (X[:, 0] - 2 * X[:, 1]) + 10 * rng.normal(size=n)
+    return cr.Dataset("line", X, y, "regression", ("price",))
+
+
+@pytest.mark.parametrize("loss", [None, cr.Huber()])
+def test_regression_predicts_in_the_targets_own_units(loss):
+    data = regression_data()
+    run = cr.train(cr.mlp([32]), data, loss=loss, training=cr.Training(epochs=60, batch_size=32), optimizer=cr.Adam(5e-3))
+    assert run.history[-1]["validation_rmse"] < 60
+    assert run.model.predict(data.X[:3]).shape == (3,)
+    assert abs(run.model.predict(data.X).mean() - data.y.mean()) < 30
+
+
+def test_poisson_and_multilabel_train():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 4))
+    counts = cr.Dataset("counts", X, rng.poisson(np.exp(0.5 * X[:, 0])).astype(float), "regression", ("n",))
+    run = cr.train(cr.mlp([16]), counts, loss=cr.Poisson(), training=cr.Training(epochs=20, batch_size=32))
+    assert run.history[-1]["train_loss"] < run.history[0]["train_loss"]
+    assert (run.model.predict(X) > 0).all()
+    labels = cr.Dataset("labels", X, (X[:, :3] > 0).astype(np.int64), "multilabel", ("a", "b", "c"))
+    run = cr.train(cr.mlp([16]), labels, training=cr.Training(epochs=40, batch_size=32), optimizer=cr.Adam(1e-2))
+    assert run.history[-1]["validation_label_accuracy"] > 0.9
+    assert set(np.unique(run.model.predict(X))) <= {0, 1}
+
+
+def test_a_diverging_run_stops_with_the_step_and_what_to_do():
+    with np.errstate(all="raise"), pytest.raises(cr.DivergenceError, match=r"is (nan|inf) at step \d+ \(epoch .*learning rate 1e\+06\)") as caught:
+        quick(cr.mlp([16, 16]), optimizer=cr.SGD(1e6), training=cr.Training(epochs=5))
+    assert "Lower optimizer.lr tenfold" in str(caught.value)
+
+
+def test_a_rows_prediction_does_not_depend_on_its_neighbours():
+    model = quick().model
+    alone = np.concatenate([model.scores(DIGITS.X[i : i + 1]) for i in range(5)])
+    np.testing.assert_array_equal(alone, model.scores(DIGITS.X)[:5])
+
+
+def test_hooks_see_the_plan_each_row_and_the_run():
+    class Seen(cr.Hook):
+        def __init__(self):
+            self.events = []
+
+        def started(self, plan):
+            self.events.append(("started", plan.n_steps))
+
+        def logged(self, row):
+            self.events.append(("logged", row["step"]))
+
+        def finished(self, run):
+            self.events.append(("finished", len(run.history)))
+
+    seen = Seen()
+    quick(training=cr.Training(epochs=2, batch_size=1294), hooks=[seen])
+    assert seen.events == [("started", 2), ("logged", 1), ("logged", 2), ("finished", 2)]
+
+
+class Square(cr.Layer):
+    """A layer of a user's, without a pullback."""
+
+    def forward(self, parameters, x, context):
+        return x * x
+
+
+def test_an_own_layer_trains_on_torch_by_autograd_and_in_memory_only(tmp_path):
+    network = cr.Network((cr.Linear(16), Square(), cr.Linear()))
+    compute = FLOAT64["torch"]
+    run = quick(network, compute=compute, training=cr.Training(epochs=5), optimizer=cr.Adam(1e-3))
+    assert run.history[-1]["train_loss"] < run.history[0]["train_loss"]
+    with pytest.raises(cr.ConfigError, match="layers Square are your own classes, which a run directory cannot name"):
+        quick(network, compute=compute, output=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
