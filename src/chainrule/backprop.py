@@ -23,7 +23,7 @@ Role = Literal["weight", "bias", "norm", "running"]
 class Parameter(NamedTuple):
     """One array of a layer before it exists.
 
-    role: "weight" (penalised, decayed), "bias", "norm" (scale and shift, kept wide), "running" (statistics, no gradient).
+    role: "weight" (penalised, decayed), "bias", "norm" (scale, shift; kept wide), "running" (statistics, no gradient).
     initial: an `Init`, or the number that fills it.
     """
 
@@ -141,5 +141,3 @@ def parameters_of(layers: Sequence[Layer], n_in: int) -> dict[str, Parameter]:
         found |= {f"{i}.{name}": parameter for name, parameter in layer.parameters(n_in).items()}
         n_in = layer.n_out(n_in)
     return found
-
-

@@ -22,7 +22,9 @@ app.add_typer(data_app, name="data")
 ConfigFile = Annotated[Path | None, typer.Argument(metavar="[CONFIG.toml]", show_default=False)]
 RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="Directory that `train` wrote.")]
 Data = Annotated[str | None, typer.Option("--data", metavar="NAME|PATH", help="A named data set, or files.")]
-Changes = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change one option, e.g. optimizer.lr=3e-4.")]
+Changes = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change one option, e.g. optimizer.lr=3e-4.")
+]
 Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one machine-readable object.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
@@ -60,7 +62,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Options before any command."""
 
@@ -77,9 +81,13 @@ def train(
     config: ConfigFile = None,
     data: Data = None,
     changes: Changes = [],  # noqa: B006
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Run directory; runs/NAME-N if not given.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Run directory; runs/NAME-N if not given.")
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of weights, batches and dropout.")] = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Train so many runs, with this seed and the next ones.")] = 1,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="Train so many runs, with this seed and the next ones.")
+    ] = 1,
     device: Device = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the output directory.")] = False,
     as_json: Json = False,
@@ -139,7 +147,9 @@ def _summary(runs: list[Any]) -> str:
 def evaluate(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories that `train` wrote.")],
     data: Data = None,
-    split: Annotated[str, typer.Option("--split", help="test, validation or train rows of the run's own data.")] = "test",
+    split: Annotated[
+        str, typer.Option("--split", help="test, validation or train rows of the run's own data.")
+    ] = "test",
     best: Annotated[bool, typer.Option("--best", help="The best row's parameters instead of the model's.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -195,7 +205,9 @@ def _evaluation(found: list[tuple[Path, Any]]) -> str:
 @app.command()
 def predict(
     run: RunDirectory,
-    rows: Annotated[Path, typer.Argument(metavar="INPUT", help="CSV, Parquet, Arrow, npy or npz with rows to predict.")],
+    rows: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="CSV, Parquet, Arrow, npy or npz with rows to predict.")
+    ],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="CSV file; stdout if not given.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -223,7 +235,9 @@ def check(
     data: Data = None,
     changes: Changes = [],  # noqa: B006
     rows: Annotated[int, typer.Option("--rows", min=2, help="Training rows the network is checked on.")] = 8,
-    entries: Annotated[int, typer.Option("--entries", min=1, help="Entries of each array for central differences.")] = 8,
+    entries: Annotated[
+        int, typer.Option("--entries", min=1, help="Entries of each array for central differences.")
+    ] = 8,
     as_json: Json = False,
 ) -> None:
     """Prove the gradients of a network as configured; without one, of every built-in layer and loss."""
@@ -275,7 +289,9 @@ def data_info(source: Annotated[str, typer.Argument(metavar="NAME|PATH")], targe
 
 
 @data_app.command("fetch")
-def data_fetch(name: str, path: Annotated[Path | None, typer.Option("--path", help="Folder to put it in.")] = None) -> None:
+def data_fetch(
+    name: str, path: Annotated[Path | None, typer.Option("--path", help="Folder to put it in.")] = None
+) -> None:
     """Download a named data set, its size and digest checked."""
     from chainrule.data.registry import fetch
 

@@ -64,7 +64,9 @@ class SoftmaxCrossEntropy(Loss):
 
     def _probabilities(self, z: Array, target: Array, xp: Any) -> Array:
         n_out = z.shape[-1]
-        if target.ndim < z.ndim and target.shape[-1] == z.shape[-2]:
+        # one table of probabilities for P networks has as few axes as P rows of class indices
+        shared = target.shape[-2:] == z.shape[-2:] and xp.isdtype(target.dtype, "real floating")
+        if target.ndim < z.ndim and target.shape[-1] == z.shape[-2] and not shared:
             classes = xp.arange(n_out, dtype=target.dtype, device=z.device)
             target = target[..., None] == classes  # (..., batch, n_out)
         t = xp.astype(target, z.dtype)
@@ -79,7 +81,7 @@ class SoftmaxCrossEntropy(Loss):
 
 @spec
 class SigmoidCrossEntropy(Loss):
-    """lᵢ = meanₖ [log(1 + e^z) - t z]; ∂lᵢ/∂z = (σ(z) - t)/K. target: (batch, n_out) of 0 to 1, one sigmoid an output."""
+    """lᵢ = meanₖ [log(1 + e^z) - t z]; ∂lᵢ/∂z = (σ(z) - t)/K. target: (batch, n_out) of 0 to 1."""
 
     kind: Literal["sigmoid_cross_entropy"] = field(default="sigmoid_cross_entropy", kw_only=True, repr=False)
     task = "multilabel"

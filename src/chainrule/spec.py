@@ -54,7 +54,7 @@ def _form(value: object) -> str:
 
 
 class Form:
-    """Tags of a union by how a value is written, such as `0.4` or `[0.4, 0]`; in brackets, so that no path shows them."""
+    """Tags of a union by how a value is written, `0.4` or `[0.4, 0]`; in brackets, so that no path shows them."""
 
     TEXT, LIST, NUMBER, TABLE = Tag("[text]"), Tag("[list]"), Tag("[number]"), Tag("[table]")
     BY = Discriminator(_form)
@@ -119,7 +119,9 @@ def _problem(item: dict[str, Any], schema: dict[str, Any], location: tuple[int |
         case "missing" | "missing_argument":
             return "missing; it has no default"
         case "union_tag_invalid" if str(item["ctx"]["tag"]).startswith("["):
-            forms = item["ctx"]["expected_tags"].replace("'", "").replace("[", "a ").replace("]", "").replace(", ", " or ")
+            forms = (
+                item["ctx"]["expected_tags"].replace("'", "").replace("[", "a ").replace("]", "").replace(", ", " or ")
+            )
             return f"should be {forms}, got {_shown(item['input'])}"
         case "union_tag_invalid":
             known = item["ctx"]["expected_tags"]

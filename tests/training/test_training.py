@@ -34,7 +34,12 @@ def test_another_seed_gives_another_run_on_the_same_split():
 
 @pytest.mark.parametrize(
     ("optimizer", "clip_norm"),
-    [(cr.SGD(0.05, momentum=0.9, nesterov=True), None), (cr.Adam(), 0.5), (cr.AdamW(weight_decay=0.1), None), (cr.RMSprop(), None)],
+    [
+        (cr.SGD(0.05, momentum=0.9, nesterov=True), None),
+        (cr.Adam(), 0.5),
+        (cr.AdamW(weight_decay=0.1), None),
+        (cr.RMSprop(), None),
+    ],
 )  # fmt: skip
 def test_numpy_and_torch_give_the_same_history_for_the_first_100_steps(optimizer, clip_norm):
     network = cr.mlp([24, 16], dropout=[0.3, 0], norm=[None, "batch"], activation="gelu")
@@ -62,7 +67,8 @@ def test_history_has_every_column_and_the_objective_is_loss_plus_penalty():
     assert [row["epoch"] for row in run.history] == [1, 2, 3]
     for row in run.history:
         assert set(row) == {
-            "step", "epoch", "lr", "batch_loss", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy",
+            "step", "epoch", "lr", "batch_loss", "train_loss", "train_accuracy", "validation_loss",
+            "validation_accuracy",
             "penalty", "objective", "gradient_norm", "seconds", "rows_per_second",
         }  # fmt: skip
         assert row["objective"] == pytest.approx(row["train_loss"] + row["penalty"])
@@ -111,7 +117,9 @@ def test_iterations_stop_mid_epoch_and_are_measured():
 
 def test_bfloat16_trains_with_float32_masters():
     compute = cr.Compute(backend="torch", precision="bfloat16")
-    run = quick(cr.mlp([64], dropout=0.2, norm="layer"), compute=compute, training=cr.Training(epochs=20, batch_size=32))
+    run = quick(
+        cr.mlp([64], dropout=0.2, norm="layer"), compute=compute, training=cr.Training(epochs=20, batch_size=32)
+    )
     assert {value.dtype for value in run.model.parameters.values()} == {np.dtype("float32")}
     assert run.history[-1]["validation_accuracy"] > 0.9
 
@@ -121,7 +129,11 @@ def test_sample_weights_equal_repeated_rows():
     X, y = DIGITS.X[:40], DIGITS.y[:40]
     names = DIGITS.target_names
     weight = np.where(np.arange(40) < 10, 2.0, 1.0)
-    options = {"split": cr.Split(test=0, validation=0, order="file"), "preprocessing": "none", "compute": FLOAT64["numpy"]}
+    options = {
+        "split": cr.Split(test=0, validation=0, order="file"),
+        "preprocessing": "none",
+        "compute": FLOAT64["numpy"],
+    }
     weighted = cr.Dataset("weighted", X, y, "classification", names, weight=weight)
     repeated = cr.Dataset("repeated", np.concatenate([X, X[:10]]), np.concatenate([y, y[:10]]), "classification", names)
     runs = [
@@ -143,7 +155,9 @@ def regression_data(n: int = 400) -> cr.Dataset:
 @pytest.mark.parametrize("loss", [None, cr.Huber()])
 def test_regression_predicts_in_the_targets_own_units(loss):
     data = regression_data()
-    run = cr.train(cr.mlp([32]), data, loss=loss, training=cr.Training(epochs=60, batch_size=32), optimizer=cr.Adam(5e-3))
+    run = cr.train(
+        cr.mlp([32]), data, loss=loss, training=cr.Training(epochs=60, batch_size=32), optimizer=cr.Adam(5e-3)
+    )
     assert run.history[-1]["validation_rmse"] < 60
     assert run.model.predict(data.X[:3]).shape == (3,)
     assert abs(run.model.predict(data.X).mean() - data.y.mean()) < 30
@@ -163,7 +177,10 @@ def test_poisson_and_multilabel_train():
 
 
 def test_a_diverging_run_stops_with_the_step_and_what_to_do():
-    with np.errstate(all="raise"), pytest.raises(cr.DivergenceError, match=r"is (nan|inf) at step \d+ \(epoch .*learning rate 1e\+06\)") as caught:
+    with (
+        np.errstate(all="raise"),
+        pytest.raises(cr.DivergenceError, match=r"is (nan|inf) at step \d+ \(epoch .*learning rate 1e\+06\)") as caught,
+    ):
         quick(cr.mlp([16, 16]), optimizer=cr.SGD(1e6), training=cr.Training(epochs=5))
     assert "Lower optimizer.lr tenfold" in str(caught.value)
 

@@ -72,7 +72,7 @@ class Backend(ABC):
         """
 
         def mask(path: str, rows: int, n: int, rate: float, dtype: Any) -> Array:
-            threshold = round(rate * _LEVELS)
+            threshold = min(round(rate * _LEVELS), _LEVELS - 1)
             seeds = seed if isinstance(seed, tuple) else (seed,)
             keep = np.stack([_kept(one, path, step, (rows, n), threshold) for one in seeds])  # (P, rows, n)
             scale = _LEVELS / (_LEVELS - threshold)

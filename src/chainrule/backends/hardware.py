@@ -13,7 +13,9 @@ def torch_backend(device: str, precision: Literal["auto"] | Precision, threads: 
     """Torch on `device` in `precision`, either found by itself where it is "auto"."""
     cuda = torch.cuda.is_available()
     if device.startswith("cuda") and not cuda:
-        raise ConfigError(f"device {device!r}: PyTorch {torch.__version__} sees no CUDA device here; use 'cpu' or 'auto'")
+        raise ConfigError(
+            f"device {device!r}: PyTorch {torch.__version__} sees no CUDA device here; use 'cpu' or 'auto'"
+        )
     if device == "auto":
         device = "cuda" if cuda else "cpu"
     if precision == "auto":

@@ -13,7 +13,7 @@ from chainrule.seeds import stream
 class Batches:
     """Batches of positions 0..n-1 among the training rows.
 
-    Without replacement each epoch visits every row once, in an order of its own; the last batch is smaller, and where it
+    Without replacement each epoch visits every row once, in its own order; the last batch is smaller, and where it
     would be a single row it joins the one before. With replacement every batch is an independent draw and an epoch is
     n // size of them (the report's sampling).
     """

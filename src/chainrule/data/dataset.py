@@ -86,7 +86,9 @@ def check(data: Dataset) -> None:
     if len(y) != len(X):
         raise DataError(f"{name}: X has {len(X):,} rows but y has {len(y):,}; they must be of the same length.")
     if not 0 <= data.n_test < len(X):
-        raise DataError(f"{name}: n_test is {data.n_test} of {len(X):,} rows; at least one row must be left to train on.")
+        raise DataError(
+            f"{name}: n_test is {data.n_test} of {len(X):,} rows; at least one row must be left to train on."
+        )
     if data.row_shape and int(np.prod(data.row_shape)) != X.shape[1]:
         raise DataError(f"{name}: row_shape {data.row_shape} does not fit the {X.shape[1]} columns of X.")
     if data.feature_names and len(data.feature_names) != X.shape[1]:
@@ -117,7 +119,8 @@ def _check_finite(data: Dataset, values: NDArray[Any], what: str, columns: tuple
 def _check_weights(data: Dataset, weight: NDArray[Any]) -> None:
     if weight.shape != (len(data.X),) or weight.dtype.kind not in "iuf":
         raise DataError(
-            f"{data.name}: weights have shape {weight.shape} and dtype {weight.dtype}; expected numbers ({len(data.X)},)."
+            f"{data.name}: weights have shape {weight.shape} and dtype {weight.dtype}; "
+            f"expected numbers ({len(data.X)},)."
         )
     _check_finite(data, weight, "weight", ())
     if (weight < 0).any():

@@ -32,7 +32,7 @@ class Split:
     validation: taken from what is left. train: None takes all the rest.
     order: "file" keeps the rows' order, train first, then validation, then test (the report's 49,000 / 1,000);
     "shuffled" draws at random; "stratified" draws with every class in proportion; "auto" is stratified for
-    classification and shuffled otherwise. seed: of the draw, apart from the training's, so repeated seeds share a split.
+    classification and shuffled otherwise. seed: of the draw, not the training's, so repeated seeds share a split.
     """
 
     test: Annotated[Annotated[Literal["official"], Form.TEXT] | Annotated[Size, Form.NUMBER], Form.BY] = "official"

@@ -28,7 +28,6 @@ from chainrule.spec import complete
 Activation = ReLU | LeakyReLU | Tanh | Sigmoid | GELU | SiLU | SELU | Mish
 
 
-
 class _OwnLayersInPython:
     """A file can name the built-in kinds only; Python can bring any instance of Layer."""
 

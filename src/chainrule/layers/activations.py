@@ -45,7 +45,7 @@ class ReLU(Layer):
 
 @spec
 class LeakyReLU(Layer):
-    """y = x where x > 0, else slope·x; dx = dy, or slope·dy. At exactly 0 the slope is the negative side's, as in PyTorch."""
+    """y = x where x > 0, else slope·x; dx = dy, or slope·dy. At exactly 0 it is slope·dy, as in PyTorch."""
 
     slope: Annotated[float, Field(ge=0, lt=1)] = 0.01
     kind: Literal["leaky_relu"] = field(default="leaky_relu", kw_only=True, repr=False)

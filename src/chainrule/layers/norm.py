@@ -11,9 +11,7 @@ from chainrule.backprop import Context, Layer, Parameter, Parameters
 from chainrule.spec import spec
 
 
-def standardise(
-    x: Array, axis: int, epsilon: float, xp: Any
-) -> tuple[Array, Array, Array, Callable[[Array], Array]]:
+def standardise(x: Array, axis: int, epsilon: float, xp: Any) -> tuple[Array, Array, Array, Callable[[Array], Array]]:
     """x̂ = (x - μ)·r with r = 1/√(σ² + ε), μ and σ² the mean and (biased) variance over `axis`.
 
     Pullback: dx = r (dx̂ - mean(dx̂) - x̂ mean(dx̂ ⊙ x̂)), the two means being what flows through μ and σ².
@@ -61,7 +59,7 @@ class BatchNorm(Layer):
     """y = γ x̂ + β, x̂ standardised over the rows of the batch in training, by running statistics in evaluation.
 
     Pullback in training: see `standardise`; in evaluation x̂ is affine in x and dx = dy γ/√(σ² + ε).
-    Running statistics: r ← (1 - momentum) r + momentum·batch value, with the unbiased variance (n/(n-1)), as in PyTorch.
+    Running statistics: r ← (1 - momentum) r + momentum·batch value, the variance unbiased, n/(n-1), as in PyTorch.
     A batch of one row standardises to 0, so y = β; PyTorch refuses it. (Ioffe & Szegedy 2015)
     """
 

@@ -3,7 +3,7 @@
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
-from chainrule.arrays import Array
+from chainrule.arrays import Array, sum_to
 from chainrule.backprop import Context, Layer, Parameter, Parameters, forward, parameters_of
 from chainrule.errors import ConfigError
 from chainrule.spec import List, spec
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @spec
 class Residual(Layer):
-    """y = x + body(x), body a list of layers that ends as wide as it began; dx = dy + body's pullback of dy (He 2016)."""
+    """y = x + body(x), body a list of layers as wide at its end as at its start; dx = dy + body's dx (He 2016)."""
 
     body: List["AnyLayer"]
     kind: Literal["residual"] = field(default="residual", kw_only=True, repr=False)
@@ -55,7 +55,7 @@ class Residual(Layer):
 
         def pullback(dy: Array) -> tuple[Array, Parameters]:
             dx, gradients = back(dy)
-            dx = dy + dx if dx is not None else None
+            dx = sum_to(dy, x.shape, context.xp) + dx if dx is not None else None
             return dx, {f"body.{name}": gradient for name, gradient in gradients.items()}
 
         return x + y, pullback, {f"body.{name}": value for name, value in statistics.items()}

@@ -1,4 +1,4 @@
-"""The common form of a network: hidden blocks of linear, norm, activation, dropout, and a linear layer for the logits."""
+"""The common form of a network: hidden blocks of linear, norm, activation, dropout; then a linear layer."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
@@ -19,7 +19,7 @@ def mlp(
     *,
     activation: str | Layer = "relu",
     dropout: float | Sequence[float] = 0.0,
-    norm: NormName | None | Sequence[NormName | None] = None,
+    norm: NormName | Sequence[NormName | None] | None = None,
     init: Kind | Init | None = None,
     n_in: int | None = None,
     n_out: int | None = None,
@@ -66,5 +66,3 @@ def _norm(name: Any) -> Layer:
     if name not in ("batch", "layer"):
         raise ConfigError(f"norm {name!r} is not known; expected 'batch', 'layer' or 'none'")
     return BatchNorm() if name == "batch" else LayerNorm()
-
-

@@ -35,7 +35,9 @@ class Network:
             raise ConfigError("a network needs at least one layer, for example Linear()")
         for i, layer in enumerate(self.layers):
             if not isinstance(layer, Layer):
-                raise ConfigError(f"layer {i} is {layer!r}; expected a layer such as Linear(350) or a subclass of Layer")
+                raise ConfigError(
+                    f"layer {i} is {layer!r}; expected a layer such as Linear(350) or a subclass of Layer"
+                )
         if self.n_in is not None:
             _ = self.widths
 

@@ -110,7 +110,9 @@ class AdamW(Optimizer):
         return _adam(self, p, g, slots, lr, t, xp)
 
 
-def _adam(rule: Adam | AdamW, p: Array, g: Array, slots: tuple[Array, ...], lr: Any, t: int, xp: Any) -> tuple[Array, Any]:
+def _adam(
+    rule: Adam | AdamW, p: Array, g: Array, slots: tuple[Array, ...], lr: Any, t: int, xp: Any
+) -> tuple[Array, Any]:
     m = rule.beta1 * slots[0] + (1 - rule.beta1) * g
     v = rule.beta2 * slots[1] + (1 - rule.beta2) * g * g
     correction = (1 - rule.beta2 ** (t + 1)) ** 0.5

@@ -103,7 +103,7 @@ class OneCycle(Schedule):
     def after(self, step: int, n_steps: int, per_epoch: int) -> float:  # noqa: ARG002
         """The factor at `step`."""
         top = self.rise * n_steps - 1
-        if step <= top:
+        if step < top:
             return _cosine(self.first, 1.0, step / top)
         return _cosine(1.0, self.last, (step - top) / (n_steps - 1 - top))
 

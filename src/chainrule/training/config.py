@@ -40,7 +40,7 @@ class DataOptions:
     target: str | None = None
     task: Task | None = None
     image_size: Annotated[tuple[Positive, Positive], Field(strict=False)] | None = None
-    split: Split = Split()  # noqa: RUF009
+    split: Split = Split()
     preprocessing: PreprocessingKind = "standardise"
     standardise_target: bool = True
 
@@ -58,9 +58,13 @@ class NetworkOptions:
 
     def __post_init__(self) -> None:
         """Refuse both forms at once."""
-        given = [name for name in ("hidden", "activation", "dropout", "norm", "init") if getattr(self, name) is not None]
+        given = [
+            name for name in ("hidden", "activation", "dropout", "norm", "init") if getattr(self, name) is not None
+        ]
         if self.layers is not None and given:
-            raise ConfigError(f"network.layers lists every layer, so network.{given[0]} would do nothing; keep one of them")
+            raise ConfigError(
+                f"network.layers lists every layer, so network.{given[0]} would do nothing; keep one of them"
+            )
 
     def build(self) -> Network:
         """The network, still without the widths that the data decide."""
@@ -131,14 +135,14 @@ class Config:
     loss None is the one that suits the targets. An `optimizer` table without a kind is Adam's.
     """
 
-    data: DataOptions = DataOptions()  # noqa: RUF009
-    network: NetworkOptions = NetworkOptions()  # noqa: RUF009
+    data: DataOptions = DataOptions()
+    network: NetworkOptions = NetworkOptions()
     loss: AnyLoss | None = None
     optimizer: AnyOptimizer = field(default_factory=Adam)
     schedule: AnySchedule = field(default_factory=Constant)
-    training: Training = Training()  # noqa: RUF009
-    evaluation: Evaluation = Evaluation()  # noqa: RUF009
-    compute: Compute = Compute()  # noqa: RUF009
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    compute: Compute = Compute()
 
 
 def load(path: Path | None = None, changes: Iterable[str] = ()) -> Config:

@@ -10,8 +10,8 @@ from chainrule.data.preprocessing import Affine
 from chainrule.network import Network
 
 EVALUATION_BLOCK = 1024
-"""Rows of one pass. Linear algebra libraries choose their kernels by shape, so a row's bits depend on the number of rows
-beside it; with blocks always full (the last one padded) they do not."""
+"""Rows of one pass. Linear algebra libraries choose their kernels by shape, so a row's bits depend on how many rows
+stand beside it; with blocks always full (the last one padded) they do not."""
 
 
 def prepare(x: Array, shift: Array, scale: Array, backend: Backend) -> Array:

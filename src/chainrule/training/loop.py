@@ -23,9 +23,7 @@ class Fit(NamedTuple):
     best_row: Row
 
 
-def fit(
-    plan: Plan, on_row: Callable[[Row], None] = lambda row: None, track: Callable[[range], Iterable[int]] = iter
-) -> Fit:
+def fit(plan: Plan, on_row: Callable[[Row], None], track: Callable[[range], Iterable[int]] = iter) -> Fit:
     """Train. `on_row` gets each row of history; `track` wraps the steps, for a progress bar."""
     backend = plan.backend
     history: list[Row] = []
@@ -56,7 +54,8 @@ def check_finite(row: Row) -> None:
     for name in ("batch_loss", "gradient_norm", "train_loss"):
         if not np.isfinite(row[name]):
             raise DivergenceError(
-                f"{name} is {row[name]} at step {row['step']} (epoch {row['epoch']:.2f}, learning rate {row['lr']:.3g}); "
+                f"{name} is {row[name]} at step {row['step']} (epoch {row['epoch']:.2f}, "
+                f"learning rate {row['lr']:.3g}); "
                 "expected a finite number. Lower optimizer.lr tenfold, scale the inputs (data.preprocessing = "
                 "'standardise'), or set training.clip_norm = 1."
             )

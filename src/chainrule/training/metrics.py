@@ -73,7 +73,7 @@ DEFAULT: dict[Task, tuple[str, ...]] = {
 
 
 def names(task: Task, more: Iterable[str] = ()) -> tuple[str, ...]:
-    """The metrics of a run: the task's own and `more`. Raises a ConfigError for one that is unknown or of another task."""
+    """The metrics of a run: the task's own and `more`. Raises a ConfigError for one that the task does not have."""
     for name in more:
         if name not in METRICS or task not in METRICS[name].tasks:
             known = ", ".join(key for key, metric in METRICS.items() if task in metric.tasks)

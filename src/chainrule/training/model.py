@@ -143,5 +143,3 @@ def load_model(directory: Path) -> Model:
         file.feature_names,
         file.row_shape,
     )
-
-

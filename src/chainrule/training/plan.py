@@ -66,7 +66,9 @@ def plan(config: Config, data: Dataset, network: Network) -> Plan:
         raise ConfigError(f"loss {loss.kind!r} is for {loss.task}, but the targets of {data.name} are {data.task}")
     if isinstance(loss, Poisson) and (data.y < 0).any():
         row = int(np.argmax((data.y.reshape(len(data.y), -1) < 0).any(axis=1)))
-        raise DataError(f"{data.name}: the target at row {row} is negative; the Poisson loss is for counts of at least 0.")
+        raise DataError(
+            f"{data.name}: the target at row {row} is negative; the Poisson loss is for counts of at least 0."
+        )
     rows = split(data, config.data.split)
     options, evaluation = config.training, config.evaluation
     batches = Batches(len(rows.train), options.batch_size, options.seed, options.replacement)
@@ -108,7 +110,9 @@ def _check_monitor(config: Config, metrics: tuple[str, ...], n_validation: int) 
     columns = [f"{part}_{name}" for part in ("train", "validation") for name in ("loss", *metrics)]
     needed = evaluation.keep == "best" or evaluation.patience is not None
     if evaluation.monitor not in columns:
-        raise ConfigError(f"evaluation.monitor {evaluation.monitor!r} is no column; expected one of {', '.join(columns)}")
+        raise ConfigError(
+            f"evaluation.monitor {evaluation.monitor!r} is no column; expected one of {', '.join(columns)}"
+        )
     if needed and evaluation.monitor.startswith("validation") and n_validation == 0:
         raise ConfigError(
             f"evaluation.monitor {evaluation.monitor!r} needs validation rows, but data.split.validation is 0; "

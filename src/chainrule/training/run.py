@@ -76,9 +76,7 @@ def train(
     ['batch_loss', 'epoch', 'gradient_norm']
     """
     config = Config(
-        DataOptions(
-            source=data.name, split=split, preprocessing=preprocessing, standardise_target=standardise_target
-        ),
+        DataOptions(source=data.name, split=split, preprocessing=preprocessing, standardise_target=standardise_target),
         NetworkOptions(layers=network.layers),
         loss,
         optimizer,
@@ -151,7 +149,9 @@ def check_free(directory: Path, overwrite: bool) -> None:
     if directory.exists() and not directory.is_dir():
         raise ConfigError(f"output {directory} is a file; name a directory")
     if directory.is_dir() and any(directory.iterdir()) and not overwrite:
-        raise ConfigError(f"output {directory} is not empty; name another directory, or give --overwrite to replace its run")
+        raise ConfigError(
+            f"output {directory} is not empty; name another directory, or give --overwrite to replace its run"
+        )
 
 
 def open_directory(directory: Path, decided: Plan, about: dict[str, Any]) -> tuple[Path, "Recorder"]:
@@ -162,7 +162,11 @@ def open_directory(directory: Path, decided: Plan, about: dict[str, Any]) -> tup
     try:
         text = tomli_w.dumps(to_plain(config))
     except PydanticSerializationError:
-        own = [type(layer).__name__ for layer in decided.network.layers if not type(layer).__module__.startswith("chainrule.")]
+        own = [
+            type(layer).__name__
+            for layer in decided.network.layers
+            if not type(layer).__module__.startswith("chainrule.")
+        ]
         raise ConfigError(
             f"layers {', '.join(own)} are your own classes, which a run directory cannot name; train with output=None"
         ) from None

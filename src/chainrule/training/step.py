@@ -58,6 +58,13 @@ def train_step(plan: Plan, data: Resident, state: State, step: int) -> tuple[Sta
         norm = optim.gradient_norm(gradients, network.ranks, backend.xp)
         gradients = optim.clip_by_norm(gradients, norm, options.clip_norm, backend.xp)
     parameters, slots = optim.update(
-        plan.config.optimizer, state.parameters, gradients, state.slots, plan.lr(step), step, network.weights, backend.xp
+        plan.config.optimizer,
+        state.parameters,
+        gradients,
+        state.slots,
+        plan.lr(step),
+        step,
+        network.weights,
+        backend.xp,
     )
     return State(parameters | found.statistics, slots), found.loss, found.gradients

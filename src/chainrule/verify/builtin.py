@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chainrule import layers as L
+import chainrule.layers as L  # noqa: N812
 from chainrule.losses import Huber, Poisson, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
 from chainrule.network import Network
 from chainrule.seeds import stream

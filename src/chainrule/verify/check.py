@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.backends import Backend, Compute, choose
-from chainrule.backprop import Layer, Parameter, forward, parameters_of
+from chainrule.backprop import Layer, Parameter, forward
 from chainrule.losses import Loss
 from chainrule.network import Network, describe
 from chainrule.network.network import initial_values, kind_of
@@ -169,7 +169,11 @@ def check_network(network: Network, loss: Loss, x: NDArray[Any], target: NDArray
         return {name: result.gradients[name] for name in network.trainable} | {"x": result.dx}
 
     title = f"network, {'training' if training else 'evaluation'}"
-    return prove(Subject(title, arrays, value, gradients, _derived(network.layers, network.widths[0])), n_entries=n_entries, seed=seed)
+    return prove(
+        Subject(title, arrays, value, gradients, _derived(network.layers, network.widths[0])),
+        n_entries=n_entries,
+        seed=seed,
+    )
 
 
 def generic_values(parameters: Mapping[str, Parameter], seed: int) -> Arrays:
