@@ -16,7 +16,7 @@ Indices = NDArray[np.int64]
 
 
 def _is_size(size: float) -> float:
-    if size < 0 or (isinstance(size, float) and size >= 1):
+    if not size >= 0 or (isinstance(size, float) and size >= 1):
         raise ValueError(f"should be a count such as 1000, or a fraction from 0 to below 1, got {size!r}")
     return size
 

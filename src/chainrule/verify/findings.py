@@ -27,7 +27,7 @@ class Finding(NamedTuple):
 
     @property
     def verdict(self) -> Literal["pass", "FAIL", "not run"]:
-        """ "FAIL" for an error above the bound, NaN, or nothing but kinks."""
+        """FAIL for an error above the bound, NaN, or nothing but kinks."""
         if self.entries == 0 and self.kinks == 0:
             return "not run"
         return "pass" if self.entries > 0 and self.error <= BOUNDS[self.against] else "FAIL"

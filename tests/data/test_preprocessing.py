@@ -1,0 +1,103 @@
+"""Preprocessing is fitted on the training rows only, is affine, and says which columns are constant."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import chainrule as cr
+from chainrule.data.preprocessing import fit, fit_target
+
+
+def data(X: np.ndarray, row_shape: tuple[int, ...] = ()) -> cr.Dataset:
+    return cr.Dataset("d", X, np.arange(len(X)) % 2, "classification", ("a", "b"), row_shape=row_shape)
+
+
+TABLE = arrays(np.float64, st.tuples(st.integers(4, 30), st.integers(1, 5)), elements=st.floats(-1e6, 1e6, width=32))
+
+
+@settings(max_examples=100, deadline=None)
+@given(TABLE)
+def test_standardised_training_columns_have_mean_0_and_deviation_1(X):
+    affine = fit("standardise", data(X), np.arange(len(X)))
+    z = affine(X)
+    for i in range(X.shape[1]):
+        if i in affine.constant:
+            np.testing.assert_allclose(z[:, i], 0, atol=1e-6 * max(1, np.abs(X[:, i]).max()))
+        else:
+            assert abs(z[:, i].mean()) < 1e-3
+            assert abs(z[:, i].std() - 1) < 1e-3
+    np.testing.assert_allclose(affine.back(z), X, atol=1e-6 * max(1.0, np.abs(X).max()))
+
+
+@pytest.mark.parametrize("kind", ["mean", "standardise", "standardise_channels", "unit"])
+def test_only_the_training_rows_are_looked_at(kind):
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 256, size=(50, 12)).astype(np.uint8)
+    train = np.arange(0, 50, 2)
+    other = X.copy()
+    other[1::2] = 0
+    first, second = (fit(kind, data(values, (3, 2, 2)), train) for values in (X, other))
+    np.testing.assert_array_equal(first.shift, second.shift)
+    np.testing.assert_array_equal(first.scale, second.scale)
+
+
+def test_the_mean_image_is_that_of_the_training_rows():
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 256, size=(3000, 2000)).astype(np.uint8)  # more than one block
+    rows = np.arange(2500)
+    affine = fit("mean", data(X), rows)
+    np.testing.assert_allclose(affine.shift, X[:2500].mean(axis=0), rtol=1e-12)
+    np.testing.assert_array_equal(affine.scale, 1)
+
+
+def test_channels_share_one_mean_and_deviation():
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(40, 3, 4, 4)) * np.array([1, 5, 0.1])[:, None, None] + np.array([0, 9, -3])[:, None, None]
+    X = images.reshape(40, -1)
+    z = fit("standardise_channels", data(X, (3, 4, 4)), np.arange(40))(X).reshape(images.shape)
+    np.testing.assert_allclose(z.mean(axis=(0, 2, 3)), 0, atol=1e-12)
+    np.testing.assert_allclose(z.std(axis=(0, 2, 3)), 1, rtol=1e-12)
+
+
+def test_channels_of_a_table_are_refused():
+    with pytest.raises(cr.ConfigError, match=r"'standardise_channels' needs images .* use 'standardise'"):
+        fit("standardise_channels", data(np.zeros((4, 3))), np.arange(4))
+
+
+def test_unit_is_by_column_for_tables_and_by_the_whole_for_images():
+    X = np.array([[0, 10], [5, 10], [10, 30]], dtype=np.uint8)
+    np.testing.assert_allclose(fit("unit", data(X), np.arange(3))(X), [[0, 0], [0.5, 0], [1, 1]])
+    np.testing.assert_allclose(fit("unit", data(X, (1, 1, 2)), np.arange(3))(X), X / 30)
+
+
+def test_a_large_mean_loses_no_precision():
+    X = 1e8 + np.random.default_rng(0).normal(size=(1000, 1))
+    z = fit("standardise", data(X), np.arange(1000))(X)
+    assert z.std() == pytest.approx(1, abs=1e-6)
+
+
+def test_constant_columns_are_shifted_to_0_and_said():
+    X = np.array([[1.0, 5.0], [2.0, 5.0], [4.0, 5.0], [0.0, 5.0]] * 5)
+    affine = fit("standardise", data(X), np.arange(20))
+    assert affine.constant == (1,)
+    np.testing.assert_array_equal(affine(X)[:, 1], 0)
+
+    class Notes(cr.Hook):
+        def started(self, plan):
+            self.notes = plan.notes
+
+    seen = Notes()
+    cr.train(cr.mlp([4]), data(X), training=cr.Training(epochs=1, batch_size=5), hooks=[seen])
+    assert seen.notes == ("1 column is constant over the training rows (1): shifted to 0, not scaled",)
+
+
+def test_targets_are_standardised_on_training_rows():
+    rng = np.random.default_rng(0)
+    numbers = cr.Dataset("d", np.zeros((20, 1)), 5 + 3 * rng.normal(size=20), "regression", ("t",))
+    target = fit_target(numbers, np.arange(10))
+    z = target(numbers.y[:10, None])
+    assert z.mean() == pytest.approx(0, abs=1e-12)
+    assert z.std() == pytest.approx(1)
+    np.testing.assert_allclose(target.back(z)[:, 0], numbers.y[:10])
