@@ -71,8 +71,8 @@ class Model:
         """Class names (n_rows,), labels 0 or 1 (n_rows, n_out), or numbers (n_rows,) or (n_rows, n_out)."""
         scores = self.scores(X, compute)
         if self.task == "classification":
-            names: NDArray[Any] = np.array(self.target_names)
-            return names[scores.argmax(axis=1)]
+            names: NDArray[Any] = np.array(self.target_names)[scores.argmax(axis=1)]
+            return names
         if self.task == "multilabel":
             return np.asarray(scores >= 0.5, dtype=np.int64)
         return scores.reshape(-1) if scores.shape[1] == 1 else scores
