@@ -12,7 +12,7 @@ demo: $(READY)
 	$(BIN)/chainrule evaluate $(DEMO)/seed-*
 
 test: $(READY) lint types
-	$(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -96,7 +96,7 @@ def train(
     """Train a network by a configuration; without one, on the embedded digits."""
     from chainrule.training import load
     from chainrule.training.config import with_seed
-    from chainrule.training.progress import progress
+    from chainrule.training.progress import PlainProgress, progress
     from chainrule.training.run import check_free, read_data, train_config
 
     options = load(config, _changes(changes, data, seed, device))
@@ -107,13 +107,9 @@ def train(
         check_free(folder, overwrite)
     rows, runs = read_data(options.data), []
     for s, folder in enumerate(folders, start=first):
-        shown = progress()
-        runs.append(
-            train_config(
-                with_seed(options, s), folder, data=rows, overwrite=overwrite,
-                hooks=() if quiet else (shown,), track=iter if quiet else shown.track,
-            )
-        )  # fmt: skip
+        with PlainProgress(silent=True) if quiet else progress() as shown:
+            own = with_seed(options, s)
+            runs.append(train_config(own, folder, data=rows, overwrite=overwrite, hooks=(shown,), track=shown.track))
     if as_json:
         found = [{"run": str(run.directory), "seed": run.config.training.seed} | run.metrics for run in runs]
         _print(json.dumps(found[0] if seeds == 1 else found))

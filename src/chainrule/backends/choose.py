@@ -15,7 +15,7 @@ from chainrule.spec import spec
 class Compute:
     """Where and how to compute; "auto" decides by hardware and size, and prints its reason.
 
-    threads: of the linear algebra library; None uses every core this process may run on.
+    threads: of the linear algebra library; None takes $OMP_NUM_THREADS, or every core this process may run on.
     """
 
     backend: Literal["auto", "numpy", "torch"] = "auto"
@@ -30,14 +30,21 @@ SMALL_STEP = 2e7
 
 def choose(compute: Compute, flops_per_step: float) -> Backend:
     """The backend for a training step of `flops_per_step` operations."""
-    threads = compute.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    threads = compute.threads or threads or 1
+    threads = compute.threads or available_threads()
     name, why = _library(compute, flops_per_step)
     if name == "numpy":
         return _numpy(compute, threads, why)
     from chainrule.backends import hardware
 
     return hardware.torch_backend(compute.device, compute.precision, threads, why)
+
+
+def available_threads() -> int:
+    """$OMP_NUM_THREADS, as every linear algebra library reads it, or the cores that this process may run on."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _library(compute: Compute, flops: float) -> tuple[str, str]:

@@ -29,14 +29,17 @@ class Assessment:
 def assess_run(
     run: Run, part: str = "test", data: Dataset | None = None, *, best: bool = False, compute: Compute | None = None
 ) -> Assessment:
-    """Metrics on one part of the run's own data, or on the test rows of other `data` (all rows where it names none)."""
+    """Metrics on one part of the run's own data, or on the test rows of other `data` (all rows where it names none).
+
+    `data` with the digest of the training data are the run's own, already in memory.
+    """
     model = run.best if best and run.best is not None else run.model
     compute = run.config.compute if compute is None else compute
     more = run.config.evaluation.metrics
-    if data is not None:
+    if data is not None and data.digest != run.environment["data_sha256"]:
         rows = np.arange(data.n_rows)[-data.n_test if data.n_test else 0 :]
         return assess(model, data, rows, f"{data.name}, {'test' if data.n_test else 'all'}", more, compute)
-    own = read_data(run.config.data)
+    own = read_data(run.config.data) if data is None else data
     changed = own.digest != run.environment["data_sha256"]
     rows = split(own, run.config.data.split)[part]
     if len(rows) == 0:

@@ -2,9 +2,20 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from time import perf_counter
+from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from chainrule.training.hooks import Hook
 from chainrule.training.measure import Row
@@ -23,7 +34,10 @@ def line(row: Row) -> str:
 
 
 class PlainProgress(Hook):
-    """What will run, then one line for each row of history."""
+    """What will run, then one line for each row of history; nothing at all where it is silent."""
+
+    def __init__(self, *, silent: bool = False) -> None:
+        self.silent = silent
 
     def started(self, plan: Plan) -> None:
         """Network, data, backend and notes."""
@@ -41,20 +55,41 @@ class PlainProgress(Hook):
 
     def write(self, text: str) -> None:
         """A line on stderr."""
-        print(text, file=sys.stderr, flush=True)  # noqa: T201
+        if not self.silent:
+            print(text, file=sys.stderr, flush=True)  # noqa: T201
 
     def track(self, steps: range) -> Iterable[int]:
         """The steps themselves."""
         return steps
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f} steps/s" if task.speed else "")
+
 
 class BarProgress(PlainProgress):
-    """The same lines above a bar."""
+    """The same lines above a bar. A context manager, so that the bar is gone before an error is printed."""
 
     def __init__(self, console: Console) -> None:
-        columns = [BarColumn(), MofNCompleteColumn(), TextColumn("{task.speed:.0f} steps/s"), TimeElapsedColumn(),
-                   TimeRemainingColumn()]  # fmt: skip
-        self.bar = Progress(*columns, console=console, transient=True)
+        super().__init__()
+        self.bar = Progress(
+            BarColumn(), MofNCompleteColumn(), _Rate(), TimeElapsedColumn(), "left", TimeRemainingColumn(),
+            console=console, transient=True,
+        )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
 
     def write(self, text: str) -> None:
         """A line above the bar."""
@@ -62,11 +97,13 @@ class BarProgress(PlainProgress):
 
     def track(self, steps: range) -> Iterator[int]:
         """The steps, with the bar moved ten times a second."""
-        with self.bar:
-            task = self.bar.add_task("", total=len(steps), speed=0.0)
-            for step in steps:
-                yield step
-                self.bar.update(task, completed=step + 1, speed=self.bar.tasks[task].speed or 0.0)
+        task = self.bar.add_task("", total=len(steps))
+        shown = perf_counter()
+        for step in steps:
+            yield step
+            if perf_counter() - shown > 0.1:
+                self.bar.update(task, completed=step + 1)
+                shown = perf_counter()
 
 
 def progress() -> PlainProgress:

@@ -1,0 +1,68 @@
+"""Metrics equal scikit-learn's, with and without weights; intervals and loss are those of the whole, not of blocks."""
+
+import numpy as np
+import pytest
+import sklearn.metrics as theirs
+
+import chainrule as cr
+from chainrule.data.preprocessing import Affine, identity
+from chainrule.training.metrics import METRICS, greater_is_better, names, score
+
+RNG = np.random.default_rng(0)
+N, K = 200, 4
+Z = RNG.normal(size=(N, K))
+LABELS = RNG.integers(0, K, N)
+BINARY = RNG.integers(0, 2, (N, K))
+NUMBERS = RNG.normal(size=(N, K))
+WEIGHT = RNG.uniform(0, 3, N)
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHT])
+def test_classification(weight):
+    found = score(
+        Z, LABELS, cr.SoftmaxCrossEntropy(), identity(K), names("classification", METRICS_OF["classification"]), weight
+    )
+    p = np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True)
+    guess = Z.argmax(axis=1)
+    assert found["loss"] == pytest.approx(theirs.log_loss(LABELS, p, sample_weight=weight))
+    assert found["accuracy"] == pytest.approx(theirs.accuracy_score(LABELS, guess, sample_weight=weight))
+    assert found["balanced_accuracy"] == pytest.approx(
+        theirs.balanced_accuracy_score(LABELS, guess, sample_weight=weight)
+    )
+    assert found["f1_macro"] == pytest.approx(theirs.f1_score(LABELS, guess, average="macro", sample_weight=weight))
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHT])
+def test_regression_in_the_targets_own_units(weight):
+    target = Affine(np.arange(K) * 10.0, np.arange(1.0, K + 1))
+    found = score(Z, NUMBERS, cr.SquaredError(), target, names("regression", ["r2"]), weight)
+    outputs = target.back(Z)
+    assert found["rmse"] ** 2 == pytest.approx(theirs.mean_squared_error(NUMBERS, outputs, sample_weight=weight))
+    assert found["mae"] == pytest.approx(theirs.mean_absolute_error(NUMBERS, outputs, sample_weight=weight))
+    assert found["r2"] == pytest.approx(theirs.r2_score(NUMBERS, outputs, sample_weight=weight))
+    assert found["loss"] == pytest.approx(theirs.mean_squared_error(target(NUMBERS), Z, sample_weight=weight))
+
+
+def test_multilabel():
+    found = score(Z, BINARY, cr.SigmoidCrossEntropy(), identity(K), names("multilabel", ["f1_micro"]))
+    assert found["label_accuracy"] == pytest.approx(np.mean((Z >= 0) == BINARY))
+    assert found["f1_micro"] == pytest.approx(theirs.f1_score(BINARY, Z >= 0, average="micro"))
+
+
+METRICS_OF = {
+    task: [name for name, metric in METRICS.items() if task in metric.tasks]
+    for task in ("classification", "multilabel", "regression")
+}
+
+
+def test_the_direction_of_every_column_is_known():
+    assert greater_is_better("validation_accuracy")
+    assert not greater_is_better("validation_loss")
+    assert not greater_is_better("train_rmse")
+    assert greater_is_better("train_r2")
+
+
+def test_a_metric_of_another_task_is_refused():
+    with pytest.raises(cr.ConfigError) as caught:
+        names("regression", ["accuracy"])
+    assert str(caught.value) == "metric 'accuracy' is not known for regression; the metrics are rmse, mae, r2"

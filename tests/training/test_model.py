@@ -1,0 +1,134 @@
+"""A model saved and loaded predicts the same; files that do not fit together are refused as damaged."""
+
+import json
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.training.files import read_arrays, write, write_arrays
+
+DIGITS = cr.read("digits")
+NETWORK = cr.Network(
+    (cr.Linear(12, init=cr.Init("normal", std=0.1)), cr.BatchNorm(), cr.GELU("tanh"), cr.Dropout(0.1),
+     cr.Residual((cr.LayerNorm(), cr.Linear(12), cr.LeakyReLU(0.2))), cr.Linear())
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> cr.Run:
+    folder = tmp_path_factory.mktemp("model") / "run"
+    return cr.train(NETWORK, DIGITS, training=cr.Training(epochs=2), output=folder)
+
+
+def test_the_loaded_run_is_the_run(run):
+    loaded = cr.load_run(run.directory)
+    np.testing.assert_array_equal(loaded.model.scores(DIGITS.X), run.model.scores(DIGITS.X))
+    assert loaded.model.network == run.model.network
+    assert loaded.model.target_names == DIGITS.target_names
+    assert loaded.config.network.layers == NETWORK.layers
+    assert loaded.history == run.history
+    assert loaded.metrics == run.metrics
+    assert loaded.environment == run.environment
+
+
+def test_scores_are_probabilities_and_predict_names_the_largest(run):
+    scores = run.model.scores(DIGITS.X[:50])
+    np.testing.assert_allclose(scores.sum(axis=1), 1)
+    assert run.model.predict(DIGITS.X[:50]).tolist() == [DIGITS.target_names[i] for i in scores.argmax(axis=1)]
+
+
+def test_raw_rows_of_any_dtype_and_layout_predict_the_same(run):
+    scores = run.model.scores(DIGITS.X[:9])
+    for rows in (
+        DIGITS.X[:9].astype(float),
+        np.asfortranarray(DIGITS.X[:9]),
+        DIGITS.X[:9].astype(">f4"),
+        DIGITS.X[:9].reshape(9, 8, 8),
+        np.repeat(DIGITS.X[:9], 2, axis=0)[::2],
+    ):
+        np.testing.assert_array_equal(run.model.scores(rows), scores)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (np.zeros((2, 63)), "X has shape (2, 63) and dtype float64; this model takes numbers (n_rows, 64)."),
+        (
+            np.zeros((2, 64), dtype=object),
+            "X has shape (2, 64) and dtype object; this model takes numbers (n_rows, 64).",
+        ),
+        (np.full((2, 64), np.nan), "X is nan at row 0, column 0; this model takes finite numbers."),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused(run, rows, message):
+    with pytest.raises(cr.DataError) as caught:
+        run.model.predict(rows)
+    assert str(caught.value) == message
+
+
+def spoil_weights(folder):
+    arrays = read_arrays(folder / "weights.safetensors")
+    arrays["network.0.W"] = arrays["network.0.W"].T
+    write_arrays(folder / "weights.safetensors", arrays)
+
+
+def drop_array(folder):
+    arrays = read_arrays(folder / "weights.safetensors")
+    del arrays["network.0.b"]
+    write_arrays(folder / "weights.safetensors", arrays)
+
+
+def spoil_json(folder):
+    plain = json.loads((folder / "model.json").read_text())
+    plain["layers"][0]["kind"] = "os.system"
+    (folder / "model.json").write_text(json.dumps(plain))
+
+
+def future_format(folder):
+    plain = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(plain | {"format": 2}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (spoil_weights, "array 'network.0.W' has shape"),
+        (drop_array, "array 'network.0.b' has shape None, but model.json needs (12,)."),
+        (spoil_json, "unknown kind 'os.system'"),
+        (future_format, "model.json has format 2; this version reads 1."),
+        (lambda folder: (folder / "model.json").unlink(), "cannot be read as JSON"),
+        (lambda folder: (folder / "weights.safetensors").write_bytes(b""), "cannot be read as safetensors"),
+    ],
+)
+def test_damaged_models_are_refused(run, tmp_path, spoil, message):
+    run.model.save(tmp_path)
+    spoil(tmp_path)
+    with pytest.raises(cr.DamagedError) as caught:
+        cr.load_model(tmp_path)
+    assert message in str(caught.value)
+
+
+def test_transposed_and_strided_arrays_are_saved_as_they_read(tmp_path):
+    """safetensors 0.8.0 writes the memory of such arrays, whatever their order."""
+    a = np.arange(12.0).reshape(3, 4)
+    arrays = {"t": a.T, "f": np.asfortranarray(a), "s": a[:, ::2]}
+    write_arrays(tmp_path / "a.safetensors", arrays)
+    for name, value in read_arrays(tmp_path / "a.safetensors").items():
+        np.testing.assert_array_equal(value, arrays[name])
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write(path, b"old")
+    monkeypatch.setattr("os.fsync", lambda fd: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space left"):
+        write(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_run_that_did_not_finish_is_said_to_be_one(run, tmp_path):
+    (tmp_path / "config.toml").write_bytes((run.directory / "config.toml").read_bytes())
+    with pytest.raises(cr.DamagedError, match=r"holds a run that did not finish: it has no metrics\.json"):
+        cr.load_run(tmp_path)
