@@ -300,4 +300,4 @@ def schema() -> None:
     from chainrule.spec import json_schema
     from chainrule.training import Config
 
-    _print(json.dumps(json_schema(Config), indent=2))
+    _print(json.dumps(json_schema(Config), indent=2, ensure_ascii=False))

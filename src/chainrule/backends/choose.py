@@ -24,8 +24,8 @@ class Compute:
     threads: Annotated[int, Field(gt=0)] | None = None
 
 
-SMALL_STEP = 2e7
-"""Operations of one training step below which torch's call overhead outweighs its speed; see docs/decisions.md."""
+SMALL_STEP = 6e7
+"""Operations of one training step below which NumPy was the fastest: `benchmarks/backends.py`, docs/decisions.md."""
 
 
 def choose(compute: Compute, flops_per_step: float) -> Backend:
