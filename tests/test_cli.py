@@ -45,7 +45,8 @@ def test_version():
 def test_train_prints_progress_on_stderr_and_a_summary_on_stdout(tmp_path):
     done = chainrule("train", *QUICK, "-o", tmp_path / "run")
     assert "Network(64 | linear 100 | relu | linear 10; 7,510 parameters)" in done.stderr
-    assert "numpy on cpu in float32, 2 threads (asked for)" in done.stderr or "threads (asked for)" in done.stderr
+    assert "numpy on cpu in float32, " in done.stderr
+    assert " (asked for)" in done.stderr
     assert "epoch 2 " in done.stderr
     assert "validation accuracy" in done.stdout.splitlines()[0]
     assert done.stdout.splitlines()[-1] == f"The test rows were not read. Next: chainrule evaluate {tmp_path / 'run'}"

@@ -30,12 +30,16 @@ def objective(
     context: Context,
     penalised: Iterable[str] = (),
     penalty: Any = 0.0,
+    master: Parameters | None = None,
 ) -> Objective:
-    """One pass forward and back over a batch x (..., batch, n_in); `penalty` is λ, one number or one a network."""
+    """One pass forward and back over a batch x (..., batch, n_in); `penalty` is λ, one number or one a network.
+
+    master: the parameters that are penalised, where `parameters` are narrower copies of them.
+    """
     logits, pullback, statistics = forward(layers, parameters, x, context)
     value, dlogits = loss(logits, target, weight, context.xp)
     dx, gradients = pullback(dlogits)
-    return Objective(value, with_penalty(gradients, parameters, penalised, penalty), statistics, dx)
+    return Objective(value, with_penalty(gradients, master or parameters, penalised, penalty), statistics, dx)
 
 
 def penalty_value(parameters: Parameters, penalised: Iterable[str], penalty: Any, xp: Any) -> Any:

@@ -81,7 +81,8 @@ class Backend(ABC):
         return Context(self.xp, training, mask=mask if training else None, derive=self.derive, input_gradient=False)
 
     def __repr__(self) -> str:
-        return f"{self.name} on {self.device} in {self.precision}, {self.threads} threads ({self.reason})"
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        return f"{self.name} on {self.device} in {self.precision}, {threads} ({self.reason})"
 
 
 _LEVELS = 2**16

@@ -68,9 +68,11 @@ class Dataset:
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.row_shape or (self.n_features,)))
         test = f", the last {self.n_test:,} official test rows" if self.n_test else ""
+        noun = "class" if self.task == "classification" else "output"
+        plural = "" if self.n_outputs == 1 else "es" if noun == "class" else "s"
         return (
             f"Dataset({self.name!r}: {self.n_rows:,} rows of {shape} {self.X.dtype}{test}; "
-            f"{self.task} with {self.n_outputs} {'classes' if self.task == 'classification' else 'outputs'})"
+            f"{self.task} with {self.n_outputs} {noun}{plural})"
         )
 
 

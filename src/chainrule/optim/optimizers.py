@@ -6,7 +6,7 @@ is elementwise, so it works under any leading axes. Numerically equal to `torch.
 
 from abc import ABC, abstractmethod
 from dataclasses import field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -23,7 +23,11 @@ class Optimizer(ABC):
     """An update rule with its constants; `lr` is the rate that the schedule multiplies."""
 
     lr: float
-    decoupled_decay: ClassVar[bool] = False
+
+    @property
+    def decay(self) -> float:
+        """w in p ← (1 - lr·w) p, which `update` applies to weight matrices before the step."""
+        return 0.0
 
     @property
     @abstractmethod
@@ -98,7 +102,11 @@ class AdamW(Optimizer):
     beta2: Fraction = 0.999
     epsilon: Epsilon = 1e-8
     kind: Literal["adamw"] = field(default="adamw", kw_only=True, repr=False)
-    decoupled_decay = True
+
+    @property
+    def decay(self) -> float:
+        """The weight decay."""
+        return self.weight_decay
 
     @property
     def slots(self) -> tuple[str, ...]:

@@ -17,9 +17,9 @@ class Schedule(ABC):
     """A factor for each step; `warm_up` epochs at the start rise linearly to the schedule's first value."""
 
     @property
-    def rising(self) -> float:
+    @abstractmethod
+    def warm_up(self) -> float:
         """Epochs of warm-up."""
-        return getattr(self, "warm_up", 0.0)
 
     @abstractmethod
     def after(self, step: int, n_steps: int, per_epoch: int) -> float:
@@ -27,7 +27,7 @@ class Schedule(ABC):
 
     def factor(self, step: int, n_steps: int, per_epoch: int) -> float:
         """The factor at `step` of a run of `n_steps`."""
-        rising = round(self.rising * per_epoch)
+        rising = round(self.warm_up * per_epoch)
         if step < rising:
             return (step + 1) / (rising + 1) * self.after(0, max(n_steps - rising, 1), per_epoch)
         return self.after(step - rising, max(n_steps - rising, 1), per_epoch)
@@ -98,6 +98,7 @@ class OneCycle(Schedule):
     rise: Annotated[float, Field(gt=0, lt=1)] = 0.3
     first: Factor = 0.04
     last: Annotated[float, Field(ge=0, le=1)] = 4e-6
+    warm_up = 0.0  # it rises by itself
     kind: Literal["one_cycle"] = field(default="one_cycle", kw_only=True, repr=False)
 
     def after(self, step: int, n_steps: int, per_epoch: int) -> float:  # noqa: ARG002

@@ -31,12 +31,11 @@ def update(
     lr: one number, or (P,) for P stacked networks. weights: names of the weight matrices, for decoupled decay.
     """
     parameters, slots = dict(parameters), dict(slots)
-    decay = getattr(optimizer, "weight_decay", 0.0) if optimizer.decoupled_decay else 0.0
     for name, g in gradients.items():
         p = parameters[name]
         rate = per_network(lr, p)
-        if decay and name in weights:
-            p = p * (1 - rate * decay)
+        if optimizer.decay and name in weights:
+            p = p * (1 - rate * optimizer.decay)
         parameters[name], slots[name] = optimizer.step(p, g, slots[name], rate, t, xp)
     return parameters, slots
 

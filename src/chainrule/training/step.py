@@ -52,7 +52,18 @@ def train_step(plan: Plan, data: Resident, state: State, step: int) -> tuple[Sta
     weight = None if data.weight is None else backend.gather(data.weight, rows)
     working = backend.working(state.parameters, network.parameters)
     context = backend.context(training=True, seed=options.seed, step=step)
-    found = objective(network.layers, working, plan.loss, x, target, weight, context, network.weights, options.penalty)
+    found = objective(
+        network.layers,
+        working,
+        plan.loss,
+        x,
+        target,
+        weight,
+        context,
+        network.weights,
+        options.penalty,
+        state.parameters,
+    )
     gradients = found.gradients
     if options.clip_norm is not None:
         norm = optim.gradient_norm(gradients, network.ranks, backend.xp)
