@@ -1,0 +1,142 @@
+"""CSV with a header, read with the standard library alone."""
+
+import csv
+import math
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.dataset import Dataset, Task
+from chainrule.data.readers.tables import check_label, column_indices, gap, no_number, shown, table, target_index
+from chainrule.errors import DataError
+
+_MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
+_BOOLEANS = {"true": 1.0, "false": 0.0}
+
+
+class _Lines(Protocol):
+    line_num: int
+
+    def __iter__(self) -> Iterator[list[str]]: ...
+    def __next__(self) -> list[str]: ...
+
+
+def read_csv(path: Path, target: str | None = None, task: Task | None = None) -> Dataset:
+    """A table in UTF-8, separated by commas, or by tabs in a `.tsv`; booleans are read as 0 and 1. X is float64."""
+    numbers, labels, where = array("d"), [], array("q")
+    with _opened(path) as lines:
+        names = _header(path, lines)
+        at = target_index(path, names, target)
+        features = names[:at] + names[at + 1 :]
+        for line, cells in _rows(path, lines, len(names)):
+            where.append(line)
+            labels.append(cells.pop(at).strip())
+            numbers.extend(_plain_numbers(cells) or _numbers(path, line, features, cells))
+    X = np.array(numbers).reshape(-1, len(features))
+    return table(path, X, _target(path, names[at], labels, where), names, at, task)
+
+
+def read_csv_columns(path: Path, wanted: Sequence[str]) -> NDArray[np.float64]:
+    """The columns with the wanted names, in that order, or all if none are named; other columns may hold anything."""
+    numbers = array("d")
+    with _opened(path) as lines:
+        names = _header(path, lines)
+        chosen = column_indices(path, names, wanted)
+        features = [names[i] for i in chosen]
+        for line, row in _rows(path, lines, len(names)):
+            cells = [row[i] for i in chosen]
+            numbers.extend(_plain_numbers(cells) or _numbers(path, line, features, cells))
+    return np.array(numbers).reshape(-1, len(features))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Lines]:
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file. Check the path.")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 ({error.reason}, byte {error.start:,}). Save it as UTF-8.") from error
+    except (csv.Error, OSError) as error:
+        raise DataError(f"{path}: cannot be read as CSV: {error}. Save it again.") from error
+
+
+def _header(path: Path, lines: _Lines) -> list[str]:
+    names = [name.strip() for name in next(lines, [])]
+    if not names:
+        raise DataError(f"{path}: is empty; expected a line of column names and a line for each row.")
+    if all(_number(name) is not None for name in names):
+        raise DataError(f"{path}: line 1 holds numbers, {shown(', '.join(names))}; expected the names of the columns.")
+    return names
+
+
+def _rows(path: Path, lines: _Lines, n_cells: int) -> Iterator[tuple[int, list[str]]]:
+    """The number of each line that is not empty, and its cells."""
+    empty = True
+    for cells in lines:
+        if not cells:
+            continue
+        if len(cells) != n_cells:
+            raise DataError(
+                f"{path}: line {lines.line_num} has {len(cells)} cells but the header has {n_cells}. "
+                "Write every cell, and quote those that hold a comma."
+            )
+        empty = False
+        yield lines.line_num, cells
+    if empty:
+        raise DataError(f"{path}: has a header but no rows.")
+
+
+def _plain_numbers(cells: list[str]) -> list[float] | None:
+    """The cells as numbers if all plainly are; the quick way for almost every row."""
+    try:
+        values = list(map(float, cells))
+    except ValueError:
+        return None
+    return values if math.isfinite(sum(values)) and "_" not in "".join(cells) else None
+
+
+def _numbers(path: Path, line: int, names: list[str], cells: list[str]) -> list[float]:
+    values = []
+    for name, cell in zip(names, cells, strict=True):
+        value = _BOOLEANS.get(cell.strip().lower(), _number(cell))
+        if _is_gap(cell, value):
+            raise gap(path, f"line {line}", name, cell)
+        if value is None:
+            raise no_number(path, f"line {line}", name, cell)
+        values.append(value)
+    return values
+
+
+def _number(cell: str) -> float | None:
+    try:
+        # Python reads "2019_01" as 201901; in a table that is a text.
+        return None if "_" in cell else float(cell)
+    except ValueError:
+        return None
+
+
+def _is_gap(cell: str, value: float | None) -> bool:
+    return cell.strip().lower() in _MISSING if value is None else not math.isfinite(value)
+
+
+def _target(path: Path, name: str, cells: list[str], lines: "array[int]") -> NDArray[Any]:
+    """Numbers, booleans or texts. Where there are texts, `none` and `NA` may be classes, but an empty cell is a gap."""
+    values = [_number(cell) for cell in cells]
+    gaps = [i for i, (cell, value) in enumerate(zip(cells, values, strict=True)) if _is_gap(cell, value)]
+    is_text = sum(value is None for value in values) > sum(values[i] is None for i in gaps)
+    gaps = [i for i in gaps if not cells[i]] if is_text else gaps
+    if gaps:
+        raise gap(path, f"line {lines[gaps[0]]}", name, cells[gaps[0]])
+    if not is_text:
+        return np.array(values, np.float64)
+    if {cell.lower() for cell in cells} <= set(_BOOLEANS):
+        return np.array([cell.lower() == "true" for cell in cells])
+    check_label(path, name, max(map(len, cells)))
+    return np.array(cells)

@@ -1,0 +1,82 @@
+"""What all tables share: one named column is the target, all others are numbers, and no cell is empty."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from chainrule.data.dataset import Dataset, Task
+from chainrule.data.readers.values import targets
+from chainrule.errors import DataError
+
+_LONGEST_LABEL = 1_000
+_SHOWN = 80
+
+
+def target_index(path: Path, names: Sequence[str], target: str | None) -> int:
+    """Where the target is among the columns: the named one, or the last."""
+    _check_names(path, names)
+    if len(names) < 2:
+        raise DataError(f"{path}: the only column is {shown(repr(names[0]))}; expected features and a target.")
+    return len(names) - 1 if target is None else _index(path, names, target)
+
+
+def column_indices(path: Path, names: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Where the wanted columns are; all columns, if none are named."""
+    _check_names(path, names)
+    return [_index(path, names, name) for name in wanted] if wanted else list(range(len(names)))
+
+
+def _check_names(path: Path, names: Sequence[str]) -> None:
+    for i, name in enumerate(names):
+        if not name:
+            raise DataError(f"{path}: column {i + 1} has no name. Name it, or remove it if it is a row index.")
+        if name.startswith("__index_level_"):
+            raise DataError(f"{path}: column {name!r} is the row index of pandas. Write the table with index=False.")
+        if names.index(name) < i:
+            raise DataError(f"{path}: two columns are called {name!r}. Rename or remove one of them.")
+
+
+def _index(path: Path, names: Sequence[str], name: str) -> int:
+    if name in names:
+        return names.index(name)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"its columns are {shown(', '.join(names))}"
+    raise DataError(f"{path}: there is no column {name!r}; {hint}")
+
+
+def table(path: Path, X: NDArray[Any], y: NDArray[Any], names: Sequence[str], at: int, task: Task | None) -> Dataset:
+    """The data set of a table whose column `at` is the target."""
+    y, task, target_names = targets(y, task, path, names[at])
+    return Dataset(path.stem, X, y, task, target_names, feature_names=(*names[:at], *names[at + 1 :]))
+
+
+def gap(path: Path, where: str, name: str, value: object) -> DataError:
+    """The error for a cell without a value."""
+    return DataError(
+        f"{path}: {where}, column {name!r}: {value!r} is no value. Fill the gap, or remove the row or the column."
+    )
+
+
+def no_number(path: Path, where: str, name: str, value: object) -> DataError:
+    """The error for a cell, or a whole column, of something else than numbers."""
+    return DataError(
+        f"{path}: {where}, column {name!r}: {shown(repr(value))} is no number. Encode the column as numbers or remove "
+        "it; if it is what to predict, name it as the target."
+    )
+
+
+def check_label(path: Path, name: str, longest: int) -> None:
+    """Refuse texts that are too long to be labels, before arrays are made of them."""
+    if longest > _LONGEST_LABEL:
+        raise DataError(
+            f"{path}: target {name!r} has a text of {longest:,} characters; expected at most {_LONGEST_LABEL:,}. "
+            "Choose another column as the target."
+        )
+
+
+def shown(text: str) -> str:
+    """A text cut to what fits a message."""
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
