@@ -35,7 +35,6 @@ from .losses import SoftmaxCrossEntropy as SoftmaxCrossEntropy
 from .losses import SquaredError as SquaredError
 from .network import Network as Network
 from .network import mlp as mlp
-from .objective import objective as objective
 from .optim import SGD as SGD
 from .optim import Adam as Adam
 from .optim import AdamW as AdamW

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-STEPS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+STEPS = (10.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 ENOUGH = 1e-10
 AGREEMENT = 2e-8
 KINK = 1e-7
@@ -30,7 +30,7 @@ def central_differences(
     """Differences of f with respect to `n_entries` entries of `values`, which f reads and which is restored after.
 
     The stencil has four points, (8 [f(v+h) - f(v-h)] - [f(v+2h) - f(v-2h)])/(12 h), with error O(h⁴), so that h can be
-    large and rounding small. h falls tenfold from 0.1 to 1e-5 of the array's size; the two successive estimates that
+    large and rounding small. h falls tenfold from 10 to 1e-5 times the array's size; the two successive estimates that
     agree best are taken, if they agree within 2e-8 of `scale`, the size of the gradient, and the search ends early at
     1e-10. Away from kinks they do; across a kink estimates differ by about as much as they are wrong. At a kink itself
     they agree on the mean of the two slopes, so second differences are asked as well; see `_smooth`.

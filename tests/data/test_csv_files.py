@@ -1,0 +1,168 @@
+"""CSV: every cell is a number or an error that says where; the target is what it looks like unless told."""
+
+import csv
+import io
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chainrule.data import read
+from chainrule.data.readers.csv_files import read_csv
+from chainrule.errors import DataError
+
+
+def written(tmp_path: Path, text: str, name: str = "table.csv", encoding: str = "utf-8") -> Path:
+    path = tmp_path / name
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def refusal(path: Path, **options: object) -> str:
+    with pytest.raises(DataError) as error:
+        read(str(path), **options)
+    return str(error.value).removeprefix(f"{path}: ")
+
+
+def test_table(tmp_path: Path) -> None:
+    data = read(str(written(tmp_path, "width,tall,kind\n1.5,true,b\n-2e3, FALSE ,a\n+.5,1,b\n")))
+    assert data.X.tolist() == [[1.5, 1], [-2000, 0], [0.5, 1]]
+    assert data.y.tolist() == [1, 0, 1]
+    assert (data.task, data.target_names, data.feature_names) == ("classification", ("a", "b"), ("width", "tall"))
+    assert (data.name, data.X.dtype, data.n_test) == ("table", np.float64, 0)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_bom_newlines_quotes_and_blank_lines(tmp_path: Path, encoding: str, newline: str) -> None:
+    text = newline.join(["größe,class", "\"1\",'a,'", "", '2,"a,"', '3,"b""c"', ""]).replace("'", '"')
+    data = read(str(written(tmp_path, text, encoding=encoding)))
+    assert (data.feature_names, data.target_names) == (("größe",), ("a,", 'b"c'))
+
+
+def test_tabs(tmp_path: Path) -> None:
+    assert read(str(written(tmp_path, "a\tb\n1\t2\n3\t4\n", "table.tsv"))).X.tolist() == [[1], [3]]
+
+
+def test_target_by_name(tmp_path: Path) -> None:
+    data = read(str(written(tmp_path, "a,y,b\n1,2.5,3\n4,5.5,6\n")), target="y")
+    assert (data.X.tolist(), data.y.tolist()) == ([[1, 3], [4, 6]], [2.5, 5.5])
+    assert (data.feature_names, data.target_names, data.task) == (("a", "b"), ("y",), "regression")
+
+
+@pytest.mark.parametrize(
+    ("cells", "task", "values", "names"),
+    [
+        (["yes", "no", "yes"], "classification", [1, 0, 1], ("no", "yes")),
+        (["true", "False", "TRUE"], "classification", [1, 0, 1], ("false", "true")),
+        (["3", "10", "3"], "classification", [0, 1, 0], ("3", "10")),
+        (["3.0", "10", "3"], "classification", [0, 1, 0], ("3", "10")),
+        (["3.5", "10", "3"], "regression", [3.5, 10, 3], ("y",)),
+        (["10", "9", "x"], "classification", [0, 1, 2], ("10", "9", "x")),
+        (["none", "NA", "mild"], "classification", [2, 0, 1], ("NA", "mild", "none")),
+        (["2019_01", "2019_02", "2019_01"], "classification", [0, 1, 0], ("2019_01", "2019_02")),
+    ],
+)
+def test_what_the_target_is(tmp_path: Path, cells: list[str], task: str, values: list, names: tuple[str, ...]) -> None:
+    data = read(str(written(tmp_path, "x,y\n" + "".join(f"1,{cell}\n" for cell in cells))))
+    assert (data.task, data.y.tolist(), data.target_names) == (task, values, names)
+
+
+def test_whole_numbers_are_quantities_when_many_differ_or_it_is_said(tmp_path: Path) -> None:
+    path = str(written(tmp_path, "x,y\n" + "".join(f"1,{i}\n" for i in range(21))))
+    assert read(path).task == "regression"
+    assert read(path, task="classification").n_outputs == 21
+    path = str(written(tmp_path, "x,y\n1,0\n2,1\n"))
+    assert read(path).task == "classification"
+    assert read(path, task="regression").task == "regression"
+
+
+FILL = "Fill the gap, or remove the row or the column."
+CELLS = "Write every cell, and quote those that hold a comma."
+CHOOSE = "Choose another column as the target."
+ENCODE = "Encode the column as numbers or remove it; if it is what to predict, name it as the target."
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty; expected a line of column names and a line for each row."),
+        ("\ufeff", "is empty; expected a line of column names and a line for each row."),
+        ("a,b\n", "has a header but no rows."),
+        ("a,b\n\n\n", "has a header but no rows."),
+        ("a\n1\n", "the only column is 'a'; expected features and a target."),
+        ("a;b;c\n1;2;3\n", "the only column is 'a;b;c'; expected features and a target."),
+        ("1,2.5\n3,4\n", "line 1 holds numbers, 1, 2.5; expected the names of the columns."),
+        ("a,b,a\n1,2,3\n", "two columns are called 'a'. Rename or remove one of them."),
+        (",a,b\n0,1,2\n", "column 1 has no name. Name it, or remove it if it is a row index."),
+        ("a,b,c\n1,2,3\n4,5\n", f"line 3 has 2 cells but the header has 3. {CELLS}"),
+        ("a,b\n1,2\n\n3,4,5\n", f"line 4 has 3 cells but the header has 2. {CELLS}"),
+        ("a,b,c\n1,2,3\n4,red,5\n", f"line 3, column 'b': 'red' is no number. {ENCODE}"),
+        ("a,b,c\n1,2,3\n4,,5\n", f"line 3, column 'b': '' is no value. {FILL}"),
+        ("a,b,c\n1,2,3\n4,NaN,5\n", f"line 3, column 'b': 'NaN' is no value. {FILL}"),
+        ("a,b,c\n1,2,3\n4,N/A,5\n", f"line 3, column 'b': 'N/A' is no value. {FILL}"),
+        ("a,b,c\n1,2,3\n4,-inf,5\n", f"line 3, column 'b': '-inf' is no value. {FILL}"),
+        ("a,b,c\n1,2,3\n4,1e999,5\n", f"line 3, column 'b': '1e999' is no value. {FILL}"),
+        ("a,b\n1_0,1\n2,2\n", f"line 2, column 'a': '1_0' is no number. {ENCODE}"),
+        ("a,b\n1,1\n0x1F,2\n", f"line 3, column 'a': '0x1F' is no number. {ENCODE}"),
+        ('a,b\n"1\n2",1\n', f"line 3, column 'a': '1\\n2' is no number. {ENCODE}"),
+        (f"a,b\n{'z' * 200},1\n", f"line 2, column 'a': '{'z' * 76}... is no number. {ENCODE}"),
+        ("a,b\n1,2\n3,\n", f"line 3, column 'b': '' is no value. {FILL}"),
+        ("a,b\n1,2\n3,NA\n", f"line 3, column 'b': 'NA' is no value. {FILL}"),
+        ("a,b\n1,2\n3,inf\n", f"line 3, column 'b': 'inf' is no value. {FILL}"),
+        ("a,b\n1,x\n3,\n", f"line 3, column 'b': '' is no value. {FILL}"),
+        (f"a,b\n1,x\n3,{'z' * 1001}\n", f"target 'b' has a text of 1,001 characters; expected at most 1,000. {CHOOSE}"),
+        ("a,b\n" + "".join(f"1,name {i}\n" for i in range(30)),
+         f"b holds 30 different texts in 30 rows, such as 'name 0'; that is no class label. {CHOOSE}"),
+        ('a,b\n1,"' + "x" * 200_000 + '"\n',
+         "cannot be read as CSV: field larger than field limit (131072). Save it again."),
+    ],
+)  # fmt: skip
+def test_refused(tmp_path: Path, text: str, message: str) -> None:
+    assert refusal(written(tmp_path, text)) == message
+
+
+def test_huge_but_finite_numbers_are_numbers(tmp_path: Path) -> None:
+    assert read(str(written(tmp_path, "a,b,c\n1e308,1e308,0\n1,2,1\n"))).X[0].tolist() == [1e308, 1e308]
+
+
+def test_one_class(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"every row has the label 'x'; a classifier needs two classes"):
+        read(str(written(tmp_path, "a,b\n1,x\n2,x\n")))
+
+
+def test_unknown_target(tmp_path: Path) -> None:
+    path = written(tmp_path, "length,width,kind\n1,2,a\n2,3,b\n")
+    assert refusal(path, target="widht") == "there is no column 'widht'; did you mean 'width'?"
+    assert refusal(path, target="zzz") == "there is no column 'zzz'; its columns are length, width, kind"
+    assert refusal(path, task="regression") == "kind is text, such as 'a', but regression needs numbers."
+
+
+def test_not_utf8(tmp_path: Path) -> None:
+    path = written(tmp_path, "größe,b\n1,2\n", encoding="latin1")
+    assert refusal(path) == "is not UTF-8 (invalid start byte, byte 2). Save it as UTF-8."
+
+
+def test_formulas_are_texts(tmp_path: Path) -> None:
+    assert "'=1+1' is no number" in refusal(written(tmp_path, "a,b\n=1+1,2\n"))
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.floats(0, 1)), min_size=2, max_size=9))
+def test_numbers_come_back_exactly(tmp_path: Path, rows: list[tuple[float, float]]) -> None:
+    text = io.StringIO()
+    csv.writer(text).writerows([("a", "b"), *rows])
+    data = read_csv(written(tmp_path, text.getvalue()), task="regression")
+    assert [(a, b) for (a,), b in zip(data.X.tolist(), data.y.tolist(), strict=True)] == rows
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.one_of(st.text(st.sampled_from('a1,"\n\r. \0-e'), max_size=40).map(str.encode), st.binary(max_size=40)))
+def test_noise_is_read_or_refused(tmp_path: Path, noise: bytes) -> None:
+    path = tmp_path / "noise.csv"
+    path.write_bytes(b"a,b\n1,2\n" + noise)
+    with suppress(DataError):
+        read_csv(path)

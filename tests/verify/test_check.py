@@ -1,0 +1,161 @@
+"""The proof itself: wrong pullbacks are caught, kinks are told from errors, and the table says which is which."""
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.verify import Finding, check_layer, check_loss, check_network, passed, table
+from chainrule.verify.builtin import check_builtin
+from chainrule.verify.differences import central_differences
+
+
+def failed(findings):
+    return {(f.parameter, f.against) for f in findings if f.verdict == "FAIL"}
+
+
+def test_every_built_in_layer_and_loss_is_proved():
+    findings = check_builtin()
+    assert {f.verdict for f in findings} == {"pass"}
+    assert {f.against for f in findings} == {"central differences", "autograd", "numpy against torch"}
+    assert max(f.error for f in findings if f.against == "central differences") < 1e-8
+
+
+def wrong(layer_type, change):
+    """The layer with its pullback changed."""
+
+    class Wrong(layer_type):
+        def forward(self, parameters, x, context):
+            y, pullback, *statistics = layer_type.forward(self, parameters, x, context)
+            return y, lambda dy: change(*pullback(dy)), *statistics
+
+    return Wrong
+
+
+@pytest.mark.parametrize(
+    ("layer", "change", "parameter"),
+    [
+        (cr.Linear, lambda dx, g: (dx, g | {"W": 1.0001 * g["W"]}), "W"),
+        (cr.Linear, lambda dx, g: (dx, g | {"b": g["b"] / 5}), "b"),
+        (cr.Linear, lambda dx, g: (-dx, g), "x"),
+        (cr.Tanh, lambda dx, g: (dx * (1 + 1e-6), g), "x"),
+        (cr.BatchNorm, lambda dx, g: (dx + 1e-5, g), "x"),
+        (cr.LayerNorm, lambda dx, g: (dx, g | {"gamma": g["beta"]}), "gamma"),
+    ],
+)
+def test_a_wrong_pullback_is_caught_by_both_witnesses_where_it_is_wrong(layer, change, parameter):
+    options = {"width": 4} if layer is cr.Linear else {}
+    findings = check_layer(wrong(layer, change)(**options), 6)
+    assert failed(findings) == {(parameter, "central differences"), (parameter, "autograd")}
+    assert not passed(findings)
+
+
+def test_a_wrong_pullback_inside_a_network_is_caught_upstream_of_it():
+    bad = wrong(cr.ReLU, lambda dx, g: (2 * dx, g))()
+    network = cr.Network((cr.Linear(5), bad, cr.Linear(3)), 4)
+    rng = np.random.default_rng(0)
+    findings = check_network(network, cr.SoftmaxCrossEntropy(), rng.normal(size=(6, 4)), rng.integers(0, 3, 6))
+    assert {parameter for parameter, _ in failed(findings)} == {"0.W", "0.b", "x"}
+
+
+def test_a_loss_whose_gradient_is_of_another_reduction_is_caught():
+    """The mean over outputs in the value, the sum in the gradient: a mistake that stood for years elsewhere."""
+
+    class Wrong(cr.SquaredError):
+        def rows(self, z, target, xp):
+            values, slopes = cr.SquaredError.rows(self, z, target, xp)
+            return values, slopes * z.shape[-1]
+
+    target = np.random.default_rng(0).normal(size=(5, 3))
+    assert failed(check_loss(Wrong(), 3, target)) == {("logits", "central differences"), ("logits", "autograd")}
+    assert passed(check_loss(Wrong(), 1, target[:, :1]))
+
+
+def test_a_penalty_whose_gradient_lacks_its_factor_is_caught(monkeypatch):
+    import chainrule.objective
+
+    right = chainrule.objective.with_penalty
+    monkeypatch.setattr(
+        chainrule.objective, "with_penalty", lambda g, p, names, penalty: right(g, p, names, penalty / 2)
+    )
+    network = cr.Network((cr.Linear(3),), 4)
+    rng = np.random.default_rng(0)
+    arguments = (network, cr.SoftmaxCrossEntropy(), rng.normal(size=(6, 4)), rng.integers(0, 3, 6))
+    assert failed(check_network(*arguments, penalty=0.1)) == {("0.W", "central differences"), ("0.W", "autograd")}
+    assert passed(check_network(*arguments, penalty=0.0))
+
+
+def test_the_report_sized_network_is_proved():
+    """3072-50-10 with weights of 1e-4 on raw pixels, the scale at which two-point differences drown in rounding."""
+    rng = np.random.default_rng(0)
+    network = cr.mlp([50], init=cr.Init("normal", std=1e-4)).sized(3072, 10)
+    x = rng.integers(0, 256, (8, 3072)) - 120.0
+    findings = check_network(network, cr.SoftmaxCrossEntropy(), x, rng.integers(0, 10, 8), penalty=0.25, n_entries=6)
+    assert passed(findings)
+    assert all(f.error < 1e-8 for f in findings if f.against == "autograd")
+
+
+def test_an_entry_at_a_kink_is_counted_and_not_compared():
+    values = np.array([0.0, 1.0, -1.0])
+    found = central_differences(lambda: float(np.maximum(values, 0).sum()), values, 1.0, 3, np.random.default_rng(0))
+    assert found.entries.tolist() == [0, 1, 2]
+    assert found.settled.tolist() == [False, True, True]
+    np.testing.assert_allclose(found.estimates[1:], [1, 0], atol=1e-10)
+
+
+def test_the_differences_leave_the_array_as_it_was():
+    values = np.random.default_rng(0).normal(size=(3, 2))
+    before = values.copy()
+    central_differences(lambda: float(np.sum(values**3)), values, 1.0, 6, np.random.default_rng(0))
+    np.testing.assert_array_equal(values, before)
+
+
+def test_only_kinks_is_no_proof():
+    assert Finding("relu", "x", "central differences", 0, 5, float("nan")).verdict == "FAIL"
+    assert Finding("relu", "x", "autograd", 0, 0, 0.0).verdict == "not run"
+    assert Finding("relu", "x", "autograd", 3, 0, float("nan")).verdict == "FAIL"
+
+
+def test_the_table_reads_well():
+    findings = [
+        Finding("0 linear 3", "W", "central differences", 12, 1, 3.14e-11),
+        Finding("0 linear 3", "W", "autograd", 120, 0, 2.0, "(a note)"),
+        Finding("0 linear 3", "W", "numpy against torch", 0, 0, 0.0, "(PyTorch is not installed)"),
+    ]
+    assert table(findings) == (
+        "layer       parameter  against              entries  at kinks  max rel. error  bound  verdict\n"
+        "0 linear 3  W          central differences       12         1         3.1e-11  1e-07  pass\n"
+        "0 linear 3  W          autograd                 120         0         2.0e+00  1e-12  FAIL (a note)\n"
+        "0 linear 3  W          numpy against torch        0         0               -  1e-10  "
+        "not run (PyTorch is not installed)"
+    )
+
+
+class Cube(cr.Layer):
+    """Without a pullback of its own."""
+
+    def forward(self, parameters, x, context):
+        return x**3
+
+
+def test_a_layer_without_a_pullback_is_checked_and_said():
+    findings = check_layer(Cube(), 4)
+    assert passed(findings)
+    assert {f.against: f.note for f in findings} == {
+        "central differences": "",
+        "autograd": "(pullback of Cube is autograd's own)",
+    }
+    network = cr.Network((cr.Linear(4), cr.Residual((Cube(),)), cr.Linear(2)), 3)
+    rng = np.random.default_rng(0)
+    found = check_network(network, cr.SoftmaxCrossEntropy(), rng.normal(size=(5, 3)), rng.integers(0, 2, 5))
+    assert passed(found)
+    assert {f.note for f in found if f.against == "autograd"} == {"(pullback of Cube is autograd's own)"}
+
+
+def test_a_layer_without_a_pullback_is_refused_on_numpy():
+    network = cr.Network((Cube(), cr.Linear()))
+    with pytest.raises(cr.ConfigError) as caught:
+        cr.train(network, cr.read("digits"), compute=cr.Compute(backend="numpy"))
+    assert str(caught.value) == (
+        "Layer 0 (Cube) returns no pullback, and this backend cannot derive one. "
+        "Return (y, pullback) from its forward, or train with backend 'torch'."
+    )
