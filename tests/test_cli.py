@@ -279,3 +279,8 @@ def test_without_torch_everything_runs_on_numpy(tmp_path):
     asked = chainrule("train", "--set", "compute.backend=torch", "-o", tmp_path / "no", env=env)
     assert asked.returncode == 2
     assert "backend 'torch' needs PyTorch, which is not installed; pip install 'chainrule[torch]'" in asked.stderr
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "chainrule", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == "chainrule 0.1.0\n"
