@@ -49,7 +49,10 @@ def penalty_value(parameters: Parameters, penalised: Iterable[str], penalty: Any
 
 def with_penalty(gradients: Parameters, parameters: Parameters, penalised: Iterable[str], penalty: Any) -> Parameters:
     """Add the penalty's gradient, 2 λ W, to those of the named weights."""
-    if not hasattr(penalty, "shape") and penalty == 0:
-        return gradients
-    factor = 2 * penalty[..., None, None] if hasattr(penalty, "shape") else 2 * penalty
+    if getattr(penalty, "ndim", 0) == 0:
+        factor: Any = 2 * float(penalty)  # a plain number widens no array
+        if factor == 0:
+            return gradients
+    else:
+        factor = 2 * penalty[..., None, None]  # (..., 1, 1)
     return gradients | {name: gradients[name] + factor * parameters[name] for name in penalised}

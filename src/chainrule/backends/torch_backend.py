@@ -74,9 +74,9 @@ def pullback_by_autograd(layer: Layer, parameters: Parameters, x: Array, context
 
     def pullback(dy: Array) -> tuple[Array, Parameters]:
         inputs = [x_held, *held.values()]
-        dx, *gradients = torch.autograd.grad(y, inputs, dy.to(y.dtype), allow_unused=True)
+        dx, *gradients = torch.autograd.grad(y, inputs, dy.to(y.dtype), allow_unused=True, retain_graph=True)
         zeros = (torch.zeros_like(value) for value in held.values())
         found = (z if g is None else g for g, z in zip(gradients, zeros, strict=True))
         return torch.zeros_like(x) if dx is None else dx, dict(zip(held, found, strict=True))
 
-    return y.detach(), pullback
+    return y.detach().to(x.dtype), pullback
