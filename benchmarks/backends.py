@@ -3,7 +3,7 @@
     python benchmarks/backends.py            # a table: median of 5 rounds, smallest and largest in brackets
 
 The backends alternate within a round, so that what else the machine does falls on all of them. `SMALL_STEP` in
-backends/choose.py is read off this table.
+backends/choice.py is read off this table.
 """
 
 import os

@@ -2,5 +2,5 @@
 
 from chainrule.backends.backend import Backend as Backend
 from chainrule.backends.backend import Precision as Precision
-from chainrule.backends.choose import Compute as Compute
-from chainrule.backends.choose import choose as choose
+from chainrule.backends.choice import Compute as Compute
+from chainrule.backends.choice import choose as choose

@@ -5,6 +5,6 @@ from chainrule.data.dataset import Dataset as Dataset
 from chainrule.data.dataset import Task as Task
 from chainrule.data.preprocessing import Affine as Affine
 from chainrule.data.registry import read as read
-from chainrule.data.split import Rows as Rows
-from chainrule.data.split import Split as Split
-from chainrule.data.split import split as split
+from chainrule.data.splits import Rows as Rows
+from chainrule.data.splits import Split as Split
+from chainrule.data.splits import split as split

@@ -1,6 +1,6 @@
 """A network written down: a frozen, validated list of layers, without arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -39,22 +39,19 @@ class Network:
                     f"layer {i} is {layer!r}; expected a layer such as Linear(350) or a subclass of Layer"
                 )
         if self.n_in is not None:
-            _ = self.widths
+            _widths(self.layers[:-1] if self._open else self.layers, self.n_in)
+
+    @property
+    def _open(self) -> bool:
+        last = self.layers[-1]
+        return isinstance(last, Linear) and last.width is None
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
         """n_in, then the width after each layer."""
         if self.n_in is None:
             raise ConfigError("the network has no n_in yet; give it, or call sized(n_in, n_out)")
-        if self.n_in < 1:
-            raise ConfigError(f"n_in is {self.n_in}; expected at least 1")
-        widths = [self.n_in]
-        for i, layer in enumerate(self.layers):
-            try:
-                widths.append(layer.n_out(widths[-1]))
-            except ConfigError as error:
-                raise ConfigError(f"layer {i} ({kind_of(layer)}): {error}") from None
-        return tuple(widths)
+        return _widths(self.layers, self.n_in)
 
     @property
     def n_out(self) -> int:
@@ -65,10 +62,10 @@ class Network:
         """This network for rows of width `n_in` and `n_out` outputs; refuses one that says otherwise."""
         if self.n_in not in (None, n_in):
             raise ConfigError(f"the network takes rows of width {self.n_in}, but the data have {n_in} features")
-        layers, last = self.layers, self.layers[-1]
+        *before, last = self.layers
         if isinstance(last, Linear) and last.width is None:
-            layers = (*layers[:-1], replace(last, width=n_out))
-        network = Network(layers, n_in)
+            last = replace(last, width=n_out)
+        network = Network((*before, last), n_in)
         if network.n_out != n_out:
             raise ConfigError(
                 f"the network ends with width {network.n_out}, but the targets need {n_out} outputs; "
@@ -119,8 +116,8 @@ class Network:
 
     def __repr__(self) -> str:
         layers = " | ".join(describe(layer) for layer in self.layers)
-        if self.n_in is None:
-            return f"Network({layers})"
+        if self.n_in is None or self._open:
+            return f"Network({layers})" if self.n_in is None else f"Network({self.n_in} | {layers})"
         return f"Network({self.n_in} | {layers}; {self.n_parameters:,} parameters)"
 
     def table(self) -> str:
@@ -140,7 +137,19 @@ class Network:
     def _repr_html_(self) -> str:
         from html import escape
 
-        return f"<pre>{escape(self.table() if self.n_in is not None else repr(self))}</pre>"
+        return f"<pre>{escape(repr(self) if self.n_in is None or self._open else self.table())}</pre>"
+
+
+def _widths(layers: Sequence[Layer], n_in: int) -> tuple[int, ...]:
+    if n_in < 1:
+        raise ConfigError(f"n_in is {n_in}; expected at least 1")
+    widths = [n_in]
+    for i, layer in enumerate(layers):
+        try:
+            widths.append(layer.n_out(widths[-1]))
+        except ConfigError as error:
+            raise ConfigError(f"layer {i} ({kind_of(layer)}): {error}") from None
+    return tuple(widths)
 
 
 def initial_values(parameters: Mapping[str, Parameter], seed: int) -> dict[str, NDArray[np.float64]]:

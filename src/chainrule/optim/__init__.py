@@ -1,5 +1,10 @@
 """Optimisers as init/update pairs, schedules as functions of the step."""
 
+from chainrule.optim.apply import Slots as Slots
+from chainrule.optim.apply import clip_by_norm as clip_by_norm
+from chainrule.optim.apply import gradient_norm as gradient_norm
+from chainrule.optim.apply import init as init
+from chainrule.optim.apply import update as update
 from chainrule.optim.optimizers import SGD as SGD
 from chainrule.optim.optimizers import Adam as Adam
 from chainrule.optim.optimizers import AdamW as AdamW
@@ -13,8 +18,3 @@ from chainrule.optim.schedules import Exponential as Exponential
 from chainrule.optim.schedules import OneCycle as OneCycle
 from chainrule.optim.schedules import Schedule as Schedule
 from chainrule.optim.schedules import Step as Step
-from chainrule.optim.update import Slots as Slots
-from chainrule.optim.update import clip_by_norm as clip_by_norm
-from chainrule.optim.update import gradient_norm as gradient_norm
-from chainrule.optim.update import init as init
-from chainrule.optim.update import update as update

@@ -11,7 +11,7 @@ from pydantic import Field
 from chainrule.backends import Compute
 from chainrule.data.dataset import Task
 from chainrule.data.preprocessing import Kind as PreprocessingKind
-from chainrule.data.split import Split
+from chainrule.data.splits import Split
 from chainrule.errors import ConfigError
 from chainrule.layers import AnyLayer
 from chainrule.layers.initialisation import InitOption

@@ -1,0 +1,33 @@
+"""Intervals against scipy and against what they promise: to cover the truth 95 times in 100."""
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from chainrule.intervals import mean_interval, proportion_interval
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (590, 1000), (1, 3)])
+def test_a_share_has_wilsons_interval(k, n):
+    theirs = scipy.stats.binomtest(k, n).proportion_ci(method="wilson")
+    assert proportion_interval(k / n, n) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_a_mean_has_students_interval():
+    values = [0.97, 0.98, 0.99, 0.95]
+    mean, low, high = mean_interval(values)
+    expected = scipy.stats.t.interval(0.95, 3, np.mean(values), scipy.stats.sem(values))
+    assert (low, high) == pytest.approx(expected)
+    assert mean == pytest.approx(np.mean(values))
+
+
+def test_one_value_has_no_interval():
+    assert mean_interval([0.5]) == (0.5, float("-inf"), float("inf"))
+
+
+def test_the_intervals_cover_the_truth_as_often_as_they_say():
+    rng = np.random.default_rng(0)
+    shares = [proportion_interval(k / 200, 200) for k in rng.binomial(200, 0.9, 4000)]
+    means = [mean_interval(values)[1:] for values in rng.normal(size=(2000, 5))]
+    assert np.mean([low <= 0.9 <= high for low, high in shares]) == pytest.approx(0.95, abs=0.015)
+    assert np.mean([low <= 0 <= high for low, high in means]) == pytest.approx(0.95, abs=0.02)
