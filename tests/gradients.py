@@ -77,7 +77,9 @@ class Problem(NamedTuple):
         constant = set(self.running)
         held = {name: TORCH.array(value).clone() for name, value in self.arrays.items()}
         asked = {name: value.requires_grad_() for name, value in held.items() if name not in constant}
-        found = torch.autograd.grad(self.value(TORCH, held), list(asked.values()), materialize_grads=True, allow_unused=True)
+        found = torch.autograd.grad(
+            self.value(TORCH, held), list(asked.values()), materialize_grads=True, allow_unused=True
+        )
         return {name: g.numpy() for name, g in zip(asked, found, strict=True)}
 
     def slope_along_a_line(self, rng: np.random.Generator) -> tuple[float, bool]:

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradients import BOTH, NUMPY, TORCH, apply, backend, generic
 
 from chainrule import layers as L
 from chainrule import optim
@@ -15,6 +14,7 @@ from chainrule.losses import SquaredError
 from chainrule.network import Network
 from chainrule.objective import objective
 from chainrule.verify import check_layer, check_network, passed, table
+from gradients import BOTH, NUMPY, TORCH, apply, backend, generic
 
 
 class Square(Layer):

@@ -216,7 +216,7 @@ def test_all_problems_of_a_configuration_at_once(tmp_path):
         (["train", "--set", "data.split.validation=2000"], 3, "split.validation asks for 2,000 rows"),
         (["evaluate", "nowhere"], 4, "nowhere is no run directory: it has no config.toml"),
         (["evaluate", "nowhere", "--split", "tset"], 2, "--split 'tset': expected test, validation or train"),
-        (["predict", "nowhere", "rows.csv"], 4, "cannot be read as JSON"),
+        (["predict", "nowhere", "rows.csv"], 4, "nowhere is no model: it has no model.json"),
         (["train", "--unknown"], 2, "No such option"),
     ],
 )  # fmt: skip

@@ -31,3 +31,19 @@ def test_the_intervals_cover_the_truth_as_often_as_they_say():
     means = [mean_interval(values)[1:] for values in rng.normal(size=(2000, 5))]
     assert np.mean([low <= 0.9 <= high for low, high in shares]) == pytest.approx(0.95, abs=0.015)
     assert np.mean([low <= 0 <= high for low, high in means]) == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.99])
+def test_the_confidence_can_be_chosen(confidence):
+    theirs = scipy.stats.binomtest(59, 100).proportion_ci(confidence, method="wilson")
+    assert proportion_interval(0.59, 100, confidence) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+    values = [0.97, 0.98, 0.99, 0.95]
+    expected = scipy.stats.t.interval(confidence, 3, np.mean(values), scipy.stats.sem(values))
+    assert mean_interval(values, confidence)[1:] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("n", [1, 7, 10**6])
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_interval_of_a_share_stays_within_0_and_1(share, n):
+    low, high = proportion_interval(share, n)
+    assert 0 <= low < high <= 1

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from gradients import BOTH, NUMPY, TORCH, backend
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +20,7 @@ from chainrule.losses import (
     SquaredError,
     default_loss,
 )
+from gradients import BOTH, NUMPY, TORCH, backend
 
 ROWS, K = 7, 4
 
@@ -103,7 +103,9 @@ def test_the_slope_of_softmax_cross_entropy_is_the_reports() -> None:
     rng = np.random.default_rng(0)
     z, t = rng.normal(size=(ROWS, K)), rng.integers(0, K, ROWS)
     psi = np.exp(z) / np.exp(z).sum(1, keepdims=True)
-    np.testing.assert_allclose(ours(SoftmaxCrossEntropy(), z, t, None, NUMPY)[1], (psi - np.eye(K)[t]) / ROWS, rtol=1e-13)
+    np.testing.assert_allclose(
+        ours(SoftmaxCrossEntropy(), z, t, None, NUMPY)[1], (psi - np.eye(K)[t]) / ROWS, rtol=1e-13
+    )
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -148,7 +150,9 @@ def test_low_precision_is_close_to_float64(loss: Loss, precision: str, of_loss: 
         value, dlogits = loss(logits, held, None, on.xp)
         exact, exact_slopes = ours(loss, on.numpy(logits).astype(float), on.numpy(held), None, NUMPY)
         assert float(value) == pytest.approx(float(exact), rel=of_loss)
-        np.testing.assert_allclose(on.numpy(dlogits), exact_slopes, rtol=of_slope, atol=of_slope * np.abs(exact_slopes).max())
+        np.testing.assert_allclose(
+            on.numpy(dlogits), exact_slopes, rtol=of_slope, atol=of_slope * np.abs(exact_slopes).max()
+        )
 
 
 @pytest.mark.parametrize("on", BOTH, ids=lambda on: on.name)

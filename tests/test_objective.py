@@ -5,23 +5,30 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gradients import BOTH, NUMPY, Problem, generic, relative_error
 
 from chainrule import layers as L
 from chainrule.losses import SoftmaxCrossEntropy
 from chainrule.network import Network
 from chainrule.objective import penalty_value, with_penalty
+from gradients import BOTH, NUMPY, Problem, generic, relative_error
 
 NETWORK = Network(
-    (L.Linear(4), L.BatchNorm(), L.ReLU(), L.Dropout(0.3), L.Residual([L.LayerNorm(), L.Linear(4), L.Tanh()]), L.Linear(3)),
+    (
+        L.Linear(4),
+        L.BatchNorm(),
+        L.ReLU(),
+        L.Dropout(0.3),
+        L.Residual([L.LayerNorm(), L.Linear(4), L.Tanh()]),
+        L.Linear(3),
+    ),
     5,
 )
 WEIGHTS = ("0.W", "4.body.1.W", "5.W")
 
 
-def problem(seed: int = 0, leading: tuple[int, ...] = (), **options: Any) -> Problem:
+def problem(first: int = 0, leading: tuple[int, ...] = (), **options: Any) -> Problem:
     rng = np.random.default_rng(0)
-    arrays = generic(NETWORK, seed, leading) | {"x": rng.normal(size=(8, 5))}
+    arrays = generic(NETWORK, first, leading) | {"x": rng.normal(size=(8, 5))}
     return Problem(NETWORK, SoftmaxCrossEntropy(), arrays, rng.integers(0, 3, 8), **options)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chainrule.seeds import stream
+from chainrule.seeds import bits, stream
 
 KNOWN = [[826, 538, 699, 247], [3, 2, 0, 4, 1], -0.11958870500716873]
 
@@ -42,3 +42,13 @@ def test_streams_are_uncorrelated():
     drawn = np.stack([stream(0, "a", position).normal(size=5000) for position in range(10)])
     correlation = np.corrcoef(drawn) - np.eye(10)
     assert np.abs(correlation).max() < 0.06  # four standard errors of 1/sqrt(5000)
+
+
+def test_seed_and_name_cannot_be_mistaken_for_each_other():
+    assert stream(1, "2/x").random() != stream(12, "/x").random()
+    assert stream(1, "1/x").random() != stream(11, "x").random()
+
+
+def test_the_stream_of_masks_is_known():
+    """Masks are made of raw bits, which no change of NumPy's distributions touches."""
+    assert bits(7, "dropout/2", 41).random_raw(2).tolist() == [14775744154768200277, 14290136509905431911]

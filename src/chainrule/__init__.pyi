@@ -28,7 +28,6 @@ from .layers import Sigmoid as Sigmoid
 from .layers import SiLU as SiLU
 from .layers import Tanh as Tanh
 from .losses import Huber as Huber
-from .losses import Loss as Loss
 from .losses import Poisson as Poisson
 from .losses import SigmoidCrossEntropy as SigmoidCrossEntropy
 from .losses import SoftmaxCrossEntropy as SoftmaxCrossEntropy

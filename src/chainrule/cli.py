@@ -19,7 +19,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="List, describe and fetch data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
-ConfigFile = Annotated[Path | None, typer.Argument(metavar="[CONFIG.toml]", show_default=False)]
+ConfigFile = Annotated[Path | None, typer.Argument(metavar="CONFIG.toml", help="Configuration; defaults if left out.")]
 RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="Directory that `train` wrote.")]
 Data = Annotated[str | None, typer.Option("--data", metavar="NAME|PATH", help="A named data set, or files.")]
 Changes = Annotated[
@@ -39,6 +39,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+    except MemoryError as error:
+        print(f"error: not enough memory: {error}. Make the network or the batch smaller.", file=sys.stderr)  # noqa: T201
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -125,17 +128,17 @@ def _free_name(stem: str) -> Path:
 
 
 def _summary(runs: list[Any]) -> str:
-    from chainrule.text import columns
+    from chainrule.text import columns, number
 
     measured = [name for name in runs[0].metrics["model"] if name not in ("step", "epoch")]
     rows = [
         [run.directory, run.config.training.seed, f"{run.metrics['model']['epoch']:.4g}",
-         *(f"{run.metrics['model'][name]:.4f}" for name in measured), f"{run.metrics['seconds']:.1f}"]
+         *(number(run.metrics["model"][name]) for name in measured), f"{run.metrics['seconds']:.1f}"]
         for run in runs
     ]  # fmt: skip
     table = columns(["run", "seed", "epoch", *(name.replace("_", " ") for name in measured), "seconds"], rows,
                     right=range(1, len(measured) + 4))  # fmt: skip
-    first = runs[0].directory if len(runs) == 1 else f"{runs[0].directory.parent}/*"
+    first = runs[0].directory if len(runs) == 1 else f"{runs[0].directory.parent}/seed-*"
     return f"{table}\nThe test rows were not read. Next: chainrule evaluate {first}"
 
 
@@ -155,8 +158,12 @@ def evaluate(
 
     if split not in ("test", "validation", "train"):
         raise ConfigError(f"--split {split!r}: expected test, validation or train")
+    if data is not None and split != "test":
+        raise ConfigError(f"--split {split} with --data: other data give their test rows, or all; leave --split out")
     other = None if data is None else read(data)
     found = [(path, assess_run(load_run(path), split, other, best=best)) for path in runs]
+    if len({tuple(assessment.metrics) for _, assessment in found}) > 1:
+        raise ConfigError("the runs are of different tasks or metrics; evaluate them one by one")
     for path, assessment in found:
         for note in assessment.notes:
             _warn(f"warning: {path}: {note}")
@@ -181,12 +188,12 @@ def _means(found: list[tuple[Path, Any]]) -> dict[str, dict[str, float]]:
 
 
 def _evaluation(found: list[tuple[Path, Any]]) -> str:
-    from chainrule.text import columns
+    from chainrule.text import columns, number
 
     names = list(found[0][1].metrics)
     header = ["run", "rows", "n", *names, *(["accuracy, 95 % over rows"] if found[0][1].interval else [])]
     rows = [
-        [path, a.part, f"{a.n:,}", *(f"{a.metrics[name]:.4f}" for name in names),
+        [path, a.part, f"{a.n:,}", *(number(a.metrics[name]) for name in names),
          *([f"{a.interval[0]:.4f} to {a.interval[1]:.4f}"] if a.interval else [])]
         for path, a in found
     ]  # fmt: skip
@@ -227,7 +234,9 @@ def predict(
 
 @app.command()
 def check(
-    subject: Annotated[Path | None, typer.Argument(metavar="[CONFIG|RUN]", show_default=False)] = None,
+    subject: Annotated[
+        Path | None, typer.Argument(metavar="CONFIG|RUN", help="What to check; all built-in layers if left out.")
+    ] = None,
     data: Data = None,
     changes: Changes = [],  # noqa: B006
     rows: Annotated[int, typer.Option("--rows", min=2, help="Training rows the network is checked on.")] = 8,

@@ -21,7 +21,7 @@ List = Annotated[tuple[T, ...], Field(strict=False)]
 @dataclass_transform(frozen_default=True, field_specifiers=(field, Field))
 def spec(cls: type[T]) -> type[T]:
     """Make `cls` a frozen dataclass that refuses unknown options and values of the wrong type with a ConfigError."""
-    checked: Any = dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))(cls)
+    checked: Any = dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))(cls)
     return _with_our_errors(checked)  # type: ignore[no-any-return]
 
 

@@ -3,6 +3,15 @@
 from collections.abc import Sequence
 
 
+def number(value: float) -> str:
+    """A metric: four decimals, or four significant digits where those would hide it.
+
+    >>> number(0.98765), number(123456.789), number(0.00001234)
+    ('0.9877', '1.235e+05', '1.234e-05')
+    """
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.3e}"
+
+
 def columns(header: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> str:
     """Rows under a header, columns aligned with two spaces between; those numbered in `right` flush right.
 

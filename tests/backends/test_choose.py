@@ -105,3 +105,38 @@ def test_a_scope_sets_threads_and_puts_them_back():
         assert not torch.is_grad_enabled()
     assert torch.get_num_threads() == before
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize(
+    ("native", "precision", "found"),
+    [(True, "bfloat16", "the GPU multiplies bfloat16 natively"), (False, "float32", "the GPU has no native bfloat16")],
+)
+def test_a_gpu_is_taken_where_there_is_one(monkeypatch, native, precision, found):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    # emulated bfloat16, which torch would count by default, is slower than float32
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: native or including_emulation)
+    assert said(cr.Compute(threads=1), 2e9) == (
+        f"torch on cuda in {precision}, 1 thread (a step of 2,000 MFLOP; {found})"
+    )
+    assert said(cr.Compute(device="cuda:1", threads=1), 1.0) == (
+        f"torch on cuda:1 in {precision}, 1 thread (asked for; {found})"
+    )
+    assert choose(cr.Compute(device="cpu"), 2e9).device == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"backend": "jax"}, "backend: should be 'auto', 'numpy' or 'torch', got 'jax'"),
+        ({"device": "gpu"}, "device: "),
+        (
+            {"precision": "float16"},
+            "precision: should be 'auto', 'float64', 'float32' or 'bfloat16', got 'float16'",
+        ),
+        ({"threads": 0}, "threads: should be greater than 0, got 0"),
+    ],
+)
+def test_options_that_are_unknown_are_refused(options, problem):
+    with pytest.raises(cr.ConfigError) as caught:
+        cr.Compute(**options)
+    assert str(caught.value).startswith(f"Compute: {problem}")

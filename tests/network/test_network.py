@@ -144,3 +144,54 @@ def test_initial_arrays_depend_on_seed_and_name_only():
     assert not np.array_equal(first["0.W"], other["0.W"])
     np.testing.assert_array_equal(first["0.W"], large.initial(0)["0.W"])
     assert {value.dtype for value in first.values()} == {np.dtype(np.float64)}
+
+
+def test_a_network_whose_last_width_is_open_waits_for_the_data():
+    network = cr.mlp([6], n_in=4)
+    assert repr(network) == "Network(4 | linear 6 | relu | linear)"
+    assert network._repr_html_() == "<pre>Network(4 | linear 6 | relu | linear)</pre>"
+    assert network.sized(4, 3) == cr.mlp([6], n_in=4, n_out=3)
+    with pytest.raises(cr.ConfigError, match=r"^layer 0 \(linear\): this linear layer has no width: "):
+        cr.Network((cr.Linear(), cr.ReLU()), 4)
+
+
+def test_sized_refuses_a_last_layer_of_another_width_that_is_no_linear_one():
+    with pytest.raises(
+        cr.ConfigError, match=r"^the network ends with width 6, but the targets need 3 outputs; end it "
+    ):
+        cr.Network((cr.Linear(6), cr.ReLU())).sized(4, 3)
+
+
+def test_a_width_left_open_within_a_residual_block_is_refused():
+    with pytest.raises(cr.ConfigError) as caught:
+        cr.Network((cr.Residual([cr.Linear()]), cr.Linear(2)), 5)
+    assert str(caught.value) == (
+        "layer 0 (residual): this linear layer has no width: only the last layer may leave it to the data; "
+        "write Linear(n_out)"
+    )
+
+
+def test_the_table_of_norms_and_blocks():
+    body = cr.Residual([cr.LayerNorm(), cr.Linear(8, bias=False)])
+    network = cr.Network((cr.Linear(8), cr.BatchNorm(), cr.GELU("tanh"), body, cr.Linear(3)), 5)
+    assert network.table() == (
+        "layer  what                             width   arrays                                       parameters  flops/row\n"
+        "0      linear 8                         5 -> 8  W 5x8, b 8                                           48         88\n"
+        "1      batch_norm                       8 -> 8  gamma 8, beta 8                                      16         64\n"
+        "2      gelu tanh                        8 -> 8                                                        0          8\n"
+        "3      residual(layer_norm | linear 8)  8 -> 8  body.0.gamma 8, body.0.beta 8, body.1.W 8x8          80        200\n"
+        "4      linear 3                         8 -> 3  W 8x3, b 3                                           27         51\n"
+        "       total                            5 -> 3                                                      171        411"
+    )
+
+
+def test_only_matrices_are_penalised_and_ranks_have_no_leading_axes():
+    network = cr.Network((cr.Linear(4), cr.BatchNorm(), cr.Residual([cr.LayerNorm(), cr.Linear(4)]), cr.Linear(2)), 3)
+    assert network.weights == ("0.W", "2.body.1.W", "3.W")
+    assert network.ranks == {name: 2 if name in network.weights else 1 for name in network.trainable}
+
+
+def test_writing_a_network_down_makes_no_array():
+    network = cr.mlp([100_000], n_in=100_000, n_out=10)
+    assert network.n_parameters == 100_000 * 100_000 + 100_000 + 1_000_010
+    assert not any(isinstance(value, np.ndarray) for value in vars(network).values())

@@ -47,7 +47,8 @@ def test_raw_rows_of_any_dtype_and_layout_predict_the_same(run):
         DIGITS.X[:9].reshape(9, 8, 8),
         np.repeat(DIGITS.X[:9], 2, axis=0)[::2],
     ):
-        np.testing.assert_array_equal(run.model.scores(rows), scores)
+        # float64 rows are preprocessed in float64, so their last bits may differ
+        np.testing.assert_allclose(run.model.scores(rows), scores, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def future_format(folder):
         (drop_array, "array 'network.0.b' has shape None, but model.json needs (12,)."),
         (spoil_json, "unknown kind 'os.system'"),
         (future_format, "model.json has format 2; this version reads 1."),
-        (lambda folder: (folder / "model.json").unlink(), "cannot be read as JSON"),
+        (lambda folder: (folder / "model.json").unlink(), "is no model: it has no model.json"),
         (lambda folder: (folder / "weights.safetensors").write_bytes(b""), "cannot be read as safetensors"),
     ],
 )

@@ -225,3 +225,88 @@ def test_an_own_layer_trains_on_torch_by_autograd_and_in_memory_only(tmp_path):
     with pytest.raises(cr.ConfigError, match="layers Square are your own classes, which a run directory cannot name"):
         quick(network, compute=compute, output=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_large_offsets_lose_nothing():
+    """Seconds since 1970: float32 would round them to two minutes."""
+    t = 1.7e9 + np.arange(60.0)
+    data = cr.Dataset(
+        "times", t[:, None], (np.arange(60) >= 30).astype(np.int64), "classification", ("before", "after")
+    )
+    run = cr.train(cr.mlp([8]), data, optimizer=cr.Adam(0.05), training=cr.Training(epochs=30, batch_size=8))
+    assert run.history[-1]["train_accuracy"] > 0.95
+
+
+def test_a_small_table_needs_no_smaller_batch_and_the_size_is_written(tmp_path):
+    data = regression_data(40)
+    run = cr.train(cr.mlp([4]), data, training=cr.Training(epochs=1), output=tmp_path / "run")
+    assert run.config.training.batch_size == 29
+    assert "batch_size = 29" in (tmp_path / "run" / "config.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"training": cr.Training(batch_size=5000)},
+            "training.batch_size 5000 is more than the 1294 training rows; set it to at most 1294",
+        ),
+        (
+            {"training": cr.Training(batch_size=1)},
+            "training.batch_size 1 with batch norm: one row standardises to 0, whatever it is; set training.batch_size "
+            "to 2 or more, or use norm 'layer'",
+        ),
+        (
+            {"split": cr.Split(validation=0), "evaluation": cr.Evaluation(keep="best")},
+            "evaluation.monitor 'validation_loss' needs validation rows, but data.split.validation is 0; "
+            "set it to 0.1, or drop evaluation.keep and evaluation.patience",
+        ),
+    ],
+)
+def test_options_that_do_not_fit_the_data_are_refused(options, message):
+    with pytest.raises(cr.ConfigError) as caught:
+        cr.train(cr.mlp([4], norm="batch"), DIGITS, **options)
+    assert str(caught.value) == message
+
+
+def test_a_run_knows_where_its_data_are(tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("a,b,c\n" + "\n".join(f"{i % 7},{i % 3},{i % 2}" for i in range(60)))
+    data = cr.read(str(table), target="a", task="classification")
+    run = cr.train(cr.mlp([4]), data, training=cr.Training(epochs=1), output=tmp_path / "run")
+    assert cr.assess_run(cr.load_run(tmp_path / "run"), "validation") == cr.assess_run(run, "validation", data)
+
+
+def test_data_given_in_python_are_asked_for_again(tmp_path):
+    data = regression_data()
+    run = cr.train(cr.mlp([4]), data, training=cr.Training(epochs=1))
+    assert cr.assess_run(run, "test", data).n == 80
+    with pytest.raises(cr.DataError, match="line: the run was trained on data given in Python"):
+        cr.assess_run(run, "test")
+
+
+def test_metrics_that_are_not_finite_stop_the_run_whatever_part_they_are_of():
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    X[-10:] = 1e300
+    data = cr.Dataset("far", X, np.arange(40) % 2, "classification", ("a", "b"))
+    with pytest.raises(cr.DivergenceError, match="validation_loss is nan"):
+        cr.train(cr.mlp([4]), data, split=cr.Split(test=0, validation=10, order="file"), training=cr.Training(epochs=2))
+
+
+def test_a_model_with_values_no_model_has_is_damaged(tmp_path):
+    from chainrule.training.files import read_arrays, write_arrays
+
+    model = quick().model
+    model.save(tmp_path)
+    arrays = read_arrays(tmp_path / "weights.safetensors")
+    arrays["network.0.W"][3, 2] = np.nan
+    write_arrays(tmp_path / "weights.safetensors", arrays)
+    with pytest.raises(cr.DamagedError, match=r"array 'network\.0\.W' holds values that no model has"):
+        cr.load_model(tmp_path)
+
+
+def test_rows_too_far_to_predict_are_named():
+    rows = DIGITS.X[:3].astype(float)
+    rows[1] = 1e308
+    with pytest.raises(cr.DataError, match="row 1 gives outputs that are not finite"):
+        quick().model.predict(rows)

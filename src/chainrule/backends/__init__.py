@@ -1,4 +1,4 @@
-"""Array libraries behind one small interface. Torch is imported here, in `verify` and in exporters, nowhere else."""
+"""Array libraries behind one small interface. Torch is imported here and in `verify`, nowhere else."""
 
 from chainrule.backends.backend import Backend as Backend
 from chainrule.backends.backend import Precision as Precision

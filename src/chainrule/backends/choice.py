@@ -20,7 +20,7 @@ class Compute:
 
     backend: Literal["auto", "numpy", "torch"] = "auto"
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
-    precision: Literal["auto"] | Precision = "auto"
+    precision: Literal["auto", Precision] = "auto"
     threads: Annotated[int, Field(gt=0)] | None = None
 
 

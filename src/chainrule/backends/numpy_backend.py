@@ -32,7 +32,7 @@ class NumpyBackend(Backend):
 
     def array(self, values: NDArray[Any], dtype: Any = None) -> NDArray[Any]:
         """The values themselves, or in `dtype`."""
-        return np.ascontiguousarray(values, dtype=dtype)
+        return np.asarray(values, dtype=dtype, order="C")
 
     def numpy(self, array: NDArray[Any]) -> NDArray[Any]:
         """A copy."""

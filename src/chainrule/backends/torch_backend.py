@@ -42,7 +42,7 @@ class TorchBackend(Backend):
 
     def array(self, values: NDArray[Any], dtype: Any = None) -> Array:
         """A tensor on the device; on the CPU it shares memory where the dtype allows."""
-        native = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
+        native = np.asarray(values, dtype=values.dtype.newbyteorder("="), order="C")
         if not native.flags.writeable:
             native = native.copy()
         return torch.from_numpy(native).to(device=self.device, dtype=dtype)

@@ -13,6 +13,17 @@ from chainrule.errors import DataError
 Task = Literal["classification", "multilabel", "regression"]
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What `read` was asked for, so that a run can say where its data are."""
+
+    source: str
+    path: str | None = None
+    target: str | None = None
+    task: Task | None = None
+    image_size: tuple[int, int] | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Rows and targets of one data set, the official test rows, if there are any, at the end.
@@ -23,7 +34,7 @@ class Dataset:
     task: what the targets are. target_names: class names or names of the outputs, in order.
     feature_names: of the columns, or empty. row_shape: shape of one row before flattening, (3, 32, 32) for CIFAR-10.
     n_test: how many of the last rows are the official test set. note: what a reader must know ("JPEG copies").
-    weight: of each row in the loss, (n_rows,), at least 0; None weighs all rows alike.
+    weight: of each row in the loss, (n_rows,), at least 0; None weighs all rows alike. origin: set by `read`.
     """
 
     name: str
@@ -36,6 +47,7 @@ class Dataset:
     n_test: int = 0
     note: str = ""
     weight: NDArray[Any] | None = None
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         """Refuse data that cannot be trained on, naming row and column."""
@@ -79,11 +91,18 @@ class Dataset:
 def check(data: Dataset) -> None:
     """Raise a DataError for rows or targets that no training could use."""
     name, X, y = data.name, data.X, data.y
+    for what, values in (("X", X), ("y", y)):
+        if not isinstance(values, np.ndarray):
+            raise DataError(f"{name}: {what} is a {type(values).__name__}; expected a NumPy array.")
+    if data.task not in _CHECKS:
+        raise DataError(f"{name}: task {data.task!r} is not known; expected one of {', '.join(_CHECKS)}.")
+    if len(set(data.target_names)) != len(data.target_names):
+        raise DataError(f"{name}: target_names {data.target_names} has a name twice; each output needs its own.")
     if X.ndim != 2:
         raise DataError(f"{name}: X has shape {X.shape}; expected (n_rows, n_features). Flatten each row first.")
     if X.shape[0] == 0 or X.shape[1] == 0:
         raise DataError(f"{name}: X has shape {X.shape}; expected at least one row and one column.")
-    if X.dtype.kind not in "biuf":
+    if X.dtype.kind not in "biuf" or X.dtype.itemsize > 8:
         raise DataError(f"{name}: X has dtype {X.dtype}; expected numbers. Encode texts and dates as numbers first.")
     if len(y) != len(X):
         raise DataError(f"{name}: X has {len(X):,} rows but y has {len(y):,}; they must be of the same length.")
@@ -98,7 +117,7 @@ def check(data: Dataset) -> None:
     if data.weight is not None:
         _check_weights(data, data.weight)
     _check_finite(data, X, "X", data.feature_names)
-    {"classification": _check_labels, "multilabel": _check_multilabel, "regression": _check_regression}[data.task](data)
+    _CHECKS[data.task](data)
 
 
 def _check_finite(data: Dataset, values: NDArray[Any], what: str, columns: tuple[str, ...]) -> None:
@@ -128,6 +147,8 @@ def _check_weights(data: Dataset, weight: NDArray[Any]) -> None:
     if (weight < 0).any():
         row = int(np.argmax(weight < 0))
         raise DataError(f"{data.name}: the weight at row {row} is {weight[row]}; weights must be at least 0.")
+    if not weight.any():
+        raise DataError(f"{data.name}: every weight is 0; at least one row must count.")
 
 
 def _check_labels(data: Dataset) -> None:
@@ -162,3 +183,6 @@ def _check_regression(data: Dataset) -> None:
             f"or (n_rows, {data.n_outputs})."
         )
     _check_finite(data, y, "y", data.target_names)
+
+
+_CHECKS = {"classification": _check_labels, "multilabel": _check_multilabel, "regression": _check_regression}

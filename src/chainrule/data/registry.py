@@ -3,11 +3,12 @@
 import difflib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from chainrule.data.dataset import Dataset, Task
+from chainrule.data.dataset import Dataset, Origin, Task
 from chainrule.data.readers import arrow_files, cifar, csv_files, digits, idx, images, numpy_files
 from chainrule.data.readers.catalogue import NAMES as NAMES
 from chainrule.data.readers.catalogue import Named
@@ -44,12 +45,13 @@ def read(
     """
     options = {"target": target, "task": task, "image_size": image_size}
     given = {name: value for name, value in options.items() if value is not None}
+    origin = Origin(source, None if path is None else str(path), target, task, image_size)
     try:
         if source in NAMES:
-            return _read_named(source, None if path is None else Path(path).expanduser(), given)
+            return replace(_read_named(source, None if path is None else Path(path).expanduser(), given), origin=origin)
         if path is not None:
             raise DataError(f"{source}: path is only for sets with a name: {', '.join(NAMES)}{_near(source)}")
-        return _read_path(Path(source).expanduser(), given)
+        return replace(_read_path(Path(source).expanduser(), given), origin=origin)
     except OSError as error:
         raise DataError(f"{source}: cannot be read: {error}") from error
 

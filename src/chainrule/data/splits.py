@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator
+from pydantic import PlainValidator
 
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError
@@ -15,13 +15,14 @@ from chainrule.spec import Form, spec
 Indices = NDArray[np.int64]
 
 
-def _is_size(size: float) -> float:
-    if not size >= 0 or (isinstance(size, float) and size >= 1):
+def _size(size: Any) -> float:
+    is_number = isinstance(size, (int, float)) and not isinstance(size, bool)
+    if not is_number or not size >= 0 or (isinstance(size, float) and size >= 1):
         raise ValueError(f"should be a count such as 1000, or a fraction from 0 to below 1, got {size!r}")
-    return size
+    return float(size) if isinstance(size, float) else int(size)
 
 
-Size = Annotated[int | float, AfterValidator(_is_size)]
+Size = Annotated[int | float, PlainValidator(_size, json_schema_input_type=int | float)]
 
 
 @spec

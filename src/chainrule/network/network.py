@@ -167,6 +167,17 @@ def kind_of(layer: Layer) -> str:
     return getattr(layer, "kind", type(layer).__name__)
 
 
+def own_layers(layers: Sequence[Layer]) -> list[Layer]:
+    """The layers that are not built in, in residual blocks too."""
+    found: list[Layer] = []
+    for layer in layers:
+        if isinstance(layer, Residual):
+            found += own_layers(layer.body)
+        elif not type(layer).__module__.startswith("chainrule."):
+            found.append(layer)
+    return found
+
+
 def describe(layer: Layer) -> str:
     """A layer in a few characters: "linear 350", "dropout 0.4"."""
     if isinstance(layer, Residual):

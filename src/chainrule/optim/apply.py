@@ -1,4 +1,4 @@
-"""One optimiser step over all parameters of a network: clip, decay, update."""
+"""One optimiser step over all parameters of a network, and clipping by norm before it."""
 
 from collections.abc import Collection, Mapping
 from typing import Any

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from chainrule.backends import Compute
 from chainrule.data import Dataset, split
-from chainrule.errors import DataError
+from chainrule.errors import ConfigError, DataError
 from chainrule.intervals import proportion_interval
 from chainrule.training.metrics import names, score
 from chainrule.training.model import Model
@@ -33,6 +33,8 @@ def assess_run(
 
     `data` with the digest of the training data are the run's own, already in memory.
     """
+    if best and run.best is None:
+        raise ConfigError("the run has no best row apart: it had no validation rows; evaluate it without --best")
     model = run.best if best and run.best is not None else run.model
     compute = run.config.compute if compute is None else compute
     more = run.config.evaluation.metrics

@@ -83,14 +83,15 @@ class NetworkOptions:
 class Training:
     """How long and in which batches.
 
-    epochs, or iterations (steps): one of them; 20 epochs where neither is given. replacement: draw each batch anew
-    from all training rows. penalty: λ in λ Σ‖W‖² over the weights. clip_norm: gradients longer than this are
-    shortened to it. seed: of initial weights, batches and dropout.
+    epochs, or iterations (steps): one of them; 20 epochs where neither is given. batch_size: rows of a step; 128, or
+    all training rows where they are fewer. replacement: draw each batch anew from all training rows. penalty: λ in
+    λ Σ‖W‖² over the weights. clip_norm: gradients longer than this are shortened to it. seed: of
+    initial weights, batches and dropout.
     """
 
     epochs: Positive | None = None
     iterations: Positive | None = None
-    batch_size: Positive = 128
+    batch_size: Positive | None = None
     replacement: bool = False
     penalty: Annotated[float, Field(ge=0)] = 0.0
     clip_norm: Annotated[float, Field(gt=0)] | None = None

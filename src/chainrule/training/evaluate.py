@@ -14,10 +14,18 @@ EVALUATION_BLOCK = 1024
 stand beside it; with blocks always full (the last one padded) they do not."""
 
 
-def prepare(x: Array, shift: Array, scale: Array, backend: Backend) -> Array:
-    """Rows as gathered, in any dtype, to (x - shift)·scale in the backend's working dtype."""
+def affine_arrays(preprocessing: Affine, X: Array, backend: Backend) -> tuple[Array, Array]:
+    """Shift and scale on the device: in float64 for X of 64 bits or large integers, whose mean float32 would round."""
     xp = backend.xp
-    prepared = (xp.astype(x, backend.master) - shift) * scale  # (batch, n_in)
+    exact = X.itemsize > 4 or (X.itemsize == 4 and xp.isdtype(X.dtype, "integral"))
+    dtype = xp.float64 if exact else backend.master
+    return backend.array(preprocessing.shift, dtype), backend.array(preprocessing.scale, dtype)
+
+
+def prepare(x: Array, shift: Array, scale: Array, backend: Backend) -> Array:
+    """Rows as gathered, in any dtype, to (x - shift)·scale, computed in shift's dtype, in the backend's working one."""
+    xp = backend.xp
+    prepared = (xp.astype(x, shift.dtype, copy=False) - shift) * scale  # (batch, n_in)
     return prepared if prepared.dtype == backend.dtype else xp.astype(prepared, backend.dtype)
 
 
@@ -26,7 +34,7 @@ def logits(
 ) -> NDArray[np.float64]:
     """Logits of the named rows of X, on the host, (len(rows), n_out)."""
     working = backend.working(parameters, network.parameters)
-    shift, scale = (backend.array(a, backend.master) for a in (preprocessing.shift, preprocessing.scale))
+    shift, scale = affine_arrays(preprocessing, X, backend)
     context = backend.context(training=False)
     found = []
     for start in range(0, len(rows), EVALUATION_BLOCK):

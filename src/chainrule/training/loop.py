@@ -51,8 +51,8 @@ def fit(plan: Plan, on_row: Callable[[Row], None], track: Callable[[range], Iter
 
 def check_finite(row: Row) -> None:
     """Raise a DivergenceError for a loss or gradient that is not finite."""
-    for name in ("batch_loss", "gradient_norm", "train_loss"):
-        if not np.isfinite(row[name]):
+    for name in ("batch_loss", "gradient_norm", "train_loss", "objective", "validation_loss"):
+        if not np.isfinite(row.get(name, 0.0)):
             raise DivergenceError(
                 f"{name} is {row[name]} at step {row['step']} (epoch {row['epoch']:.2f}, "
                 f"learning rate {row['lr']:.3g}); "

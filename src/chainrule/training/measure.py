@@ -47,6 +47,6 @@ def measure(plan: Plan, X: Array, parameters: Parameters, gradients: Parameters,
             values = score(z, plan.data.y[rows], plan.loss, plan.target, plan.metrics, weight)
             row |= {f"{part}_{name}": value for name, value in values.items()}
     row |= {"penalty": penalty, "objective": row["train_loss"] + penalty, "gradient_norm": float(norm)}
-    row |= {"seconds": seconds, "rows_per_second": done * options.batch_size / training}
+    row |= {"seconds": seconds, "rows_per_second": done * plan.batches.size / training}
     clock.resume()
     return row

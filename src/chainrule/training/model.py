@@ -65,7 +65,14 @@ class Model:
         backend = choose(compute, self.network.flops_per_row * EVALUATION_BLOCK)
         with backend.scope():
             parameters = backend.parameters(self.parameters)
-            return logits(self.network, parameters, self.preprocessing, backend, backend.array(X), np.arange(len(X)))
+            z = logits(self.network, parameters, self.preprocessing, backend, backend.array(X), np.arange(len(X)))
+        if not np.isfinite(z).all():
+            row = int(np.argmin(np.isfinite(z).all(axis=1)))
+            raise DataError(
+                f"row {row} gives outputs that are not finite; its values, {X[row].min():.3g} to {X[row].max():.3g}, "
+                "are too far from those of the training. Check its units."
+            )
+        return z
 
     def predict(self, X: NDArray[Any], compute: Compute = Compute()) -> NDArray[Any]:  # noqa: B008
         """Class names (n_rows,), labels 0 or 1 (n_rows, n_out), or numbers (n_rows,) or (n_rows, n_out)."""
@@ -115,6 +122,10 @@ class Model:
 
 def load_model(directory: Path) -> Model:
     """The model that `Model.save` wrote. Raises a DamagedError for files that are missing or do not fit together."""
+    if not (directory / "model.json").is_file():
+        raise DamagedError(
+            f"{directory} is no model: it has no model.json. Name a run that finished, or its model folder."
+        )
     try:
         file = from_plain(ModelFile, read_json(directory / "model.json"))
     except ConfigError as error:
@@ -122,6 +133,9 @@ def load_model(directory: Path) -> Model:
     if file.format != FORMAT:
         raise DamagedError(f"{directory / 'model.json'} has format {file.format}; this version reads {FORMAT}.")
     arrays = read_arrays(directory / "weights.safetensors")
+    for name, array in arrays.items():
+        if not np.isfinite(array).all() or (name.endswith(".scale") and not (array > 0).all()):
+            raise DamagedError(f"{directory / 'weights.safetensors'}: array {name!r} holds values that no model has.")
     network = Network(file.layers, file.n_in)
     shapes = {f"network.{name}": parameter.shape for name, parameter in network.parameters.items()}
     for name, n in (("preprocessing", file.n_in), ("target", len(file.target_names))):

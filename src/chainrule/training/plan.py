@@ -1,6 +1,6 @@
 """Everything about a run that is decided before the first step; all bad input is refused here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -71,9 +71,9 @@ def plan(config: Config, data: Dataset, network: Network) -> Plan:
         )
     rows = split(data, config.data.split)
     options, evaluation = config.training, config.evaluation
-    batches = Batches(len(rows.train), options.batch_size, options.seed, options.replacement)
-    if options.batch_size > len(rows.train):
-        raise ConfigError(f"training.batch_size {options.batch_size} is more than the {len(rows.train)} training rows")
+    batches = Batches(len(rows.train), _batch_size(config, network, len(rows.train)), options.seed, options.replacement)
+    _check_weights(data, rows)
+    config = replace(config, loss=loss, training=replace(options, batch_size=batches.size))  # type: ignore[arg-type]
     n_steps = options.iterations or (options.epochs or 20) * batches.per_epoch
     preprocessing = fit(config.data.preprocessing, data, rows.train)
     standardised = isinstance(loss, (SquaredError, Huber)) and config.data.standardise_target
@@ -89,7 +89,7 @@ def plan(config: Config, data: Dataset, network: Network) -> Plan:
         loss,
         preprocessing,
         target,
-        choose(config.compute, 3 * network.flops_per_row * options.batch_size),
+        choose(config.compute, 3 * network.flops_per_row * batches.size),
         batches,
         n_steps,
         evaluation.every_steps or (evaluation.every_epochs or 1) * batches.per_epoch,
@@ -97,6 +97,26 @@ def plan(config: Config, data: Dataset, network: Network) -> Plan:
         sample,
         _notes(data, rows, preprocessing, sample),
     )
+
+
+def _batch_size(config: Config, network: Network, n_train: int) -> int:
+    size = config.training.batch_size or min(128, n_train)
+    if size > n_train:
+        raise ConfigError(
+            f"training.batch_size {size} is more than the {n_train} training rows; set it to at most {n_train}"
+        )
+    if size == 1 and any(parameter.role == "running" for parameter in network.parameters.values()):
+        raise ConfigError(
+            "training.batch_size 1 with batch norm: one row standardises to 0, whatever it is; set training.batch_size "
+            "to 2 or more, or use norm 'layer'"
+        )
+    return size
+
+
+def _check_weights(data: Dataset, rows: Rows) -> None:
+    for part in ("train", "validation", "test"):
+        if data.weight is not None and len(rows[part]) and not data.weight[rows[part]].any():
+            raise DataError(f"{data.name}: every {part} row has weight 0; at least one must count.")
 
 
 def _sample(train: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]:

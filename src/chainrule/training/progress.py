@@ -17,6 +17,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from chainrule.text import number
 from chainrule.training.hooks import Hook
 from chainrule.training.measure import Row
 from chainrule.training.plan import Plan
@@ -28,7 +29,7 @@ def line(row: Row) -> str:
     for part in ("train", "validation"):
         names = [name for name in row if name.startswith(f"{part}_")]
         if names:
-            values = " ".join(f"{name.removeprefix(part + '_')} {row[name]:.4f}" for name in names)
+            values = " ".join(f"{name.removeprefix(part + '_')} {number(row[name])}" for name in names)
             parts.append(f"{part} {values}")
     return " | ".join([*parts, f"{row['rows_per_second']:,.0f} rows/s"])
 

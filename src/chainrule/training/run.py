@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ from pydantic_core import PydanticSerializationError
 
 from chainrule.backends import Compute
 from chainrule.data import Dataset, Split, read
+from chainrule.data.dataset import Origin
 from chainrule.data.preprocessing import Kind
-from chainrule.errors import ConfigError, DamagedError
+from chainrule.errors import ConfigError, DamagedError, DataError
 from chainrule.losses import AnyLoss
-from chainrule.network import Network
+from chainrule.network import Network, own_layers
 from chainrule.optim import Adam, AnyOptimizer, AnySchedule, Constant
 from chainrule.spec import to_plain
 from chainrule.training.config import Config, DataOptions, Evaluation, NetworkOptions, Training, load
@@ -29,6 +30,9 @@ from chainrule.training.plan import Plan, plan
 
 LAYOUT = ("config.toml", "environment.json", "history.jsonl", "metrics.json", "best", "model")
 """Names in a run directory. `--overwrite` removes these and nothing else."""
+
+
+_PYTHON = "python:"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +80,12 @@ def train(
     ['batch_loss', 'epoch', 'gradient_norm']
     """
     config = Config(
-        DataOptions(source=data.name, split=split, preprocessing=preprocessing, standardise_target=standardise_target),
+        DataOptions(
+            **asdict(data.origin or Origin(f"{_PYTHON}{data.name}")),
+            split=split,
+            preprocessing=preprocessing,
+            standardise_target=standardise_target,
+        ),
         NetworkOptions(layers=network.layers),
         loss,
         optimizer,
@@ -123,6 +132,11 @@ def train_config(
 
 def read_data(options: DataOptions) -> Dataset:
     """The data set that the options name."""
+    if options.source.startswith(_PYTHON):
+        raise DataError(
+            f"{options.source.removeprefix(_PYTHON)}: the run was trained on data given in Python, which its directory "
+            "does not hold; pass the data again (data=..., or --data with a file)."
+        )
     return read(options.source, path=options.path, target=options.target, task=options.task,
                 image_size=options.image_size)  # fmt: skip
 
@@ -140,8 +154,15 @@ def load_run(directory: Path | str) -> Run:
     except (OSError, ValueError) as error:
         raise DamagedError(f"{directory}: {error}") from None
     best = load_model(directory / "best") if (directory / "best").is_dir() else None
-    metrics, about = read_json(directory / "metrics.json"), read_json(directory / "environment.json")
+    metrics, about = _facts(directory / "metrics.json", "model"), _facts(directory / "environment.json", "data_sha256")
     return Run(config, load_model(directory / "model"), best, history, metrics, about, directory)
+
+
+def _facts(path: Path, needed: str) -> dict[str, Any]:
+    facts = read_json(path)
+    if not isinstance(facts, dict) or needed not in facts:
+        raise DamagedError(f"{path} has no entry {needed!r}; expected what `train` wrote.")
+    return facts
 
 
 def check_free(directory: Path, overwrite: bool) -> None:
@@ -156,17 +177,10 @@ def check_free(directory: Path, overwrite: bool) -> None:
 
 def open_directory(directory: Path, decided: Plan, about: dict[str, Any]) -> tuple[Path, "Recorder"]:
     """Write what is known before the first step."""
-    config = decided.config
-    if config.loss is None:
-        config = replace(config, loss=decided.loss)  # type: ignore[arg-type]
     try:
-        text = tomli_w.dumps(to_plain(config))
+        text = tomli_w.dumps(to_plain(decided.config))
     except PydanticSerializationError:
-        own = [
-            type(layer).__name__
-            for layer in decided.network.layers
-            if not type(layer).__module__.startswith("chainrule.")
-        ]
+        own = [type(layer).__name__ for layer in own_layers(decided.network.layers)]
         raise ConfigError(
             f"layers {', '.join(own)} are your own classes, which a run directory cannot name; train with output=None"
         ) from None

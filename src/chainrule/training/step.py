@@ -5,8 +5,9 @@ from typing import NamedTuple
 from chainrule import optim
 from chainrule.arrays import Array
 from chainrule.backprop import Parameters
+from chainrule.network.audit import audit
 from chainrule.objective import objective
-from chainrule.training.evaluate import prepare
+from chainrule.training.evaluate import affine_arrays, prepare
 from chainrule.training.plan import Plan
 
 
@@ -32,13 +33,17 @@ def resident(plan: Plan) -> Resident:
     backend, data = plan.backend, plan.data
     targets = backend.array(plan.targets, None if data.task == "classification" else backend.master)
     weight = None if data.weight is None else backend.array(data.weight, backend.master)
-    shift, scale = (backend.array(a, backend.master) for a in (plan.preprocessing.shift, plan.preprocessing.scale))
-    return Resident(backend.array(data.X), targets, weight, shift, scale)
+    X = backend.array(data.X)
+    return Resident(X, targets, weight, *affine_arrays(plan.preprocessing, X, backend))
 
 
 def start(plan: Plan) -> State:
-    """Initial parameters and zero slots."""
-    parameters = plan.backend.parameters(plan.network.initial(plan.config.training.seed))
+    """Initial parameters and zero slots; a user's own layers are tried first."""
+    backend, seed = plan.backend, plan.config.training.seed
+    parameters = backend.parameters(plan.network.initial(seed))
+    sample = backend.array(plan.preprocessing(plan.data.X[plan.rows.train[:2]].astype(float)), backend.dtype)
+    context = backend.context(training=True, seed=seed)
+    audit(plan.network.layers, backend.working(parameters, plan.network.parameters), sample, context)
     trainable = {name: parameters[name] for name in plan.network.trainable}
     return State(parameters, optim.init(plan.config.optimizer, trainable, plan.backend.xp))
 

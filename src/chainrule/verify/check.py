@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.backends import Backend, Compute, choose
-from chainrule.backprop import Layer, Parameter, forward
+from chainrule.backprop import Layer, Parameter, forward, parameters_of
 from chainrule.losses import Loss
 from chainrule.network import Network, describe
+from chainrule.network.audit import audit
 from chainrule.network.network import initial_values, kind_of
 from chainrule.objective import objective, penalty_value
 from chainrule.seeds import stream
@@ -96,7 +97,8 @@ def _other_witnesses(subject: Subject) -> dict[str, Arrays]:
 def check_layer(layer: Layer, n_in: int, *, name: str = "", rows: int = 5, training: bool = True,
                 n_entries: int = 12, seed: int = 0) -> list[Finding]:  # fmt: skip
     """A layer alone: J = Σ c ⊙ y for random x and a random c."""
-    layer.n_out(n_in)
+    Network((layer,), n_in)
+    _audit((layer,), n_in)
     roles = layer.parameters(n_in)
     rng = stream(seed, "check/layer")
     arrays = generic_values(roles, seed)
@@ -147,6 +149,7 @@ def check_network(network: Network, loss: Loss, x: NDArray[Any], target: NDArray
     Weights are those that training would start from; biases, norms and running statistics, which start at the same
     number each, are drawn at random, so that the point is a generic one. Dropout masks are those of step 0.
     """
+    _audit(network.layers, network.widths[0])
     arrays = generic_values(network.parameters, seed)
     running = {key: arrays.pop(key) for key in list(arrays) if network.parameters[key].role == "running"}
     arrays["x"] = np.asarray(x, dtype=np.float64)
@@ -185,6 +188,13 @@ def generic_values(parameters: Mapping[str, Parameter], seed: int) -> Arrays:
             drawn = np.exp(rng.uniform(-0.7, 0.7, parameter.shape))
             values[name] = drawn if parameter.initial == 1.0 else 0.1 * rng.normal(size=parameter.shape)
     return values
+
+
+def _audit(layers: Sequence[Layer], n_in: int) -> None:
+    backend = _backend("torch" if find_spec("torch") else "numpy")
+    with backend.scope():
+        parameters = backend.parameters(generic_values(parameters_of(layers, n_in), 0))
+        audit(layers, parameters, backend.array(np.ones((2, n_in))), backend.context(training=True))
 
 
 def _derived(layers: Sequence[Layer], n_in: int) -> str:

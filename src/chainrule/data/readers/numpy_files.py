@@ -22,7 +22,7 @@ Array = NDArray[Any]
 T = TypeVar("T")
 
 _TRAIN = (("x", "y"), ("x_train", "y_train"))
-_WANTED = {*sum(_TRAIN, ()), "x_test", "y_test", "target_names", "feature_names"}
+_WANTED = {*sum(_TRAIN, ()), "x_test", "y_test", "weight", "target_names", "feature_names"}
 _HEADER_BYTES = 2**14
 _NO_HEADER = (ValueError, TypeError, SyntaxError, tokenize.TokenError, MemoryError, RecursionError)
 _NO_ZIP = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
@@ -41,7 +41,7 @@ def read_npy(folder: Path, task: Task | None = None) -> Dataset:
 def read_npz(path: Path, task: Task | None = None) -> Dataset:
     """X and y, or x_train and y_train as Keras writes them, with x_test and y_test where there are any.
 
-    `target_names` and `feature_names` are read too; other arrays are left alone.
+    `weight` (of every row, test rows last), `target_names` and `feature_names` are read too; others are left alone.
     """
     return _dataset(path, read_npz_arrays(path), task)
 
@@ -129,7 +129,7 @@ def _dataset(path: Path, arrays: dict[str, Array], task: Task | None) -> Dataset
     joined = _joined(path, [arrays[target] for _, target in parts])
     y, task, target_names = targets(joined, task, path, names=target_names)
     n_test = len(arrays["y_test"]) if "y_test" in arrays else 0
-    return Dataset(path.stem, X, y, task, target_names, features, row_shape, n_test)
+    return Dataset(path.stem, X, y, task, target_names, features, row_shape, n_test, weight=arrays.get("weight"))
 
 
 def _names(path: Path, arrays: dict[str, Array], name: str) -> tuple[str, ...]:

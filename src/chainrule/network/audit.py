@@ -1,0 +1,57 @@
+"""A user's own layers, tried once before a run: a wrong shape would broadcast and train nonsense in silence."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from chainrule.arrays import Array
+from chainrule.backprop import Context, Layer, Parameters
+from chainrule.errors import ConfigError
+from chainrule.network.network import kind_of, own_layers
+
+
+def audit(layers: Sequence[Layer], parameters: Parameters, x: Array, context: Context, above: str = "") -> None:
+    """Run x (batch, n_in) through `layers`; raise a ConfigError for an own layer that breaks the contract.
+
+    Checked are the shape of y, and that the pullback gives (dx, {name: gradient}) with the shapes of x and of the
+    layer's trainable parameters, all of them and no other. A chain without own layers is not run at all.
+    """
+    if not own_layers(layers):
+        return
+    for i, layer in enumerate(layers):
+        own = {k.removeprefix(f"{i}."): v for k, v in parameters.items() if k.startswith(f"{i}.")}
+        here = context._replace(path=f"{above}{i}", input_gradient=True)
+        if layer in own_layers(layers):
+            x = _audit_one(layer, own, x, here)
+        else:
+            body = {k.removeprefix("body."): v for k, v in own.items()}
+            audit(getattr(layer, "body", ()), body, x, here, f"{above}{i}.body.")
+            x = layer.forward(own, x, here)[0]
+
+
+def _audit_one(layer: Layer, parameters: Parameters, x: Array, context: Context) -> Array:
+    what = f"layer {context.path} ({kind_of(layer)})"
+    n_in = x.shape[-1]
+    result: Any = layer.forward(parameters, x, context)
+    y, pullback = (result[0], result[1]) if isinstance(result, tuple) and len(result) > 1 else (result, None)
+    expected = (*x.shape[:-1], layer.n_out(n_in))
+    if getattr(y, "shape", None) != expected:
+        found = f"shape {tuple(y.shape)}" if hasattr(y, "shape") else repr(y)
+        raise ConfigError(f"{what}: forward gives y of {found}; expected {expected}, for its n_out says {expected[-1]}")
+    if pullback is None:
+        return y
+    answer = pullback(context.xp.ones_like(y))
+    if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], dict)):
+        raise ConfigError(f"{what}: its pullback returns a {type(answer).__name__}; expected (dx, {{name: gradient}})")
+    dx, gradients = answer
+    if tuple(dx.shape) != tuple(x.shape):
+        raise ConfigError(
+            f"{what}: its pullback gives dx of shape {tuple(dx.shape)}; expected that of x, {tuple(x.shape)}"
+        )
+    trainable = {k: p.shape for k, p in layer.parameters(n_in).items() if p.role != "running"}
+    found_shapes = {k: tuple(g.shape) for k, g in gradients.items()}
+    if found_shapes != trainable:
+        raise ConfigError(
+            f"{what}: its pullback gives gradients of shapes {found_shapes}; expected those of its parameters, "
+            f"{trainable}"
+        )
+    return y

@@ -1,0 +1,67 @@
+"""A user's own layer that breaks the contract is named before any training, and by `check`."""
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+
+def layer(forward, n_out=None, parameters=None):
+    class Own(cr.Layer):
+        def n_out(self, n_in):
+            return n_in if n_out is None else n_out
+
+        def parameters(self, n_in):
+            return parameters or {}
+
+        def forward(self, parameters, x, context):
+            return forward(parameters, x)
+
+    return Own()
+
+
+K = {"k": cr.Parameter((), "bias", 1.0)}
+PROBLEMS = [
+    (layer(lambda p, x: None), "layer 1 (Own): forward gives y of None; expected (2, 16), for its n_out says 16"),
+    (
+        layer(lambda p, x: x[..., :3]),
+        "layer 1 (Own): forward gives y of shape (2, 3); expected (2, 16), for its n_out says 16",
+    ),
+    (layer(lambda p, x: (x, lambda dy: dy)), "layer 1 (Own): its pullback returns a "),
+    (
+        layer(lambda p, x: (x, lambda dy: (dy[..., :1], {}))),
+        "layer 1 (Own): its pullback gives dx of shape (2, 1); expected that of x, (2, 16)",
+    ),
+    (
+        layer(lambda p, x: (x * p["k"], lambda dy: (dy * p["k"], {})), parameters=K),
+        "layer 1 (Own): its pullback gives gradients of shapes {}; expected those of its parameters, {'k': ()}",
+    ),
+    (
+        layer(lambda p, x: (x, lambda dy: (dy, {"zz": dy}))),
+        "layer 1 (Own): its pullback gives gradients of shapes {'zz': (2, 16)}; expected those of its parameters, {}",
+    ),
+]
+
+
+@pytest.mark.parametrize(("own", "message"), PROBLEMS, ids=[message for _, message in PROBLEMS])
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_training_refuses_it(own, message, backend):
+    network = cr.Network((cr.Linear(16), own, cr.Linear()))
+    with pytest.raises(cr.ConfigError) as caught:
+        cr.train(network, cr.read("digits"), compute=cr.Compute(backend=backend))
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(("own", "message"), PROBLEMS, ids=[message for _, message in PROBLEMS])
+def test_check_refuses_it_inside_a_residual_block_too(own, message):
+    network = cr.Network((cr.Linear(16), cr.Residual((own,)), cr.Linear(3)), 4)
+    rng = np.random.default_rng(0)
+    with pytest.raises(cr.ConfigError) as caught:
+        cr.check_network(network, cr.SoftmaxCrossEntropy(), rng.normal(size=(5, 4)), rng.integers(0, 3, 5))
+    assert str(caught.value).startswith(message.replace("layer 1", "layer 1.body.0"))
+
+
+def test_a_good_layer_passes():
+    own = layer(lambda p, x: (2 * x, lambda dy: (2 * dy, {})))
+    run = cr.train(cr.Network((cr.Linear(8), own, cr.Linear())), cr.read("digits"), training=cr.Training(epochs=1))
+    assert run.metrics["steps"] == 11
