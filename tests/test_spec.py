@@ -1,9 +1,17 @@
 """Specifications: strict, frozen, the same from Python and from plain tables, with every problem named at once."""
 
+import json
+import re
+import tomllib
+
+import numpy as np
 import pytest
+import tomli_w
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.spec import from_plain, to_plain
+from chainrule.spec import from_plain, json_schema, to_plain
 from chainrule.training.config import NetworkOptions
 
 SPECS = [
@@ -91,3 +99,96 @@ def test_an_own_layer_is_welcome_in_python_and_unknown_in_files():
     assert isinstance(cr.Residual((Own(),)).body[0], Own)
     with pytest.raises(cr.ConfigError, match="unknown kind 'Own'"):
         from_plain(NetworkOptions, {"layers": [{"kind": "Own"}]})
+
+
+fraction = st.floats(0, 0.99)
+positive = st.floats(1e-12, 1e6)
+factor = st.floats(1e-6, 1)
+inits = st.one_of(
+    st.sampled_from(["he", "glorot", "lecun", "orthogonal", "zeros"]),
+    st.builds(cr.Init, st.sampled_from(["he", "glorot", "lecun"]), st.sampled_from(["normal", "uniform"])),
+    st.builds(cr.Init, st.just("normal"), std=positive),
+)
+simple_layers = st.one_of(
+    st.builds(cr.Linear, st.integers(1, 9), init=inits, bias=st.booleans()), st.just(cr.Linear()),
+    *(st.just(cls()) for cls in (cr.ReLU, cr.Tanh, cr.Sigmoid, cr.SiLU, cr.SELU, cr.Mish)),
+    st.builds(cr.GELU, st.sampled_from(["none", "tanh"])), st.builds(cr.LeakyReLU, fraction), st.builds(cr.Dropout, fraction),
+    st.builds(cr.BatchNorm, factor, positive), st.builds(cr.LayerNorm, positive),
+)  # fmt: skip
+any_layers = st.recursive(
+    simple_layers, lambda inner: st.lists(inner, min_size=1, max_size=3).map(cr.Residual), max_leaves=5
+)
+any_losses = st.one_of(
+    st.builds(cr.SoftmaxCrossEntropy, fraction), st.builds(cr.Huber, positive),
+    *(st.just(cls()) for cls in (cr.SigmoidCrossEntropy, cr.SquaredError, cr.Poisson)),
+)  # fmt: skip
+optimizers = st.one_of(
+    st.builds(cr.SGD, positive, fraction), st.just(cr.SGD(0.1, 0.9, True)),
+    st.builds(cr.Adam, positive, fraction, fraction, positive),
+    st.builds(cr.AdamW, positive, positive, fraction, fraction, positive),
+    st.builds(cr.RMSprop, positive, fraction, fraction, positive),
+)  # fmt: skip
+schedules = st.one_of(
+    st.builds(cr.Constant, fraction), st.builds(cr.Exponential, factor, st.booleans(), fraction),
+    st.builds(cr.Step, st.integers(1, 9), factor, fraction), st.builds(cr.Cosine, fraction, fraction),
+    st.builds(cr.OneCycle, st.floats(0.01, 0.99), factor, fraction),
+)  # fmt: skip
+networks = st.one_of(
+    st.builds(NetworkOptions, layers=st.lists(any_layers, min_size=1, max_size=4)),
+    st.builds(NetworkOptions, hidden=st.lists(st.integers(1, 9)), dropout=st.one_of(fraction, st.lists(fraction)),
+              norm=st.one_of(st.sampled_from(["batch", "none"]), st.just(["layer", "none"])), init=inits),
+)  # fmt: skip
+configs = st.builds(
+    cr.Config, network=networks, loss=st.none() | any_losses, optimizer=optimizers, schedule=schedules,
+    training=st.builds(cr.Training, epochs=st.integers(1, 9), penalty=fraction, seed=st.integers()),
+    compute=st.builds(cr.Compute, st.sampled_from(["auto", "numpy", "torch"]), st.sampled_from(["cpu", "cuda", "cuda:1"]),
+                      st.sampled_from(["auto", "float64", "float32", "bfloat16"]), st.none() | st.integers(1, 64)),
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(configs)
+def test_a_specification_comes_back_equal_from_json_and_from_toml(config):
+    plain = to_plain(config)
+    assert from_plain(cr.Config, json.loads(json.dumps(plain))) == config
+    if abs(config.training.seed) < 2**63:  # TOML's integers are those of 64 bits
+        assert from_plain(cr.Config, tomllib.loads(tomli_w.dumps(plain))) == config
+
+
+@pytest.mark.parametrize(("plain", "problem"), [
+    ({"q": 1}, "q: unknown option; known here: compute, data, evaluation, loss, network, optimizer, schedule, training"),
+    ({"loss": {"kind": "squared_error", "delta": 1}}, "loss.delta: unknown option; there are no options here"),
+    ({"network": {"dropout": {}}}, "network.dropout: should be a number or a list, got {}"),
+    ({"network": {"init": 1}}, "network.init: should be a text or a table, got 1"),
+    ({"network": {"init": {"kind": "he", "st": 1}}}, "network.init.st: unknown option (did you mean 'std'?)"),
+    ({"data": {"image_size": [3]}}, "data.image_size.1: missing; it has no default"),
+    ({"data": {"source": "x", "path": list(range(100))}},
+     "data.path: should be a valid string, got " + repr(list(range(100)))[:77] + "..."),
+])  # fmt: skip
+def test_one_problem_is_written_in_one_line(plain, problem):
+    with pytest.raises(
+        cr.ConfigError, match=f"^{re.escape('The configuration has 1 problem:' + chr(10) + '  ' + problem)}$"
+    ):
+        from_plain(cr.Config, plain)
+
+
+def test_an_own_layer_is_welcome_anywhere_in_a_network():
+    options = NetworkOptions(layers=(cr.Linear(3), Own(), cr.Residual([Own()]), cr.Linear()))
+    assert options.build().sized(2, 4).widths == (2, 3, 3, 3, 4)
+
+
+def test_a_number_of_numpy_is_a_plain_one_afterwards():
+    """np.float64 would widen every float32 array it meets."""
+    assert type(cr.SGD(np.float64(0.1)).lr) is float
+    assert type(cr.LeakyReLU(np.float64(0.1)).slope) is float
+
+
+def test_the_schema_names_every_table_and_refuses_others():
+    schema = json_schema(cr.Config)
+    assert set(schema["properties"]) == {
+        "data", "network", "loss", "optimizer", "schedule", "training", "evaluation", "compute"
+    }  # fmt: skip
+    assert all(
+        node.get("additionalProperties") is False for node in schema["$defs"].values() if node["type"] == "object"
+    )
+    json.dumps(schema)
