@@ -6,6 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Shared machines stall: no deadlines. In CI the examples are the same each time, so that a failure is the change's own.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("tests"), derandomize=True)
+settings.load_profile("ci" if "CI" in os.environ else "tests")
 
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 SHARED = Path(os.environ.get("CHAINRULE_SHARED", Path(__file__).parents[2] / "shared"))

@@ -88,9 +88,10 @@ def test_importing_is_light():
         "import time; t = time.perf_counter(); import chainrule, sys; s = time.perf_counter() - t; "
         "heavy = {'torch', 'sklearn', 'optuna', 'ray', 'scipy', 'pandas'} & set(sys.modules); print(s, *heavy)"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert len(found) == 1, f"imported {found[1:]}"
-    assert float(found[0]) < 0.25
+    command = [sys.executable, "-c", code]
+    found = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(3)]
+    assert all(len(one) == 1 for one in found), f"imported {found[0][1:]}"
+    assert min(float(one[0]) for one in found) < 0.25  # the best of three: the machine does other work
 
 
 @pytest.mark.parametrize("module", ["chainrule.training", "chainrule.verify", "chainrule.cli", "chainrule.network"])
