@@ -43,10 +43,9 @@ def _audit_one(layer: Layer, parameters: Parameters, x: Array, context: Context)
     if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], dict)):
         raise ConfigError(f"{what}: its pullback returns a {type(answer).__name__}; expected (dx, {{name: gradient}})")
     dx, gradients = answer
-    if tuple(dx.shape) != tuple(x.shape):
-        raise ConfigError(
-            f"{what}: its pullback gives dx of shape {tuple(dx.shape)}; expected that of x, {tuple(x.shape)}"
-        )
+    if getattr(dx, "shape", None) != x.shape:
+        found = f"shape {tuple(dx.shape)}" if hasattr(dx, "shape") else repr(dx)
+        raise ConfigError(f"{what}: its pullback gives dx of {found}; expected that of x, {tuple(x.shape)}")
     trainable = {k: p.shape for k, p in layer.parameters(n_in).items() if p.role != "running"}
     found_shapes = {k: tuple(g.shape) for k, g in gradients.items()}
     if found_shapes != trainable:
