@@ -29,6 +29,10 @@ PROBLEMS = [
     ),
     (layer(lambda p, x: (x, lambda dy: dy)), "layer 1 (Own): its pullback returns a "),
     (
+        layer(lambda p, x: (x, lambda dy: (None, {}))),
+        "layer 1 (Own): its pullback gives dx of None; expected that of x, (2, 16)",
+    ),
+    (
         layer(lambda p, x: (x, lambda dy: (dy[..., :1], {}))),
         "layer 1 (Own): its pullback gives dx of shape (2, 1); expected that of x, (2, 16)",
     ),

@@ -6,7 +6,7 @@ import torch
 
 import chainrule as cr
 from chainrule import optim
-from gradients import BOTH, NUMPY
+from gradients import BOTH, NUMPY, backend
 
 SHAPES = {"0.W": (4, 3), "0.b": (3,), "2.W": (3, 2)}
 WEIGHTS = ("0.W", "2.W")
@@ -125,3 +125,36 @@ def test_a_zero_gradient_is_not_divided_by():
     zero = {"0.W": np.zeros((2, 2))}
     norm = optim.gradient_norm(zero, {"0.W": 2}, np)
     np.testing.assert_array_equal(optim.clip_by_norm(zero, norm, 1.0, np)["0.W"], 0)
+
+
+@pytest.mark.parametrize("lr", [0.1, np.float64(0.1), np.float32(0.1)], ids=lambda lr: type(lr).__name__)
+@pytest.mark.parametrize(
+    ("name", "precision"), [("numpy", "float32"), ("torch", "float32"), ("torch", "bfloat16"), ("numpy", "float64")]
+)
+@each_rule
+def test_parameters_and_slots_keep_the_dtype_of_the_master(rule, theirs, name, precision, lr):
+    """Whatever the dtype of the gradient and the type of the number that scales it."""
+    on = backend(name, precision)
+    p = {"0.W": on.array(np.ones((3, 4)), on.master)}
+    g = {"0.W": on.array(np.ones((3, 4)), on.dtype)}
+    clipped = optim.clip_by_norm(g, optim.gradient_norm(g, {"0.W": 2}, on.xp), 0.5, on.xp)
+    found, slots = optim.update(rule, p, clipped, optim.init(rule, p, on.xp), lr, 0, WEIGHTS, on.xp)
+    assert {found["0.W"].dtype, *(slot.dtype for slot in slots["0.W"])} == {on.master}
+
+
+@pytest.mark.parametrize("on", BOTH, ids=lambda on: on.name)
+def test_parameters_without_a_gradient_pass_unchanged(on):
+    held = {name: on.array(value) for name, value in start().items()}
+    slots = optim.init(cr.AdamW(), held, on.xp)
+    found, _ = optim.update(cr.AdamW(), held, {"0.b": held["0.b"]}, slots, 0.1, 0, WEIGHTS, on.xp)
+    assert found["0.W"] is held["0.W"]
+    assert not np.array_equal(on.numpy(found["0.b"]), start()["0.b"])
+
+
+def test_adamw_decays_weight_matrices_only():
+    rule, held = cr.AdamW(weight_decay=0.5), {"0.W": np.ones((2, 2)), "0.b": np.ones(2), "1.gamma": np.ones(2)}
+    zero = {name: np.zeros_like(value) for name, value in held.items()}
+    found, _ = optim.update(rule, held, zero, optim.init(rule, held, np), 0.1, 0, ("0.W",), np)
+    np.testing.assert_allclose(found["0.W"], 1 - 0.1 * 0.5)
+    np.testing.assert_array_equal(found["0.b"], 1)
+    np.testing.assert_array_equal(found["1.gamma"], 1)

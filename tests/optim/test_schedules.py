@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import chainrule as cr
 
@@ -76,3 +78,26 @@ def test_the_early_decay_is_the_reports_loop():
         if step % PER_EPOCH == 0:
             lr *= 0.95
     assert factors(cr.Exponential(0.95, early=True)) == pytest.approx(expected)
+
+
+@given(
+    st.one_of(
+        st.builds(cr.OneCycle, st.floats(0.01, 0.99)),
+        st.builds(cr.Cosine, st.floats(0, 1), st.floats(0, 5)),
+        st.builds(cr.Exponential, st.floats(0.1, 1), st.booleans(), st.floats(0, 5)),
+        st.builds(cr.Step, st.integers(1, 5), st.floats(0.1, 1), st.floats(0, 5)),
+    ),
+    st.integers(1, 60),
+    st.integers(1, 20),
+)
+def test_every_factor_of_every_run_is_between_0_and_1(schedule, n_steps, per_epoch):
+    """However short the run, also when it is over before the warm-up is."""
+    for step in range(n_steps):
+        assert 0 <= schedule.factor(step, n_steps, per_epoch) <= 1 + 1e-12
+
+
+def test_one_cycle_may_start_at_its_top():
+    """A tenth of ten steps: the first step is the highest, and nothing is divided by its distance of 0."""
+    found = factors(cr.OneCycle(rise=0.1), 10)
+    assert found[0] == 1
+    assert found == sorted(found, reverse=True)

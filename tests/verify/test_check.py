@@ -159,3 +159,142 @@ def test_a_layer_without_a_pullback_is_refused_on_numpy():
         "Layer 0 (Cube) returns no pullback, and this backend cannot derive one. "
         "Return (y, pullback) from its forward, or train with backend 'torch'."
     )
+
+
+def at_zero(layer):
+    """A network whose first layer meets rows that are exactly 0 here and there, as constant features become."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(6, 3))
+    x[0], x[3, 1] = 0, 0
+    network = cr.Network((layer, cr.Linear(4), cr.Tanh(), cr.Linear(2)), 3)
+    return check_network(network, cr.SquaredError(), x, rng.normal(size=(6, 2)), n_entries=18)
+
+
+@pytest.mark.parametrize("layer", [cr.ReLU(), cr.SELU(), cr.LeakyReLU()], ids=repr)
+def test_rows_at_a_kink_are_reported_as_such_and_not_as_errors(layer):
+    """PyTorch's own slope of max(x, 0) at 0 is ½, so autograd too has to be told kinks from errors."""
+    found = {f.against: f for f in at_zero(layer) if f.parameter == "x"}
+    assert {f.verdict for f in found.values()} == {"pass"}
+    assert (found["central differences"].entries, found["central differences"].kinks) == (14, 4)
+    assert found["autograd"].entries + found["autograd"].kinks == 18
+
+
+@pytest.mark.parametrize("layer", [cr.Sigmoid(), cr.SiLU(), cr.Mish(), cr.GELU(), cr.Tanh()], ids=repr)
+def test_a_smooth_function_has_no_kink_at_zero(layer):
+    findings = at_zero(layer)
+    assert passed(findings)
+    assert all(f.kinks == 0 for f in findings if f.against == "central differences")
+
+
+@pytest.mark.parametrize(
+    ("change", "witnesses"),
+    [
+        # wrong by less than differences can see: autograd alone catches it, and is not overruled
+        (lambda dx, g: (dx * (1 + 1e-9), g), {"autograd"}),
+        (lambda dx, g: (dx * (1 + 1e-6), g), {"autograd", "central differences"}),
+    ],
+)
+def test_kinks_hide_no_error_beside_them(change, witnesses):
+    findings = at_zero(wrong(cr.ReLU, change)())
+    assert failed(findings) == {("x", against) for against in witnesses}
+
+
+def test_a_gradient_summed_over_too_few_rows_is_caught():
+    findings = check_layer(wrong(cr.Linear, lambda dx, g: (dx, g | {"b": 0.8 * g["b"]}))(4), 3)
+    assert failed(findings) == {("b", "central differences"), ("b", "autograd")}
+
+
+def test_a_gradient_of_the_evaluation_mode_in_training_is_caught():
+    """Batch norm whose pullback takes the batch's statistics for constants, the usual mistake."""
+
+    class Wrong(cr.BatchNorm):
+        def forward(self, parameters, x, context):
+            y, pullback, statistics = cr.BatchNorm.forward(self, parameters, x, context)
+            r = 1 / context.xp.sqrt(context.xp.mean((x - x.mean(0)) ** 2, axis=0) + self.epsilon)
+            return y, lambda dy: (dy * parameters["gamma"] * r, pullback(dy)[1]), statistics
+
+    assert failed(check_layer(Wrong(), 4)) == {("x", "central differences"), ("x", "autograd")}
+
+
+def test_dropout_that_draws_a_new_mask_for_its_pullback_is_caught():
+    class Wrong(cr.Dropout):
+        def forward(self, parameters, x, context):
+            y, _ = cr.Dropout.forward(self, parameters, x, context)
+            other = context.mask("another", x.shape[-2], x.shape[-1], self.rate, x.dtype)
+            return y, lambda dy: (dy * other, {})
+
+    assert failed(check_layer(Wrong(0.5), 6)) == {("x", "central differences"), ("x", "autograd")}
+
+
+def test_weights_forgotten_in_the_slope_are_caught():
+    class Wrong(cr.SquaredError):
+        def __call__(self, logits, target, weight, xp):
+            return super().__call__(logits, target, weight, xp)[0], super().__call__(logits, target, None, xp)[1]
+
+    rng = np.random.default_rng(0)
+    target, weight = rng.normal(size=(5, 3)), rng.uniform(0.5, 2, 5)
+    assert failed(check_loss(Wrong(), 3, target, weight)) == {("logits", "central differences"), ("logits", "autograd")}
+    assert passed(check_loss(Wrong(), 3, target))
+
+
+def test_an_error_on_one_backend_only_is_caught_between_them():
+    class Wrong(cr.Tanh):
+        def forward(self, parameters, x, context):
+            y, pullback = cr.Tanh.forward(self, parameters, x, context)
+            factor = 1.0 if context.xp is np else 1.1
+            return y, lambda dy: (factor * pullback(dy)[0], {})
+
+    assert failed(check_layer(Wrong(), 4)) == {("x", "numpy against torch")}
+
+
+def test_without_torch_differences_alone_decide(monkeypatch):
+    monkeypatch.setattr("chainrule.verify.check.find_spec", lambda name: None)
+    findings = check_layer(cr.Tanh(), 3)
+    assert [(f.against, f.verdict, f.note) for f in findings] == [
+        ("central differences", "pass", ""),
+        ("autograd", "not run", "(PyTorch is not installed)"),
+        ("numpy against torch", "not run", "(PyTorch is not installed)"),
+    ]
+    assert passed(findings)
+    assert not passed(check_layer(wrong(cr.Tanh, lambda dx, g: (2 * dx, g))(), 3))
+
+
+@pytest.mark.parametrize("power", [1, 2, 3])
+def test_differences_of_polynomials_are_exact_to_ten_digits(power):
+    values = np.random.default_rng(1).normal(size=20)
+    expected = power * values ** (power - 1)
+    found = central_differences(
+        lambda: float(np.sum(values**power)), values, np.abs(expected).max(), 20, np.random.default_rng(0)
+    )
+    assert found.settled.all()
+    np.testing.assert_allclose(found.estimates, expected, atol=1e-10 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("distance", [1e-1, 1e-2, 1e-3, 1e-4])
+def test_a_kink_near_an_entry_spoils_no_estimate(distance):
+    """Whatever is called settled is right, however near the kink."""
+    values = np.array([distance, -distance, 1.0])
+    f = central_differences(lambda: float(np.sum(np.maximum(values, 0))), values, 1.0, 3, np.random.default_rng(0))
+    np.testing.assert_allclose(f.estimates[f.settled], np.array([1.0, 0.0, 1.0])[f.settled], atol=1e-7)
+    assert f.settled.all() or distance < 1e-3
+
+
+def test_differences_can_be_asked_of_named_entries():
+    values = np.arange(12.0).reshape(3, 4)
+    among = np.array([2, 5, 7])
+    found = central_differences(lambda: float(np.sum(values**2)), values, 1.0, 12, np.random.default_rng(0), among)
+    assert found.entries.tolist() == [2, 5, 7]
+    np.testing.assert_allclose(found.estimates, [4.0, 10.0, 14.0], rtol=1e-9)
+
+
+def test_the_values_are_put_back_even_when_the_function_fails():
+    values = np.ones(3)
+
+    def f():
+        if values[0] > 1:
+            raise FloatingPointError("out of range")
+        return float(values.sum())
+
+    with pytest.raises(FloatingPointError):
+        central_differences(f, values, 1.0, 3, np.random.default_rng(0))
+    np.testing.assert_array_equal(values, np.ones(3))

@@ -3,6 +3,8 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
+
 from chainrule.arrays import Array, wide
 from chainrule.backprop import Parameters
 from chainrule.optim.optimizers import Optimizer
@@ -41,7 +43,9 @@ def update(
 
 
 def per_network(value: Any, p: Array) -> Any:
-    """A number as it is; (P,), one a network, shaped to multiply p (P, ...)."""
+    """A number as it is, but plain, so that it widens no array; (P,), one a network, shaped to multiply p (P, ...)."""
+    if isinstance(value, np.generic):
+        return value.item()
     if not hasattr(value, "shape") or value.ndim == 0:
         return value
     return value.reshape(value.shape + (1,) * (p.ndim - value.ndim))  # (P, 1, ...)

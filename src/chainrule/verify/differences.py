@@ -25,9 +25,16 @@ class Difference(NamedTuple):
 
 
 def central_differences(
-    f: Callable[[], float], values: NDArray[np.float64], scale: float, n_entries: int, rng: np.random.Generator
+    f: Callable[[], float],
+    values: NDArray[np.float64],
+    scale: float,
+    n_entries: int,
+    rng: np.random.Generator,
+    among: NDArray[np.int64] | None = None,
 ) -> Difference:
     """Differences of f with respect to `n_entries` entries of `values`, which f reads and which is restored after.
+
+    The entries are drawn from all, or from the flat positions `among`.
 
     The stencil has four points, (8 [f(v+h) - f(v-h)] - [f(v+2h) - f(v-2h)])/(12 h), with error O(h⁴), so that h can be
     large and rounding small. h falls tenfold from 10 to 1e-5 times the array's size; the two successive estimates that
@@ -37,7 +44,8 @@ def central_differences(
     """
     flat = values.reshape(-1)
     assert np.shares_memory(flat, values), "the entries are perturbed in place"  # noqa: S101
-    entries = np.sort(rng.choice(flat.size, size=min(n_entries, flat.size), replace=False))
+    among = np.arange(flat.size) if among is None else among
+    entries = np.sort(rng.choice(among, size=min(n_entries, among.size), replace=False))
     size = float(np.sqrt(np.mean(flat**2))) or 1.0
     found = [_settle(f, flat, int(entry), size, scale) for entry in entries]
     return Difference(entries, np.array([estimate for estimate, _ in found]), np.array([ok for _, ok in found]))
