@@ -137,6 +137,13 @@ def test_cross_entropy_far_out_is_the_distance_to_the_right_side(loss: Loss) -> 
         assert ours(loss, z, wrong, None, on)[0] == distance
 
 
+def test_sigmoid_cross_entropy_of_the_nearly_certain_keeps_its_digits() -> None:
+    """log(1 + e⁻⁴⁰) = e⁻⁴⁰, where 1 + e⁻⁴⁰ is 1 in float64."""
+    for on in BOTH:
+        value, _ = ours(SigmoidCrossEntropy(), np.array([[40.0]]), np.array([[1.0]]), None, on)
+        assert value == pytest.approx(np.exp(-40.0), rel=1e-14, abs=0)
+
+
 # float32 sums of float32 terms; in bfloat16 the logits are given and the slopes rounded in 8 bits, the sums are not
 @pytest.mark.parametrize(("precision", "of_loss", "of_slope"), [("float32", 1e-6, 1e-6), ("bfloat16", 1e-6, 2**-8)])
 @pytest.mark.parametrize("loss", ALL, ids=str)
