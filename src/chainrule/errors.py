@@ -17,7 +17,7 @@ class ConfigError(ChainruleError, ValueError):
 
 
 class DataError(ChainruleError, ValueError):
-    """Data that was refused before any training; exit code 3."""
+    """Data that were refused, before any training or prediction; exit code 3."""
 
     exit_code = 3
 
