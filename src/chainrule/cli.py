@@ -97,10 +97,10 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a network by a configuration; without one, on the embedded digits."""
+    from chainrule.runs.progress import PlainProgress, progress
+    from chainrule.runs.train import check_free, read_data, train_config
     from chainrule.training import load
     from chainrule.training.config import with_seed
-    from chainrule.training.progress import PlainProgress, progress
-    from chainrule.training.run import check_free, read_data, train_config
 
     options = load(config, _changes(changes, data, seed, device))
     output = _free_name(config.stem if config else Path(options.data.source).stem) if output is None else output
@@ -154,7 +154,7 @@ def evaluate(
 ) -> None:
     """Metrics of finished runs in evaluation mode over all rows of a part, with intervals."""
     from chainrule.data import read
-    from chainrule.training import assess_run, load_run
+    from chainrule.runs import assess_run, load_run
 
     if split not in ("test", "validation", "train"):
         raise ConfigError(f"--split {split!r}: expected test, validation or train")
@@ -216,9 +216,9 @@ def predict(
 ) -> None:
     """Predict raw rows: one line each, the prediction and the scores behind it."""
     from chainrule.data.readers import read_rows
-    from chainrule.training import load_model
-    from chainrule.training.files import write
-    from chainrule.training.predictions import as_csv, as_records
+    from chainrule.runs import load_model
+    from chainrule.runs.files import write
+    from chainrule.runs.predictions import as_csv, as_records
 
     folder = run / "model" if (run / "model").is_dir() else run
     model = load_model(folder)

@@ -11,8 +11,8 @@ from chainrule.data import Dataset, split
 from chainrule.errors import ConfigError, DataError
 from chainrule.intervals import proportion_interval
 from chainrule.training.metrics import names, score
-from chainrule.training.model import Model
-from chainrule.training.run import Run, read_data
+from chainrule.runs.model import Model
+from chainrule.runs.train import Run, read_data
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.training.files import read_arrays, write, write_arrays
+from chainrule.runs.files import read_arrays, write, write_arrays
 
 DIGITS = cr.read("digits")
 NETWORK = cr.Network(

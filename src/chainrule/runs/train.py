@@ -20,12 +20,12 @@ from chainrule.network import Network, own_layers
 from chainrule.optim import Adam, AnyOptimizer, AnySchedule, Constant
 from chainrule.spec import to_plain
 from chainrule.training.config import Config, DataOptions, Evaluation, NetworkOptions, Training, load
-from chainrule.training.environment import environment
-from chainrule.training.files import read_json, write, write_json
-from chainrule.training.hooks import Hook
+from chainrule.runs.environment import environment
+from chainrule.runs.files import read_json, write, write_json
+from chainrule.runs.hooks import Hook
 from chainrule.training.loop import Fit, fit
 from chainrule.training.measure import Row
-from chainrule.training.model import Model, load_model
+from chainrule.runs.model import Model, load_model
 from chainrule.training.plan import Plan, plan
 
 LAYOUT = ("config.toml", "environment.json", "history.jsonl", "metrics.json", "best", "model")

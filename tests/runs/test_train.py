@@ -294,7 +294,7 @@ def test_metrics_that_are_not_finite_stop_the_run_whatever_part_they_are_of():
 
 
 def test_a_model_with_values_no_model_has_is_damaged(tmp_path):
-    from chainrule.training.files import read_arrays, write_arrays
+    from chainrule.runs.files import read_arrays, write_arrays
 
     model = quick().model
     model.save(tmp_path)

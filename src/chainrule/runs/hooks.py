@@ -6,7 +6,7 @@ from chainrule.training.measure import Row
 from chainrule.training.plan import Plan
 
 if TYPE_CHECKING:
-    from chainrule.training.run import Run
+    from chainrule.runs.train import Run
 
 
 class Hook:

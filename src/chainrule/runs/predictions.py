@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.training.model import Model
+from chainrule.runs.model import Model
 
 
 def as_csv(model: Model, scores: NDArray[np.float64]) -> str:

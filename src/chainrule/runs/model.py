@@ -17,7 +17,7 @@ from chainrule.losses import AnyLoss, Loss
 from chainrule.network import Network
 from chainrule.spec import List, from_plain, spec, to_plain
 from chainrule.training.evaluate import EVALUATION_BLOCK, logits
-from chainrule.training.files import read_arrays, read_json, write_arrays, write_json
+from chainrule.runs.files import read_arrays, read_json, write_arrays, write_json
 
 FORMAT = 1
 

@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.text import Text
 
 from chainrule.text import number
-from chainrule.training.hooks import Hook
+from chainrule.runs.hooks import Hook
 from chainrule.training.measure import Row
 from chainrule.training.plan import Plan
 

@@ -5,7 +5,7 @@ from io import StringIO
 from rich.console import Console
 
 import chainrule as cr
-from chainrule.training.progress import BarProgress, PlainProgress, progress
+from chainrule.runs.progress import BarProgress, PlainProgress, progress
 
 
 def trained(shown: PlainProgress) -> cr.Run:

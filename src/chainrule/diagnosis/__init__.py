@@ -1,0 +1,1 @@
+"""Diagnosis: what goes wrong with a training, measured and said in words."""
