@@ -54,6 +54,7 @@ def test_train_prints_progress_on_stderr_and_a_summary_on_stdout(tmp_path):
     assert done.stdout.splitlines()[-1] == f"The test rows were not read. Next: chainrule evaluate {tmp_path / 'run'}"
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
         "config.toml", "environment.json", "history.jsonl", "metrics.json", "best", "model",
+        "checkpoints", "manifest.json",
     }  # fmt: skip
 
 
@@ -237,7 +238,7 @@ def test_a_directory_that_is_not_empty_is_refused_then_overwritten(run, tmp_path
     refused = chainrule("train", *QUICK, "-o", folder)
     assert refused.returncode == 2
     assert (
-        f"output {folder} is not empty; name another directory, or give --overwrite to replace its run"
+        f"output {folder} is not empty; name another directory, give --resume to go on with the run in it"
         in refused.stderr
     )
     assert chainrule("train", *QUICK, "-o", folder, "--overwrite", "-q").returncode == 0
@@ -253,7 +254,7 @@ def test_a_damaged_model_is_refused_with_exit_code_4(run, tmp_path):
     weights.write_bytes(weights.read_bytes()[:-100])
     done = chainrule("evaluate", broken)
     assert done.returncode == 4
-    assert "weights.safetensors cannot be read as safetensors" in done.stderr
+    assert "weights.safetensors is damaged: it has 31724 bytes, its manifest says 31824." in done.stderr
 
 
 def test_without_torch_everything_runs_on_numpy(tmp_path):

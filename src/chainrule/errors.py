@@ -29,4 +29,29 @@ class DamagedError(ChainruleError):
 
 
 class DivergenceError(ChainruleError):
-    """Training met a loss that is not finite; exit code 1."""
+    """Training met a loss or gradient that is not finite; exit code 1."""
+
+
+class OutputError(ChainruleError):
+    """A file could not be written: the disk is full, a folder is read-only; exit code 1."""
+
+
+class BusyError(ChainruleError):
+    """Another process trains in the run directory; exit code 1."""
+
+
+class TimeLimitError(ChainruleError):
+    """The time limit was reached, and a checkpoint left; exit code 124, as of timeout(1)."""
+
+    exit_code = 124
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal ended the training, and a checkpoint was left; exit code 128 + the signal's number.
+
+    Not a ChainruleError: what catches those to go on with something else must not catch this.
+    """
+
+    def __init__(self, message: str, signal: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal

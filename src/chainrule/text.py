@@ -1,6 +1,9 @@
 """Plain text tables."""
 
+import re
 from collections.abc import Sequence
+
+from chainrule.errors import ConfigError
 
 
 def number(value: float) -> str:
@@ -10,6 +13,21 @@ def number(value: float) -> str:
     ('0.9877', '1.235e+05', '1.234e-05')
     """
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.3e}"
+
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def duration(written: str) -> float:
+    """Seconds of a time such as "90", "90s", "30m", "1.5h" or "2d". Raises a ConfigError.
+
+    >>> duration("1.5h"), duration("90")
+    (5400.0, 90.0)
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", written.strip())
+    if not match:
+        raise ConfigError(f"the time {written!r} cannot be read; expected a number and a unit, such as 90s, 30m or 2h")
+    return float(match[1]) * _UNITS[match[2]]
 
 
 def columns(header: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> str:

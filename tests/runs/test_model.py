@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.runs.files import read_arrays, write, write_arrays
+from chainrule.runs.files import format_arrays, parse_arrays, write
+from chainrule.runs.sealed import read_sealed, write_sealed
 
 DIGITS = cr.read("digits")
 NETWORK = cr.Network(
@@ -68,27 +69,36 @@ def test_rows_that_do_not_fit_are_refused(run, rows, message):
     assert str(caught.value) == message
 
 
+def resealed(folder, name, content):
+    """Whoever changes a file on purpose can write its hash too; what it holds is then checked."""
+    write_sealed(folder, read_sealed(folder) | {name: content})
+
+
+def arrays_of(folder):
+    return parse_arrays((folder / "weights.safetensors").read_bytes(), folder)
+
+
 def spoil_weights(folder):
-    arrays = read_arrays(folder / "weights.safetensors")
+    arrays = arrays_of(folder)
     arrays["network.0.W"] = arrays["network.0.W"].T
-    write_arrays(folder / "weights.safetensors", arrays)
+    resealed(folder, "weights.safetensors", format_arrays(arrays))
 
 
 def drop_array(folder):
-    arrays = read_arrays(folder / "weights.safetensors")
+    arrays = arrays_of(folder)
     del arrays["network.0.b"]
-    write_arrays(folder / "weights.safetensors", arrays)
+    resealed(folder, "weights.safetensors", format_arrays(arrays))
 
 
 def spoil_json(folder):
     plain = json.loads((folder / "model.json").read_text())
     plain["layers"][0]["kind"] = "os.system"
-    (folder / "model.json").write_text(json.dumps(plain))
+    resealed(folder, "model.json", json.dumps(plain).encode())
 
 
 def future_format(folder):
     plain = json.loads((folder / "model.json").read_text())
-    (folder / "model.json").write_text(json.dumps(plain | {"format": 2}))
+    resealed(folder, "model.json", json.dumps(plain | {"format": 2}).encode())
 
 
 @pytest.mark.parametrize(
@@ -99,7 +109,8 @@ def future_format(folder):
         (spoil_json, "unknown kind 'os.system'"),
         (future_format, "model.json has format 2; this version reads 1."),
         (lambda folder: (folder / "model.json").unlink(), "is no model: it has no model.json"),
-        (lambda folder: (folder / "weights.safetensors").write_bytes(b""), "cannot be read as safetensors"),
+        (lambda folder: resealed(folder, "weights.safetensors", b""), "cannot be read as safetensors"),
+        (lambda folder: (folder / "weights.safetensors").write_bytes(b""), "is damaged: it has 0 bytes"),
     ],
 )
 def test_damaged_models_are_refused(run, tmp_path, spoil, message):
@@ -114,8 +125,7 @@ def test_transposed_and_strided_arrays_are_saved_as_they_read(tmp_path):
     """safetensors 0.8.0 writes the memory of such arrays, whatever their order."""
     a = np.arange(12.0).reshape(3, 4)
     arrays = {"t": a.T, "f": np.asfortranarray(a), "s": a[:, ::2]}
-    write_arrays(tmp_path / "a.safetensors", arrays)
-    for name, value in read_arrays(tmp_path / "a.safetensors").items():
+    for name, value in parse_arrays(format_arrays(arrays), tmp_path).items():
         np.testing.assert_array_equal(value, arrays[name])
 
 
@@ -123,7 +133,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch)
     path = tmp_path / "file"
     write(path, b"old")
     monkeypatch.setattr("os.fsync", lambda fd: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(cr.OutputError, match="No space left"):
         write(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
@@ -131,5 +141,5 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch)
 
 def test_a_run_that_did_not_finish_is_said_to_be_one(run, tmp_path):
     (tmp_path / "config.toml").write_bytes((run.directory / "config.toml").read_bytes())
-    with pytest.raises(cr.DamagedError, match=r"holds a run that did not finish: it has no metrics\.json"):
+    with pytest.raises(cr.DamagedError, match=r"holds a run that did not finish: it has no manifest\.json"):
         cr.load_run(tmp_path)

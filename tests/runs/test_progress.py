@@ -11,7 +11,7 @@ from chainrule.runs.progress import BarProgress, PlainProgress, progress
 def trained(shown: PlainProgress) -> cr.Run:
     config = cr.Config(training=cr.Training(epochs=2, batch_size=32))
     with shown:
-        return cr.train_config(config, hooks=[shown], track=shown.track)
+        return cr.train_config(config, hooks=[shown], on_step=shown.on_step)
 
 
 def test_plain_lines(capsys):

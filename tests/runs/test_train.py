@@ -179,10 +179,12 @@ def test_poisson_and_multilabel_train():
 def test_a_diverging_run_stops_with_the_step_and_what_to_do():
     with (
         np.errstate(all="raise"),
-        pytest.raises(cr.DivergenceError, match=r"is (nan|inf) at step \d+ \(epoch .*learning rate 1e\+06\)") as caught,
+        pytest.raises(
+            cr.DivergenceError, match=r"is (nan|inf) at step \d+.*layer \d \(.*\(epoch .*learning rate 1e\+06\)"
+        ) as caught,
     ):
         quick(cr.mlp([16, 16]), optimizer=cr.SGD(1e6), training=cr.Training(epochs=5))
-    assert "Lower optimizer.lr tenfold" in str(caught.value)
+    assert "lower optimizer.lr tenfold" in str(caught.value)
 
 
 def test_a_rows_prediction_does_not_depend_on_its_neighbours():
@@ -294,13 +296,9 @@ def test_metrics_that_are_not_finite_stop_the_run_whatever_part_they_are_of():
 
 
 def test_a_model_with_values_no_model_has_is_damaged(tmp_path):
-    from chainrule.runs.files import read_arrays, write_arrays
-
     model = quick().model
+    model.parameters["0.W"][3, 2] = np.nan
     model.save(tmp_path)
-    arrays = read_arrays(tmp_path / "weights.safetensors")
-    arrays["network.0.W"][3, 2] = np.nan
-    write_arrays(tmp_path / "weights.safetensors", arrays)
     with pytest.raises(cr.DamagedError, match=r"array 'network\.0\.W' holds values that no model has"):
         cr.load_model(tmp_path)
 

@@ -1,5 +1,6 @@
 """Data sets as values: readers, splits, preprocessing fitted on training rows, batches."""
 
+from chainrule.data.augmentation import Augment as Augment
 from chainrule.data.batches import Batches as Batches
 from chainrule.data.dataset import Dataset as Dataset
 from chainrule.data.dataset import Task as Task

@@ -5,7 +5,7 @@ from chainrule.runs.assess import assess_run as assess_run
 from chainrule.runs.hooks import Hook as Hook
 from chainrule.runs.model import Model as Model
 from chainrule.runs.model import load_model as load_model
-from chainrule.runs.train import Run as Run
-from chainrule.runs.train import load_run as load_run
+from chainrule.runs.run import Run as Run
+from chainrule.runs.run import load_run as load_run
 from chainrule.runs.train import train as train
 from chainrule.runs.train import train_config as train_config

@@ -10,9 +10,9 @@ from chainrule.backends import Compute
 from chainrule.data import Dataset, split
 from chainrule.errors import ConfigError, DataError
 from chainrule.intervals import proportion_interval
-from chainrule.training.metrics import names, score
 from chainrule.runs.model import Model
-from chainrule.runs.train import Run, read_data
+from chainrule.runs.run import Run, read_data
+from chainrule.training.metrics import names, score
 
 
 @dataclass(frozen=True)

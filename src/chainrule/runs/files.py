@@ -1,54 +1,91 @@
-"""Files written whole: under a temporary name beside their own, then renamed."""
+"""Files written whole: under a temporary name beside their own, on disk before they get their name."""
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load as parse_arrays
-from safetensors.numpy import save as format_arrays
+from safetensors.numpy import load as _parse_arrays
+from safetensors.numpy import save as _format_arrays
 
-from chainrule.errors import DamagedError
+from chainrule.errors import DamagedError, OutputError
+
+TEMPORARY = ".tmp-"
+"""Part of every temporary name; what a killed process left under such a name is no one's."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns an OSError into an OutputError that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{path} could not be written: {error.strerror or error}. Nothing that was there before has been changed; "
+            "make room or choose another place, and try again."
+        ) from error
+
+
+def temporary_name(path: Path) -> Path:
+    """A name beside `path` that only this process uses; short, so that it is allowed where path's own name is."""
+    return path.with_name(f".{path.name[:40]}{TEMPORARY}{os.getpid()}")
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """`content` in a new file at `path`, on disk when this returns."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_directory(path: Path) -> None:
+    """The names in the directory at `path` are on disk when this returns."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write(path: Path, content: bytes) -> None:
-    """`content` at `path`, on disk before it gets its name."""
-    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    """`content` at `path`, whole or not at all. Raises an OutputError."""
+    temporary = temporary_name(path)
+    with writing(path):
+        try:
+            write_durably(temporary, content)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_directory(path.parent)
+
+
+def format_json(value: Any) -> bytes:
+    """`value` as indented JSON in UTF-8."""
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def parse_json(content: bytes, path: Path) -> Any:
+    """The value of JSON text. Raises a DamagedError, naming `path`, for anything else."""
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """`value` as indented JSON."""
-    write(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
-
-
-def read_json(path: Path) -> Any:
-    """The JSON at `path`. Raises a DamagedError when it is missing or no JSON."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise DamagedError(f"{path} cannot be read as JSON: {error}") from None
 
 
-def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+def format_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     """Named arrays as safetensors. They are made contiguous first: safetensors would save a transposed one wrong."""
-    write(path, format_arrays({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+    return bytes(_format_arrays({name: np.asarray(array, order="C") for name, array in arrays.items()}))
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The named arrays at `path`. Raises a DamagedError when it is missing or not safetensors."""
+def parse_arrays(content: bytes, path: Path) -> dict[str, NDArray[Any]]:
+    """The named arrays of safetensors. Raises a DamagedError, naming `path`, for anything else."""
     try:
-        return dict(parse_arrays(path.read_bytes()))
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        return dict(_parse_arrays(content))
+    except (SafetensorError, ValueError, KeyError) as error:
         raise DamagedError(f"{path} cannot be read as safetensors: {error}") from None

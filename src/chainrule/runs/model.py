@@ -15,11 +15,13 @@ from chainrule.errors import ConfigError, DamagedError, DataError
 from chainrule.layers import AnyLayer
 from chainrule.losses import AnyLoss, Loss
 from chainrule.network import Network
+from chainrule.runs.files import format_arrays, format_json, parse_arrays, parse_json
+from chainrule.runs.sealed import MANIFEST, read_sealed, write_sealed
 from chainrule.spec import List, from_plain, spec, to_plain
 from chainrule.training.evaluate import EVALUATION_BLOCK, logits
-from chainrule.runs.files import read_arrays, read_json, write_arrays, write_json
 
 FORMAT = 1
+_MODEL, _WEIGHTS = "model.json", "weights.safetensors"
 
 
 @spec
@@ -95,14 +97,20 @@ class Model:
             raise DataError(f"X is {X[row, column]} at row {row}, column {column}; this model takes finite numbers.")
         return X
 
-    def save(self, directory: Path) -> None:
-        """Write `weights.safetensors` and `model.json`."""
-        directory.mkdir(parents=True, exist_ok=True)
+    def save(self, directory: Path | str) -> None:
+        """Write `weights.safetensors`, `model.json` and their `manifest.json`. Raises an OutputError."""
         arrays = {f"network.{name}": array for name, array in self.parameters.items()}
         for name, affine in (("preprocessing", self.preprocessing), ("target", self.target)):
             arrays |= {f"{name}.shift": affine.shift, f"{name}.scale": affine.scale}
-        write_arrays(directory / "weights.safetensors", arrays)
-        write_json(directory / "model.json", to_plain(self._file()))
+        files = {_WEIGHTS: format_arrays(arrays), _MODEL: format_json(to_plain(self._file()))}
+        directory = Path(directory)
+        others = {path.name for path in directory.iterdir()} - {*files, MANIFEST} if directory.is_dir() else set()
+        if others:
+            raise ConfigError(
+                f"{directory} holds other files, such as {min(others)}, which saving a model there would remove; "
+                "name a new directory"
+            )
+        write_sealed(directory, files)
 
     def _file(self) -> ModelFile:
         return ModelFile(
@@ -120,19 +128,23 @@ class Model:
         return f"Model({self.network!r}, {self.task} of {len(self.target_names)})"
 
 
-def load_model(directory: Path) -> Model:
-    """The model that `Model.save` wrote. Raises a DamagedError for files that are missing or do not fit together."""
-    if not (directory / "model.json").is_file():
+def load_model(directory: Path | str) -> Model:
+    """The model that `Model.save` wrote. Raises a DamagedError for missing or changed files."""
+    directory = Path(directory)
+    if not (directory / _MODEL).is_file():
         raise DamagedError(
             f"{directory} is no model: it has no model.json. Name a run that finished, or its model folder."
         )
+    files = read_sealed(directory)
+    if set(files) != {_MODEL, _WEIGHTS}:
+        raise DamagedError(f"{directory} is damaged: it holds {', '.join(sorted(files))}; a model holds other files.")
     try:
-        file = from_plain(ModelFile, read_json(directory / "model.json"))
+        file = from_plain(ModelFile, parse_json(files[_MODEL], directory / _MODEL))
     except ConfigError as error:
         raise DamagedError(f"{directory / 'model.json'} is not a model of format {FORMAT}: {error}") from None
     if file.format != FORMAT:
         raise DamagedError(f"{directory / 'model.json'} has format {file.format}; this version reads {FORMAT}.")
-    arrays = read_arrays(directory / "weights.safetensors")
+    arrays = parse_arrays(files[_WEIGHTS], directory / _WEIGHTS)
     for name, array in arrays.items():
         if not np.isfinite(array).all() or (name.endswith(".scale") and not (array > 0).all()):
             raise DamagedError(f"{directory / 'weights.safetensors'}: array {name!r} holds values that no model has.")

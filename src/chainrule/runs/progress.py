@@ -1,7 +1,6 @@
 """Progress on stderr: a bar with rate and time left on a terminal, one plain line a row otherwise."""
 
 import sys
-from collections.abc import Iterable, Iterator
 from time import perf_counter
 from typing import Self
 
@@ -17,10 +16,12 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from chainrule.text import number
+from chainrule.diagnosis import Finding
 from chainrule.runs.hooks import Hook
+from chainrule.text import number
 from chainrule.training.measure import Row
 from chainrule.training.plan import Plan
+from chainrule.training.position import Setback
 
 
 def line(row: Row) -> str:
@@ -59,9 +60,19 @@ class PlainProgress(Hook):
         if not self.silent:
             print(text, file=sys.stderr, flush=True)  # noqa: T201
 
-    def track(self, steps: range) -> Iterable[int]:
-        """The steps themselves."""
-        return steps
+    def setback(self, setback: Setback, lr_scale: float) -> None:
+        """One line."""
+        self.write(
+            f"warning: {setback.where} is not finite at step {setback.step:,}; back to step {setback.back_to:,}, "
+            f"learning rate x {lr_scale:g}"
+        )
+
+    def warned(self, finding: Finding) -> None:
+        """What was measured and what to change; `chainrule diagnose` says why."""
+        self.write(f"warning: {finding.where + ': ' if finding.where else ''}{finding.measured} {finding.change}")
+
+    def on_step(self, step: int) -> None:
+        """Nothing: plain lines say enough."""
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +95,7 @@ class BarProgress(PlainProgress):
             BarColumn(), MofNCompleteColumn(), _Rate(), TimeElapsedColumn(), "left", TimeRemainingColumn(),
             console=console, transient=True,
         )  # fmt: skip
+        self.shown = perf_counter()
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -96,15 +108,17 @@ class BarProgress(PlainProgress):
         """A line above the bar."""
         self.bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def track(self, steps: range) -> Iterator[int]:
-        """The steps, with the bar moved ten times a second."""
-        task = self.bar.add_task("", total=len(steps))
-        shown = perf_counter()
-        for step in steps:
-            yield step
-            if perf_counter() - shown > 0.1:
-                self.bar.update(task, completed=step + 1)
-                shown = perf_counter()
+    def started(self, plan: Plan) -> None:
+        """The same lines, and the bar's length."""
+        super().started(plan)
+        self.task = self.bar.add_task("", total=plan.n_steps)
+
+    def on_step(self, step: int) -> None:
+        """The bar moves ten times a second."""
+        now = perf_counter()
+        if now - self.shown > 0.1:
+            self.bar.update(self.task, completed=step)
+            self.shown = now
 
 
 def progress() -> PlainProgress:

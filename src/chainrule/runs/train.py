@@ -1,55 +1,37 @@
-"""Train a network, and the run that it leaves: in memory, and in a directory."""
+"""Train a network: in memory, in a new directory, or on from a checkpoint."""
 
-import json
-import shutil
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from os import getpid
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
-import tomli_w
-from pydantic_core import PydanticSerializationError
-
 from chainrule.backends import Compute
-from chainrule.data import Dataset, Split, read
+from chainrule.data import Dataset, Split
+from chainrule.data.augmentation import Augment
 from chainrule.data.dataset import Origin
 from chainrule.data.preprocessing import Kind
-from chainrule.errors import ConfigError, DamagedError, DataError
+from chainrule.errors import ConfigError, Interrupted
 from chainrule.losses import AnyLoss
-from chainrule.network import Network, own_layers
+from chainrule.network import Network
 from chainrule.optim import Adam, AnyOptimizer, AnySchedule, Constant
-from chainrule.spec import to_plain
-from chainrule.training.config import Config, DataOptions, Evaluation, NetworkOptions, Training, load
+from chainrule.runs import checkpoint, resume
+from chainrule.runs.checkpoint import Saved
+from chainrule.runs.directory import check_free, clean, clear, is_unstarted, make, plain_config, prepare
 from chainrule.runs.environment import environment
-from chainrule.runs.files import read_json, write, write_json
 from chainrule.runs.hooks import Hook
-from chainrule.training.loop import Fit, fit
-from chainrule.training.measure import Row
-from chainrule.runs.model import Model, load_model
+from chainrule.runs.interrupts import Interrupts
+from chainrule.runs.keeper import Audience, Keeper, OnStep
+from chainrule.runs.lock import locked
+from chainrule.runs.run import PYTHON, Run, finished, read_data, save_run
+from chainrule.training.config import Checkpoint, Config, DataOptions, Evaluation, NetworkOptions, Training
+from chainrule.training.loop import fit
 from chainrule.training.plan import Plan, plan
-
-LAYOUT = ("config.toml", "environment.json", "history.jsonl", "metrics.json", "best", "model")
-"""Names in a run directory. `--overwrite` removes these and nothing else."""
-
-
-_PYTHON = "python:"
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """A finished run. model: as chosen by `evaluation.keep`. best: of the best row, or None without validation rows."""
-
-    config: Config
-    model: Model
-    best: Model | None
-    history: list[Row]
-    metrics: dict[str, Any]
-    environment: dict[str, Any]
-    directory: Path | None = None
-
-    def __repr__(self) -> str:
-        shown = [f"{name} {value:.4f}" for name, value in self.metrics["model"].items() if isinstance(value, float)]
-        return f"Run({self.model.network!r}; {self.metrics['steps']:,} steps; {', '.join(shown)})"
 
 
 def train(
@@ -62,17 +44,26 @@ def train(
     training: Training = Training(),  # noqa: B008
     evaluation: Evaluation = Evaluation(),  # noqa: B008
     compute: Compute = Compute(),  # noqa: B008
+    checkpoint: Checkpoint = Checkpoint(),  # noqa: B008
     split: Split = Split(),  # noqa: B008
     preprocessing: Kind = "standardise",
     standardise_target: bool = True,
+    augment: Augment = Augment(),  # noqa: B008
     output: Path | str | None = None,
     overwrite: bool = False,
+    resume: bool = False,
+    inexact: bool = False,
+    time_limit: float | None = None,
     hooks: Sequence[Hook] = (),
 ) -> Run:
     """Train `network` on `data`; the options are those of the configuration, section by section.
 
-    output: a directory for the run's files, new or empty unless `overwrite`; None keeps the run in memory.
-    Raises ConfigError and DataError before any training, DivergenceError when the loss stops being finite.
+    output: a directory for files and checkpoints, new or empty unless `overwrite`; None keeps the run in memory.
+    resume: go on with the run in `output`, to the same bits as if it had never ended; start it where there is none.
+    inexact: go on although the configuration, the data, a version or the machine has changed.
+    time_limit: seconds after which a checkpoint is left and a TimeLimitError raised.
+    Raises ConfigError and DataError before any training, DivergenceError when the numbers stop being finite,
+    OutputError when a file cannot be written, Interrupted (a KeyboardInterrupt) after a signal.
 
     >>> from chainrule import mlp, read
     >>> run = train(mlp([16]), read("digits"), training=Training(epochs=2))
@@ -81,10 +72,11 @@ def train(
     """
     config = Config(
         DataOptions(
-            **asdict(data.origin or Origin(f"{_PYTHON}{data.name}")),
+            **asdict(data.origin or Origin(f"{PYTHON}{data.name}")),
             split=split,
             preprocessing=preprocessing,
             standardise_target=standardise_target,
+            augment=augment,
         ),
         NetworkOptions(layers=network.layers),
         loss,
@@ -93,144 +85,149 @@ def train(
         training,
         evaluation,
         compute,
+        checkpoint,
     )
-    return train_config(config, output, network=network, data=data, overwrite=overwrite, hooks=hooks)
+    return train_config(config, output, network=network, data=data, overwrite=overwrite, resume=resume, inexact=inexact,
+                        time_limit=time_limit, hooks=hooks)  # fmt: skip
+
+
+def _silent(step: int) -> None:
+    pass
+
+
+def _to_stderr(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+@dataclass(frozen=True, eq=False)
+class _Call:
+    """What was asked for beside the configuration."""
+
+    network: Network | None
+    data: Dataset | None
+    overwrite: bool
+    resume: bool
+    inexact: bool
+    deadline: float
+    hooks: tuple[Hook, ...]
+    on_step: OnStep
+    warn: Callable[[str], None]
+    changes: Sequence[str]
+
+    def plan(self, config: Config) -> Plan:
+        """Read the data, unless they were given, and decide the run."""
+        data = read_data(config.data) if self.data is None else self.data
+        return plan(config, data, config.network.build() if self.network is None else self.network)
 
 
 def train_config(
-    config: Config,
+    config: Config | None,
     output: Path | str | None = None,
     *,
     network: Network | None = None,
     data: Dataset | None = None,
     overwrite: bool = False,
+    resume: bool = False,
+    inexact: bool = False,
+    time_limit: float | None = None,
     hooks: Sequence[Hook] = (),
-    track: Callable[[range], Iterable[int]] = iter,
+    on_step: OnStep = _silent,
+    warn: Callable[[str], None] = _to_stderr,
+    changes: Sequence[str] = (),
 ) -> Run:
-    """Train what `config` describes; `network` and `data`, where given, stand in for its own. See `train`."""
-    directory = None if output is None else Path(output)
-    if directory is not None:
-        check_free(directory, overwrite)
-    data = read_data(config.data) if data is None else data
-    decided = plan(config, data, config.network.build() if network is None else network)
-    about = environment(decided.backend, data.digest)
-    if directory is not None:
-        directory, recorder = open_directory(directory, decided, about)
-        hooks = (recorder, *hooks)
-    for hook in hooks:
+    """Train what `config` describes; `network` and `data`, where given, stand in for its own. See `train`.
+
+    config None: that of the run in `output`, with `changes` such as "optimizer.lr=3e-4". on_step: called with the
+    number of steps done. warn: called with a sentence about a damaged checkpoint or a change since it was written.
+    """
+    deadline = float("inf") if time_limit is None else perf_counter() + time_limit
+    call = _Call(network, data, overwrite, resume, inexact, deadline, tuple(hooks), on_step, warn, changes)
+    if output is None:
+        if resume or time_limit is not None or config is None:
+            raise ConfigError("resume and time_limit need a run directory to keep checkpoints in; give output")
+        return _in_memory(config, call)
+    directory, interrupts = Path(output), Interrupts()
+    with interrupts.caught():
+        if resume and directory.is_dir() and (checkpoint.listed(directory) or config is None):
+            return _resumed(directory, config, call, interrupts)
+        if config is None:
+            raise ConfigError(f"{directory} holds no run to go on with; give a configuration too, to start one there")
+        return _fresh(directory, config, call, interrupts)
+
+
+def _in_memory(config: Config, call: _Call) -> Run:
+    decided = call.plan(config)
+    about = environment(decided.backend, decided.data.digest)
+    for hook in call.hooks:
         hook.started(decided)
-
-    def on_row(row: Row) -> None:
-        for hook in hooks:
-            hook.logged(row)
-
-    run = _finish(decided, about, fit(decided, on_row, track), directory)
-    for hook in hooks:
+    run = finished(decided, about, fit(decided, None, Audience(decided, call.hooks, call.on_step)))
+    for hook in call.hooks:
         hook.finished(run)
     return run
 
 
-def read_data(options: DataOptions) -> Dataset:
-    """The data set that the options name."""
-    if options.source.startswith(_PYTHON):
-        raise DataError(
-            f"{options.source.removeprefix(_PYTHON)}: the run was trained on data given in Python, which its directory "
-            "does not hold; pass the data again (data=..., or --data with a file)."
-        )
-    return read(options.source, path=options.path, target=options.target, task=options.task,
-                image_size=options.image_size)  # fmt: skip
+def _fresh(directory: Path, config: Config, call: _Call, interrupts: Interrupts) -> Run:
+    if not (call.resume and is_unstarted(directory)):
+        check_free(directory, call.overwrite)
+    with _nothing_lost(interrupts):
+        decided = call.plan(config)
+        plain = plain_config(decided)
+        about = _with_session(environment(decided.backend, decided.data.digest), None, [])
+    make(directory)
+    with locked(directory):
+        clear(directory)
+        return _kept(directory, decided, plain, about, None, call, interrupts)
 
 
-def load_run(directory: Path | str) -> Run:
-    """The run in `directory`. Raises a DamagedError when it is none, or a part is missing."""
-    directory = Path(directory)
-    if not (directory / "config.toml").is_file():
-        raise DamagedError(f"{directory} is no run directory: it has no config.toml. Name what `train --output` wrote.")
-    if not (directory / "metrics.json").is_file():
-        raise DamagedError(f"{directory} holds a run that did not finish: it has no metrics.json. Train it again.")
+def _resumed(directory: Path, config: Config | None, call: _Call, interrupts: Interrupts) -> Run:
+    with locked(directory):
+        with _nothing_lost(interrupts):
+            clean(directory)
+            saved = resume.newest(directory, call.warn)
+            config = resume.configuration(directory, saved, call.changes, call.warn) if config is None else config
+            decided = call.plan(config)
+            plain, about = plain_config(decided), environment(decided.backend, decided.data.digest)
+            changes = resume.compare(saved, plain, about) if saved else []
+            if not call.inexact:
+                resume.check_exact(directory, changes)
+            for change in changes:
+                call.warn(f"changed since the checkpoint: {change}{'' if change.exact else ' (the bits may differ)'}")
+            about = _with_session(about, saved, changes)
+        return _kept(directory, decided, plain, about, saved, call, interrupts)
+
+
+@contextmanager
+def _nothing_lost(interrupts: Interrupts) -> Iterator[None]:
+    """Before the first step a signal ends the process at once; there is nothing to keep."""
     try:
-        history = [json.loads(line) for line in (directory / "history.jsonl").read_text(encoding="utf-8").splitlines()]
-        config = load(directory / "config.toml")
-    except (OSError, ValueError) as error:
-        raise DamagedError(f"{directory}: {error}") from None
-    best = load_model(directory / "best") if (directory / "best").is_dir() else None
-    metrics, about = _facts(directory / "metrics.json", "model"), _facts(directory / "environment.json", "data_sha256")
-    return Run(config, load_model(directory / "model"), best, history, metrics, about, directory)
+        with interrupts.abortable():
+            yield
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted before the first step", interrupts.received) from None
 
 
-def _facts(path: Path, needed: str) -> dict[str, Any]:
-    facts = read_json(path)
-    if not isinstance(facts, dict) or needed not in facts:
-        raise DamagedError(f"{path} has no entry {needed!r}; expected what `train` wrote.")
-    return facts
-
-
-def check_free(directory: Path, overwrite: bool) -> None:
-    """Raise a ConfigError for an output directory that is not free to write in."""
-    if directory.exists() and not directory.is_dir():
-        raise ConfigError(f"output {directory} is a file; name a directory")
-    if directory.is_dir() and any(directory.iterdir()) and not overwrite:
-        raise ConfigError(
-            f"output {directory} is not empty; name another directory, or give --overwrite to replace its run"
-        )
-
-
-def open_directory(directory: Path, decided: Plan, about: dict[str, Any]) -> tuple[Path, "Recorder"]:
-    """Write what is known before the first step."""
-    try:
-        text = tomli_w.dumps(to_plain(decided.config))
-    except PydanticSerializationError:
-        own = [type(layer).__name__ for layer in own_layers(decided.network.layers)]
-        raise ConfigError(
-            f"layers {', '.join(own)} are your own classes, which a run directory cannot name; train with output=None"
-        ) from None
-    directory.mkdir(parents=True, exist_ok=True)
-    for name in LAYOUT:
-        path = directory / name
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
-    write(directory / "config.toml", text.encode())
-    write_json(directory / "environment.json", about)
-    return directory, Recorder(directory / "history.jsonl")
-
-
-@dataclass(frozen=True)
-class Recorder(Hook):
-    """Appends each row of history to `history.jsonl`."""
-
-    path: Path
-
-    def logged(self, row: Row) -> None:
-        """One JSON object, one line, on its way to disk at once."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-
-
-def _finish(decided: Plan, about: dict[str, Any], result: Fit, directory: Path | None) -> Run:
-    has_validation = len(decided.rows.validation) > 0
-    last = _model(decided, result.last)
-    best = _model(decided, result.best) if has_validation else None
-    kept_best = decided.config.evaluation.keep == "best" and best is not None
-    kept = result.best_row if kept_best else result.history[-1]
-    shown = ("step", "epoch", *(name for name in kept if name.startswith(("train_", "validation_"))))
-    metrics = {
-        "kept": "best" if kept_best else "last",
-        "monitor": decided.config.evaluation.monitor,
-        "steps": result.history[-1]["step"],
-        "seconds": result.history[-1]["seconds"],
-        "model": {name: kept[name] for name in shown},
-        "best": {name: result.best_row[name] for name in shown} if has_validation else None,
-        "rows": {part: len(decided.rows[part]) for part in ("train", "validation", "test")},
+def _with_session(about: dict[str, Any], saved: Saved | None, changes: Sequence[resume.Change]) -> dict[str, Any]:
+    """The facts, and one entry for each process that had a part in the run."""
+    session = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "pid": getpid(),
+        "from_step": saved.state["step"] if saved else 0,
+        "changes": [str(change) for change in changes],
     }
-    model = best if kept_best and best is not None else last
-    if directory is not None:
-        model.save(directory / "model")
-        if best is not None:
-            best.save(directory / "best")
-        write_json(directory / "metrics.json", metrics)
-    return Run(decided.config, model, best, result.history, metrics, about, directory)
+    return about | {"sessions": [*(saved.environment["sessions"] if saved else []), session]}
 
 
-def _model(decided: Plan, parameters: dict[str, Any]) -> Model:
-    data = decided.data
-    return Model(decided.network, parameters, decided.loss, data.task, decided.preprocessing, decided.target,
-                 data.target_names, data.feature_names, data.row_shape)  # fmt: skip
+def _kept(directory: Path, decided: Plan, config: dict[str, Any], about: dict[str, Any], saved: Saved | None,
+          call: _Call, interrupts: Interrupts) -> Run:  # fmt: skip
+    recorder = prepare(directory, config, about, tuple(saved.state["history"]) if saved else ())
+    hooks = (recorder, *call.hooks)
+    save = partial(checkpoint.save, directory, decided, about=about, config=config)
+    keeper = Keeper(Audience(decided, hooks, call.on_step), directory, save, interrupts, call.deadline)
+    for hook in hooks:
+        hook.started(decided)
+    progress = fit(decided, None if saved is None else partial(checkpoint.restore, saved), keeper)
+    run = finished(decided, about, progress, directory, {"written": keeper.written, "seconds": keeper.seconds})
+    save_run(run)
+    for hook in hooks:
+        hook.finished(run)
+    return run

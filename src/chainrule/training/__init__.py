@@ -1,5 +1,6 @@
 """Training in memory: configuration, the plan, the step, the loop, a row of history."""
 
+from chainrule.training.config import Checkpoint as Checkpoint
 from chainrule.training.config import Config as Config
 from chainrule.training.config import Evaluation as Evaluation
 from chainrule.training.config import Training as Training

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from chainrule.backends import Compute
+from chainrule.data.augmentation import Augment
 from chainrule.data.dataset import Task
 from chainrule.data.preprocessing import Kind as PreprocessingKind
 from chainrule.data.splits import Split
@@ -32,7 +33,7 @@ class DataOptions:
     source: a name such as "digits" or "cifar10", or a path to files. path: where the files of a named set are.
     target: the target's column in a table. task: only where the targets leave it open. image_size: (height, width)
     to which an image folder is resized. standardise_target: regression targets to mean 0 and deviation 1 for training;
-    predictions and metrics are in the targets' own units.
+    predictions and metrics are in the targets' own units. augment: images moved and mirrored while training.
     """
 
     source: str = "digits"
@@ -43,6 +44,7 @@ class DataOptions:
     split: Split = Split()
     preprocessing: PreprocessingKind = "standardise"
     standardise_target: bool = True
+    augment: Augment = Augment()
 
 
 @spec
@@ -86,7 +88,8 @@ class Training:
     epochs, or iterations (steps): one of them; 20 epochs where neither is given. batch_size: rows of a step; 128, or
     all training rows where they are fewer. replacement: draw each batch anew from all training rows. penalty: λ in
     λ Σ‖W‖² over the weights. clip_norm: gradients longer than this are shortened to it. seed: of
-    initial weights, batches and dropout.
+    initial weights, batches, augmentation and dropout. on_divergence: "stop" where a loss or gradient is not finite, or
+    "reduce-lr": go back to the last row of history and halve the learning rate.
     """
 
     epochs: Positive | None = None
@@ -96,6 +99,7 @@ class Training:
     penalty: Annotated[float, Field(ge=0)] = 0.0
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     seed: int = 0
+    on_divergence: Literal["stop", "reduce-lr"] = "stop"
 
     def __post_init__(self) -> None:
         """Refuse both lengths at once."""
@@ -130,6 +134,19 @@ class Evaluation:
 
 
 @spec
+class Checkpoint:
+    """How often a run directory gets a checkpoint; every 30 seconds where nothing is given. The results are the same.
+
+    every_steps, every_epochs, every_seconds: whichever comes first. keep: the newest so many are kept.
+    """
+
+    every_steps: Positive | None = None
+    every_epochs: Positive | None = None
+    every_seconds: Annotated[float, Field(gt=0)] | None = None
+    keep: Annotated[int, Field(ge=2)] = 2
+
+
+@spec
 class Config:
     """Everything that decides a run.
 
@@ -144,6 +161,7 @@ class Config:
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     compute: Compute = Compute()
+    checkpoint: Checkpoint = Checkpoint()
 
 
 def load(path: Path | None = None, changes: Iterable[str] = ()) -> Config:

@@ -1,64 +1,106 @@
-"""The training loop: a step, and a row of history when one is due."""
+"""The training loop: steps up to a row of history, the row, and so on; back to the last row where numbers diverge."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule import optim
 from chainrule.backprop import Parameters
-from chainrule.errors import DivergenceError
+from chainrule.training.divergence import NotFiniteError, go_back
 from chainrule.training.measure import Clock, Row, measure
 from chainrule.training.metrics import greater_is_better
 from chainrule.training.plan import Plan
-from chainrule.training.step import resident, start, train_step
+from chainrule.training.position import Position, Progress
+from chainrule.training.step import Resident, resident, start, train_step
+from chainrule.training.watch import Watch
 
 
-class Fit(NamedTuple):
-    """Result of the loop: parameters after the last step and at the best row, on the host, and the history."""
-
-    last: dict[str, NDArray[Any]]
-    best: dict[str, NDArray[Any]]
-    history: list[Row]
-    best_row: Row
-
-
-def fit(plan: Plan, on_row: Callable[[Row], None], track: Callable[[range], Iterable[int]] = iter) -> Fit:
-    """Train. `on_row` gets each row of history; `track` wraps the steps, for a progress bar."""
-    backend = plan.backend
-    history: list[Row] = []
-    best, best_row = dict[str, NDArray[Any]](), Row()
-    with backend.scope():
-        data, state = resident(plan), start(plan)
-        clock, batch_losses, before = Clock(), 0.0, -1
-        for step in track(range(plan.n_steps)):
-            state, loss, gradients = train_step(plan, data, state, step)
-            batch_losses = batch_losses + loss
-            if not plan.due(step):
+def fit(plan: Plan, restore: Callable[[Plan], Progress] | None = None, watch: Watch | None = None) -> Progress:
+    """Train to the end of `plan`: from its start, or from where `restore` puts the run."""
+    watch = watch or Watch()
+    with plan.backend.scope():
+        data = resident(plan)
+        progress = begin(plan) if restore is None else restore(plan)
+        clock = Clock(*progress.seconds)
+        watch.keep(progress)
+        while not ended(plan, progress):
+            try:
+                progress = advance(plan, data, progress, clock, watch)
+                progress = with_row(plan, data, progress, watch)
+            except NotFiniteError as found:
+                progress = go_back(plan, data, found, watch)
                 continue
-            batch_loss = float(batch_losses) / (step - before)
-            row = measure(plan, data.X, state.parameters, gradients, step, batch_loss, clock)
-            history.append(row)
-            check_finite(row)
-            on_row(row)
-            if not best_row or is_better(plan, row, best_row):
-                best, best_row = to_host(plan, state.parameters), row
-            if is_stalled(plan, history, best_row):
-                break
-            batch_losses, before = 0.0, step
-        return Fit(to_host(plan, state.parameters), best, history, best_row)
+            finally:
+                clock.resume()
+            watch.row(progress, data)
+            if watch.wants(progress.now.step):
+                watch.keep(progress)
+        watch.keep(progress)
+        return progress
 
 
-def check_finite(row: Row) -> None:
-    """Raise a DivergenceError for a loss or gradient that is not finite."""
-    for name in ("batch_loss", "gradient_norm", "train_loss", "objective", "validation_loss"):
+def begin(plan: Plan) -> Progress:
+    """Before the first step."""
+    position = Position(0, start(plan))
+    return Progress(position, position)
+
+
+def ended(plan: Plan, progress: Progress) -> bool:
+    """Whether all steps are done and measured, or `patience` rows have passed since the best."""
+    patience = plan.config.evaluation.patience
+    stalled = patience is not None and len(progress.history) - 1 - progress.best_row >= patience
+    return progress.now.gradient_norm is None and (stalled or progress.now.step >= plan.n_steps)
+
+
+def advance(plan: Plan, data: Resident, progress: Progress, clock: Clock, watch: Watch) -> Progress:
+    """Steps until a row of history is due."""
+    position, scale = progress.now, progress.lr_scale
+    while position.gradient_norm is None:
+        step, losses, norm = position.step, position.batch_losses, None
+        state, loss, gradients = train_step(plan, data, position.state, step, scale)
+        if plan.due(step):
+            norm = float(optim.gradient_norm(gradients, plan.network.ranks, plan.backend.xp))
+        position = Position(step + 1, state, losses + loss, norm)
+        if norm is None and watch.wants(step + 1):
+            progress = replace(progress, now=position, seconds=clock.read())
+            check_finite(plan, progress)
+            watch.keep(progress)
+    plan.backend.wait()
+    return replace(progress, now=position, seconds=clock.read())
+
+
+def with_row(plan: Plan, data: Resident, progress: Progress, watch: Watch) -> Progress:
+    """The row of history at this position, and what it decides. Only reads the state, so it can be broken off."""
+    check_finite(plan, progress)
+    try:
+        with watch.measuring():
+            row = measure(plan, data.X, progress)
+    except KeyboardInterrupt:
+        watch.keep(progress)
+        raise
+    for name in ("train_loss", "objective", "validation_loss"):
         if not np.isfinite(row.get(name, 0.0)):
-            raise DivergenceError(
-                f"{name} is {row[name]} at step {row['step']} (epoch {row['epoch']:.2f}, "
-                f"learning rate {row['lr']:.3g}); "
-                "expected a finite number. Lower optimizer.lr tenfold, scale the inputs (data.preprocessing = "
-                "'standardise'), or set training.clip_norm = 1."
-            )
+            raise NotFiniteError(progress, name, row[name])
+    settled = Position(progress.now.step, progress.now.state)
+    found = replace(progress, now=settled, anchor=settled, history=(*progress.history, row),
+                    seconds=(progress.seconds[0], 0.0))  # fmt: skip
+    if progress.best is not None and not is_better(plan, row, progress.history[progress.best_row]):
+        return found
+    return replace(found, best=to_host(plan, settled.state.parameters), best_row=len(progress.history))
+
+
+def check_finite(plan: Plan, progress: Progress) -> None:
+    """Raise a NotFiniteError where the batches' losses, the gradient or a parameter are not finite."""
+    now, xp = progress.now, plan.backend.xp
+    for name, value in (("batch_loss", float(now.batch_losses)), ("gradient_norm", now.gradient_norm or 0.0)):
+        if not np.isfinite(value):
+            raise NotFiniteError(progress, name, value)
+    for name, value in now.state.parameters.items():
+        if not xp.all(xp.isfinite(value)):
+            raise NotFiniteError(progress, f"parameter {name}", float(xp.sum(value)))
 
 
 def is_better(plan: Plan, row: Row, best: Row) -> bool:
@@ -67,12 +109,6 @@ def is_better(plan: Plan, row: Row, best: Row) -> bool:
     if monitor not in row:
         return True
     return bool(row[monitor] > best[monitor] if greater_is_better(monitor) else row[monitor] < best[monitor])
-
-
-def is_stalled(plan: Plan, history: list[Row], best_row: Row) -> bool:
-    """Whether `patience` rows have passed since the best."""
-    patience = plan.config.evaluation.patience
-    return patience is not None and len(history) - 1 - history.index(best_row) >= patience
 
 
 def to_host(plan: Plan, parameters: Parameters) -> dict[str, NDArray[Any]]:

@@ -1,27 +1,29 @@
 """A row of history: metrics in evaluation mode, the norm of the gradient, and the time it took."""
 
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from chainrule import optim
 from chainrule.arrays import Array
-from chainrule.backprop import Parameters
 from chainrule.objective import penalty_value
 from chainrule.training.evaluate import logits
 from chainrule.training.metrics import score
 from chainrule.training.plan import Plan
 
+if TYPE_CHECKING:
+    from chainrule.training.position import Progress
+
 Row = dict[str, Any]
 
 
 class Clock:
-    """Seconds since the start, and since the last row without the time that measuring took."""
+    """Seconds of the run, and of training since its last row of history; both go on where a resumed run left them."""
 
-    def __init__(self) -> None:
-        self.start = self.resumed = perf_counter()
+    def __init__(self, run: float = 0.0, training: float = 0.0) -> None:
+        now = perf_counter()
+        self.start, self.resumed = now - run, now - training
 
     def read(self) -> tuple[float, float]:
-        """Seconds since the start, seconds of training since the last row."""
+        """Seconds of the run, seconds of training since the last row."""
         now = perf_counter()
         return now - self.start, now - self.resumed
 
@@ -30,23 +32,23 @@ class Clock:
         self.resumed = perf_counter()
 
 
-def measure(plan: Plan, X: Array, parameters: Parameters, gradients: Parameters, step: int, batch_loss: float,
-            clock: Clock) -> Row:  # fmt: skip
+def measure(plan: Plan, X: Array, progress: "Progress") -> Row:
     """A row of history: metrics in evaluation mode over all validation rows and the training sample."""
-    backend, per_epoch, options = plan.backend, plan.batches.per_epoch, plan.config.training
-    backend.wait()
-    seconds, training = clock.read()
-    done = (step % plan.every) + 1
-    norm = optim.gradient_norm(gradients, plan.network.ranks, backend.xp)
-    penalty = float(penalty_value(parameters, plan.network.weights, options.penalty, backend.xp))
-    row: Row = {"step": step + 1, "epoch": (step + 1) / per_epoch, "lr": plan.lr(step), "batch_loss": batch_loss}
+    backend, options, now = plan.backend, plan.config.training, progress.now
+    parameters, done = now.state.parameters, now.step - progress.measured
+    row: Row = {
+        "step": now.step,
+        "epoch": now.step / plan.batches.per_epoch,
+        "lr": plan.lr(now.step - 1) * progress.lr_scale,
+        "batch_loss": float(now.batch_losses) / done,
+    }
     for part, rows in (("train", plan.train_sample), ("validation", plan.rows.validation)):
         if len(rows):
             z = logits(plan.network, parameters, plan.preprocessing, backend, X, rows)
             weight = None if plan.data.weight is None else plan.data.weight[rows]
             values = score(z, plan.data.y[rows], plan.loss, plan.target, plan.metrics, weight)
             row |= {f"{part}_{name}": value for name, value in values.items()}
-    row |= {"penalty": penalty, "objective": row["train_loss"] + penalty, "gradient_norm": float(norm)}
-    row |= {"seconds": seconds, "rows_per_second": done * plan.batches.size / training}
-    clock.resume()
-    return row
+    penalty = float(penalty_value(parameters, plan.network.weights, options.penalty, backend.xp))
+    row |= {"penalty": penalty, "objective": row["train_loss"] + penalty, "gradient_norm": now.gradient_norm}
+    seconds, training = progress.seconds
+    return row | {"seconds": seconds, "rows_per_second": done * plan.batches.size / training}

@@ -69,6 +69,7 @@ def plan(config: Config, data: Dataset, network: Network) -> Plan:
         raise DataError(
             f"{data.name}: the target at row {row} is negative; the Poisson loss is for counts of at least 0."
         )
+    config.data.augment.check(data.row_shape)
     rows = split(data, config.data.split)
     options, evaluation = config.training, config.evaluation
     batches = Batches(len(rows.train), _batch_size(config, network, len(rows.train)), options.seed, options.replacement)

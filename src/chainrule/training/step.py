@@ -48,13 +48,23 @@ def start(plan: Plan) -> State:
     return State(parameters, optim.init(plan.config.optimizer, trainable, plan.backend.xp))
 
 
-def train_step(plan: Plan, data: Resident, state: State, step: int) -> tuple[State, Array, Parameters]:
+def batch(plan: Plan, data: Resident, step: int) -> tuple[Array, Array, Array | None]:
+    """x (batch, n_in) prepared and augmented, targets and weights of `step`."""
+    backend, augment = plan.backend, plan.config.data.augment
+    rows = plan.rows.train[plan.batches.rows(step)]
+    x = backend.gather(data.X, rows)  # (batch, n_in)
+    if augment:
+        x = augment(x, plan.data.row_shape, plan.config.training.seed, step, backend)
+    weight = None if data.weight is None else backend.gather(data.weight, rows)
+    return prepare(x, data.shift, data.scale, backend), backend.gather(data.targets, rows), weight
+
+
+def train_step(
+    plan: Plan, data: Resident, state: State, step: int, lr_scale: float = 1.0
+) -> tuple[State, Array, Parameters]:
     """One step: the new state, the batch's loss and the objective's gradients, all on the device."""
     backend, network, options = plan.backend, plan.network, plan.config.training
-    rows = plan.rows.train[plan.batches.rows(step)]
-    x = prepare(backend.gather(data.X, rows), data.shift, data.scale, backend)  # (batch, n_in)
-    target = backend.gather(data.targets, rows)
-    weight = None if data.weight is None else backend.gather(data.weight, rows)
+    x, target, weight = batch(plan, data, step)
     working = backend.working(state.parameters, network.parameters)
     context = backend.context(training=True, seed=options.seed, step=step)
     found = objective(
@@ -78,7 +88,7 @@ def train_step(plan: Plan, data: Resident, state: State, step: int) -> tuple[Sta
         state.parameters,
         gradients,
         state.slots,
-        plan.lr(step),
+        plan.lr(step) * lr_scale,
         step,
         network.weights,
         backend.xp,

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from chainrule.network import describe
-from chainrule.runs.train import read_data
+from chainrule.runs.run import read_data
 from chainrule.training import load
 from chainrule.training.plan import plan
 from chainrule.verify.check import check_layer, check_loss, check_network

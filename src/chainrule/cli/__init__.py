@@ -1,0 +1,26 @@
+"""The command line: parse, call, print, exit code. Results go to stdout, progress and log to stderr."""
+
+import sys
+
+from chainrule.cli import datasets, inspection, results, training
+from chainrule.cli.common import app
+from chainrule.errors import ChainruleError
+
+__all__ = ["app", "datasets", "inspection", "main", "results", "training"]
+
+
+def main() -> None:
+    """Run the command line; errors of ours end with one message and their own exit code."""
+    try:
+        app()
+    except ChainruleError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+    except MemoryError as error:
+        print(f"error: not enough memory: {error}. Make the network or the batch smaller.", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

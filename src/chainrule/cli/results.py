@@ -1,0 +1,100 @@
+"""Evaluate and predict with finished runs."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chainrule.cli.common import Data, Json, RunDirectory, app, show, warn
+from chainrule.errors import ConfigError
+
+
+@app.command()
+def evaluate(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories that `train` wrote.")],
+    data: Data = None,
+    split: Annotated[
+        str, typer.Option("--split", help="test, validation or train rows of the run's own data.")
+    ] = "test",
+    best: Annotated[bool, typer.Option("--best", help="The best row's parameters instead of the model's.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Metrics of finished runs in evaluation mode over all rows of a part, with intervals."""
+    from chainrule.data import read
+    from chainrule.runs import assess_run, load_run
+
+    if split not in ("test", "validation", "train"):
+        raise ConfigError(f"--split {split!r}: expected test, validation or train")
+    if data is not None and split != "test":
+        raise ConfigError(f"--split {split} with --data: other data give their test rows, or all; leave --split out")
+    other = None if data is None else read(data)
+    found = [(path, assess_run(load_run(path), split, other, best=best)) for path in runs]
+    if len({tuple(assessment.metrics) for _, assessment in found}) > 1:
+        raise ConfigError("the runs are of different tasks or metrics; evaluate them one by one")
+    for path, assessment in found:
+        for note in assessment.notes:
+            warn(f"warning: {path}: {note}")
+    if as_json:
+        listed = [
+            {"run": str(path), "part": a.part, "n": a.n, "metrics": a.metrics, "accuracy_interval_95": a.interval}
+            for path, a in found
+        ]
+        show(json.dumps(listed[0] if len(listed) == 1 else {"runs": listed, "mean": _means(found)}))
+        return
+    show(_evaluation(found))
+
+
+def _means(found: list[tuple[Path, Any]]) -> dict[str, dict[str, float]]:
+    from chainrule.intervals import mean_interval
+
+    means = {}
+    for name in found[0][1].metrics:
+        mean, low, high = mean_interval([a.metrics[name] for _, a in found])
+        means[name] = {"mean": mean, "low_95": low, "high_95": high, "runs": len(found)}
+    return means
+
+
+def _evaluation(found: list[tuple[Path, Any]]) -> str:
+    from chainrule.text import columns, number
+
+    names = list(found[0][1].metrics)
+    header = ["run", "rows", "n", *names, *(["accuracy, 95 % over rows"] if found[0][1].interval else [])]
+    rows = [
+        [path, a.part, f"{a.n:,}", *(number(a.metrics[name]) for name in names),
+         *([f"{a.interval[0]:.4f} to {a.interval[1]:.4f}"] if a.interval else [])]
+        for path, a in found
+    ]  # fmt: skip
+    lines = [columns(header, rows, right=range(2, 3 + len(names)))]
+    if len(found) > 1:
+        for name, m in _means(found).items():
+            interval = f"[{m['low_95']:.4f}, {m['high_95']:.4f}]"
+            lines.append(f"mean {name} of {len(found)} runs: {m['mean']:.4f}, 95 % interval over runs {interval}")
+    return "\n".join(lines)
+
+
+@app.command()
+def predict(
+    run: RunDirectory,
+    rows: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="CSV, Parquet, Arrow, npy or npz with rows to predict.")
+    ],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="CSV file; stdout if not given.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Predict raw rows: one line each, the prediction and the scores behind it."""
+    from chainrule.data.readers import read_rows
+    from chainrule.runs import load_model
+    from chainrule.runs.files import write
+    from chainrule.runs.predictions import as_csv, as_records
+
+    folder = run / "model" if (run / "model").is_dir() else run
+    model = load_model(folder)
+    X = read_rows(rows, model.feature_names, model.network.widths[0])
+    scores = model.scores(X)
+    text = json.dumps(as_records(model, scores)) if as_json else as_csv(model, scores)
+    if output is None:
+        show(text.rstrip("\n"))
+    else:
+        write(output, text.encode())
+        warn(f"{len(X):,} rows predicted, written to {output}")

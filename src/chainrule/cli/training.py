@@ -1,0 +1,110 @@
+"""Train: new runs, and on from a checkpoint."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chainrule.cli.common import Changes, ConfigFile, Data, Device, Json, Quiet, app, merged, show
+from chainrule.errors import ConfigError, Interrupted
+
+
+@app.command()
+def train(
+    config: ConfigFile = None,
+    data: Data = None,
+    changes: Changes = [],  # noqa: B006
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Run directory; runs/NAME-N if not given.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of weights, batches and dropout.")] = None,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="Train so many runs, with this seed and the next ones.")
+    ] = 1,
+    device: Device = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the output directory.")] = False,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="DIR", help="Go on with the run in DIR; with CONFIG.toml, or start it there."),
+    ] = None,
+    inexact: Annotated[
+        bool, typer.Option("--inexact", help="Resume although options, data, versions or the machine have changed.")
+    ] = False,
+    time_limit: Annotated[
+        str | None, typer.Option("--time-limit", metavar="TIME", help="Leave a checkpoint and end after 90s, 30m, 2h.")
+    ] = None,
+    on_divergence: Annotated[
+        str | None, typer.Option("--on-divergence", help="stop, or reduce-lr: go back and halve the learning rate.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a network by a configuration; without one, on the embedded digits."""
+    from chainrule.runs.directory import check_free
+    from chainrule.runs.run import read_data
+    from chainrule.text import duration
+    from chainrule.training import load
+    from chainrule.training.config import with_seed
+
+    asked = merged(changes, data, seed, device)
+    if on_divergence is not None:
+        asked.append(f"training.on_divergence={json.dumps(on_divergence)}")
+    limit = None if time_limit is None else duration(time_limit)
+    if resume is not None and config is None:
+        if output is not None or seeds > 1 or overwrite:
+            raise ConfigError("--resume DIR alone goes on with one run; leave out --output, --overwrite and --seeds")
+        run = _train(None, resume, quiet, resume=True, inexact=inexact, time_limit=limit, changes=asked)
+        return _print_runs([run], as_json)
+    options = load(config, asked)
+    output = resume or output or _free_name(config.stem if config else Path(options.data.source).stem)
+    first = options.training.seed
+    folders = {s: output / f"seed-{s}" if seeds > 1 else output for s in range(first, first + seeds)}
+    for folder in folders.values() if resume is None else ():
+        check_free(folder, overwrite)
+    rows = read_data(options.data)
+    runs = [_train(with_seed(options, s), folder, quiet, data=rows, overwrite=overwrite, resume=resume is not None,
+                   inexact=inexact, time_limit=limit) for s, folder in folders.items()]  # fmt: skip
+    return _print_runs(runs, as_json)
+
+
+def _train(config: Any, folder: Path, quiet: bool, **how: Any) -> Any:
+    from chainrule.runs.progress import PlainProgress, progress
+    from chainrule.runs.train import train_config
+
+    with PlainProgress(silent=True) if quiet else progress() as shown:
+        try:
+            return train_config(config, folder, hooks=(shown,), on_step=shown.on_step, **how)
+        except Interrupted as stopped:
+            shown.write(str(stopped))
+            raise typer.Exit(stopped.exit_code) from None
+
+
+def _print_runs(runs: list[Any], as_json: bool) -> None:
+    if as_json:
+        found = [{"run": str(run.directory), "seed": run.config.training.seed} | run.metrics for run in runs]
+        show(json.dumps(found[0] if len(runs) == 1 else found))
+        return
+    show(_summary(runs))
+
+
+def _free_name(stem: str) -> Path:
+    n = 1
+    while (Path("runs") / f"{stem}-{n}").exists():
+        n += 1
+    return Path("runs") / f"{stem}-{n}"
+
+
+def _summary(runs: list[Any]) -> str:
+    from chainrule.text import columns, number
+
+    measured = [name for name in runs[0].metrics["model"] if name not in ("step", "epoch")]
+    rows = [
+        [run.directory, run.config.training.seed, f"{run.metrics['model']['epoch']:.4g}",
+         *(number(run.metrics["model"][name]) for name in measured), f"{run.metrics['seconds']:.1f}"]
+        for run in runs
+    ]  # fmt: skip
+    table = columns(["run", "seed", "epoch", *(name.replace("_", " ") for name in measured), "seconds"], rows,
+                    right=range(1, len(measured) + 4))  # fmt: skip
+    first = runs[0].directory if len(runs) == 1 else f"{runs[0].directory.parent}/seed-*"
+    return f"{table}\nThe test rows were not read. Next: chainrule evaluate {first}"

@@ -1,0 +1,36 @@
+"""Diagnosis of a run by its directory, finished or not: at its newest sound checkpoint, and at its start."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from chainrule.data import Dataset
+from chainrule.diagnosis import Finding, diagnose
+from chainrule.errors import DamagedError
+from chainrule.runs import checkpoint
+from chainrule.runs.checkpoint import Saved
+from chainrule.runs.run import read_data
+from chainrule.spec import from_plain
+from chainrule.training.config import Config
+from chainrule.training.loop import begin
+from chainrule.training.plan import plan
+from chainrule.training.step import resident
+
+
+def diagnose_run(directory: Path, warn: Callable[[str], None], data: Dataset | None = None) -> tuple[Finding, ...]:
+    """Findings about the run in `directory`, most serious first. Raises a DamagedError where no checkpoint is sound."""
+    saved, problems = None, list[str]()
+    for found in checkpoint.newest_first(directory):
+        if isinstance(found, Saved):
+            saved = found
+            break
+        problems.append(str(found))
+    if saved is None:
+        raise DamagedError(" ".join(problems) or f"{directory} holds no checkpoint; name what `train --output` wrote.")
+    for problem in problems:
+        warn(f"{problem} The diagnosis is of {saved.path.name}.")
+    config = from_plain(Config, saved.config)
+    decided = plan(config, read_data(config.data) if data is None else data, config.network.build())
+    with decided.backend.scope():
+        progress = checkpoint.restore(saved, decided)
+        now, start = progress.now, begin(decided).now.state
+        return diagnose(decided, resident(decided), now.state, now.step, progress.history, start, progress.lr_scale)

@@ -1,0 +1,105 @@
+"""The run directory: what is in it, and writing what is known before the first step."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic_core import PydanticSerializationError
+
+from chainrule.errors import ConfigError
+from chainrule.network import own_layers
+from chainrule.runs import checkpoint
+from chainrule.runs.files import TEMPORARY, format_json, write, writing
+from chainrule.runs.hooks import Hook
+from chainrule.runs.lock import LOCK
+from chainrule.runs.sealed import MANIFEST, remove_litter
+from chainrule.spec import to_plain
+from chainrule.training.measure import Row
+from chainrule.training.plan import Plan
+
+CONFIG, ENVIRONMENT, HISTORY, METRICS = "config.toml", "environment.json", "history.jsonl", "metrics.json"
+MODEL, BEST = "model", "best"
+LAYOUT = (MANIFEST, METRICS, MODEL, BEST, checkpoint.FOLDER, HISTORY, ENVIRONMENT, CONFIG)
+"""Names in a run directory. `--overwrite` removes these and nothing else."""
+
+
+def check_free(directory: Path, overwrite: bool) -> None:
+    """Raise a ConfigError for an output directory that is not free to write in."""
+    if directory.exists() and not directory.is_dir():
+        raise ConfigError(f"output {directory} is a file; name a directory")
+    if directory.is_dir() and not overwrite and any(path.name != LOCK for path in directory.iterdir()):
+        raise ConfigError(
+            f"output {directory} is not empty; name another directory, give --resume to go on with the run in it, "
+            "or --overwrite to replace it"
+        )
+
+
+def is_unstarted(directory: Path) -> bool:
+    """Whether it holds no more than what a process leaves that was killed before its first checkpoint."""
+    names = {path.name for path in directory.iterdir()} if directory.is_dir() else set()
+    early = {LOCK, CONFIG, ENVIRONMENT, HISTORY, checkpoint.FOLDER}
+    return not checkpoint.listed(directory) and all(name in early or TEMPORARY in name for name in names)
+
+
+def make(directory: Path) -> None:
+    """The directory and those above it. Raises an OutputError."""
+    with writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+
+
+def clear(directory: Path) -> None:
+    """Remove a run and what killed processes left of theirs."""
+    with writing(directory):
+        for name in LAYOUT:
+            path = directory / name
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+    clean(directory)
+
+
+def clean(directory: Path) -> None:
+    """Remove what killed processes left under temporary names."""
+    for folder in (directory, directory / checkpoint.FOLDER):
+        if folder.is_dir():
+            remove_litter(folder)
+
+
+def plain_config(decided: Plan) -> dict[str, Any]:
+    """The resolved configuration as plain tables. Raises a ConfigError for layers that no file can name."""
+    try:
+        return dict(to_plain(decided.config))
+    except PydanticSerializationError:
+        own = [type(layer).__name__ for layer in own_layers(decided.network.layers)]
+        raise ConfigError(
+            f"layers {', '.join(own)} are your own classes, which a run directory cannot name; train with output=None"
+        ) from None
+
+
+def prepare(directory: Path, config: dict[str, Any], about: dict[str, Any], history: tuple[Row, ...]) -> "Recorder":
+    """Write what is known before the next step; marks of a finished run go first, so that none is half true."""
+    with writing(directory):
+        for name in (MANIFEST, METRICS):
+            (directory / name).unlink(missing_ok=True)
+    write(directory / CONFIG, tomli_w.dumps(config).encode())
+    write(directory / ENVIRONMENT, format_json(about))
+    write(directory / HISTORY, "".join(map(line, history)).encode())
+    return Recorder(directory / HISTORY)
+
+
+def line(row: Row) -> str:
+    """A row of history as one line of JSON."""
+    return json.dumps(row) + "\n"
+
+
+@dataclass(frozen=True)
+class Recorder(Hook):
+    """Appends each row to `history.jsonl`; checkpoints hold the rows too, so a line torn by a kill is no loss."""
+
+    path: Path
+
+    def logged(self, row: Row) -> None:
+        """One JSON object, one line."""
+        with writing(self.path), self.path.open("a", encoding="utf-8") as file:
+            file.write(line(row))

@@ -1,0 +1,108 @@
+"""What watches a run: hooks and progress always; with a directory also checkpoints and the end that was asked for."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from time import perf_counter
+
+from chainrule.diagnosis import diagnose
+from chainrule.errors import Interrupted, TimeLimitError
+from chainrule.runs import checkpoint
+from chainrule.runs.checkpoint import Key
+from chainrule.runs.hooks import Hook
+from chainrule.runs.interrupts import Interrupts
+from chainrule.runs.sealed import remove
+from chainrule.training.loop import ended
+from chainrule.training.plan import Plan
+from chainrule.training.position import Progress
+from chainrule.training.step import Resident
+from chainrule.training.watch import Watch
+
+DEFAULT_SECONDS = 30.0
+"""Between checkpoints where the configuration names no distance: the most that a killed run has to do again."""
+
+OnStep = Callable[[int], None]
+
+
+class Audience(Watch):
+    """Hands rows to the hooks, and the number of steps done to `on_step`."""
+
+    def __init__(self, plan: Plan, hooks: Sequence[Hook], on_step: OnStep) -> None:
+        self.plan, self.hooks, self.on_step = plan, hooks, on_step
+        self.told: set[str] = set()
+
+    def wants(self, step: int) -> bool:
+        """Never; but the step is passed on."""
+        self.on_step(step)
+        return False
+
+    def row(self, progress: Progress, data: Resident) -> None:
+        """Every hook gets the row, and at rows 1, 2, 4, 8 ... what is wrong with the network."""
+        for hook in self.hooks:
+            hook.logged(progress.history[-1])
+        n = len(progress.history)
+        listeners = [hook for hook in self.hooks if type(hook).warned is not Hook.warned]
+        if n & (n - 1) or not listeners:
+            return
+        now = progress.now
+        for finding in diagnose(self.plan, data, now.state, now.step, progress.history, None, progress.lr_scale):
+            if finding.severity == "problem" and finding.name not in self.told:
+                self.told.add(finding.name)
+                for hook in listeners:
+                    hook.warned(finding)
+
+    def setback(self, progress: Progress) -> None:
+        """Every hook is told."""
+        for hook in self.hooks:
+            hook.setback(progress.setbacks[-1], progress.lr_scale)
+
+
+class Keeper(Audience):
+    """Writes checkpoints by `save`; ends the run on a signal, or at `deadline` on the clock of `perf_counter`.
+
+    written, seconds: checkpoints that this process wrote, and the time they took.
+    """
+
+    def __init__(
+        self, audience: Audience, run: Path, save: Callable[[Progress], Path], interrupts: Interrupts, deadline: float
+    ) -> None:
+        plan = audience.plan
+        super().__init__(plan, audience.hooks, audience.on_step)
+        options = plan.config.checkpoint
+        self.run, self.save, self.interrupts, self.deadline = run, save, interrupts, deadline
+        by_epoch = options.every_epochs and options.every_epochs * plan.batches.per_epoch
+        self.distances = [n for n in (options.every_steps, by_epoch) if n]
+        self.interval = options.every_seconds or (float("inf") if self.distances else DEFAULT_SECONDS)
+        self.last = max(checkpoint.listed(run), default=Key(0, -1))
+        self.next = perf_counter() + self.interval
+        self.written, self.seconds = 0, 0.0
+
+    def wants(self, step: int) -> bool:
+        """Whether a checkpoint is due, or the end."""
+        super().wants(step)
+        now = perf_counter()
+        due = any(step % n == 0 for n in self.distances)
+        return due or now >= self.next or now >= self.deadline or self.interrupts.received != 0
+
+    def keep(self, progress: Progress) -> None:
+        """Write a checkpoint, if none stands here yet. Then raise, where the end was asked for and is not reached."""
+        if checkpoint.key(progress) > self.last:
+            start = perf_counter()
+            self.save(progress)
+            self.last = checkpoint.key(progress)
+            for old in checkpoint.listed(self.run)[: -self.plan.config.checkpoint.keep]:
+                remove(self.run / checkpoint.FOLDER / old.name)
+            self.written += 1
+            self.seconds += perf_counter() - start
+        self.next = perf_counter() + self.interval
+        if ended(self.plan, progress):
+            return
+        where = f"at step {progress.now.step:,}; go on with: chainrule train --resume {self.run}"
+        if self.interrupts.received:
+            raise Interrupted(f"interrupted {where}", self.interrupts.received)
+        if perf_counter() >= self.deadline:
+            raise TimeLimitError(f"the time limit was reached {where}")
+
+    def measuring(self) -> AbstractContextManager[None]:
+        """A signal breaks the measuring off: the position is kept before it, and measured when the run goes on."""
+        return self.interrupts.abortable()

@@ -1,0 +1,117 @@
+"""A run: what a training leaves, in memory and in a directory."""
+
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from chainrule.data import Dataset, read
+from chainrule.errors import DamagedError, DataError
+from chainrule.runs.directory import BEST, CONFIG, ENVIRONMENT, HISTORY, METRICS, MODEL
+from chainrule.runs.files import format_json, write
+from chainrule.runs.integrity import read_run, seal_run
+from chainrule.runs.model import Model, load_model
+from chainrule.runs.sealed import MANIFEST
+from chainrule.spec import from_plain
+from chainrule.training.config import Config, DataOptions
+from chainrule.training.loop import to_host
+from chainrule.training.measure import Row
+from chainrule.training.plan import Plan
+from chainrule.training.position import Progress
+
+PYTHON = "python:"
+"""Before the name of a data set that was made in Python, in the place of what `read` would take."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run. model: as chosen by `evaluation.keep`. best: of the best row, or None without validation rows."""
+
+    config: Config
+    model: Model
+    best: Model | None
+    history: list[Row]
+    metrics: dict[str, Any]
+    environment: dict[str, Any]
+    directory: Path | None = None
+
+    def __repr__(self) -> str:
+        shown = [f"{name} {value:.4f}" for name, value in self.metrics["model"].items() if isinstance(value, float)]
+        return f"Run({self.model.network!r}; {self.metrics['steps']:,} steps; {', '.join(shown)})"
+
+
+def read_data(options: DataOptions) -> Dataset:
+    """The data set that the options name."""
+    if options.source.startswith(PYTHON):
+        raise DataError(
+            f"{options.source.removeprefix(PYTHON)}: the run was trained on data given in Python, which its directory "
+            "does not hold; pass the data again (data=..., or --data with a file)."
+        )
+    return read(options.source, path=options.path, target=options.target, task=options.task,
+                image_size=options.image_size)  # fmt: skip
+
+
+def finished(decided: Plan, about: dict[str, Any], progress: Progress, directory: Path | None = None,
+             checkpoints: dict[str, Any] | None = None) -> Run:  # fmt: skip
+    """The run that has come to its end at `progress`."""
+    has_validation = len(decided.rows.validation) > 0
+    history = progress.history
+    last = _model(decided, to_host(decided, progress.now.state.parameters))
+    best = _model(decided, progress.best or {}) if has_validation else None
+    kept_best = decided.config.evaluation.keep == "best" and best is not None
+    best_row = history[progress.best_row]
+    kept = best_row if kept_best else history[-1]
+    shown = ("step", "epoch", *(name for name in kept if name.startswith(("train_", "validation_"))))
+    metrics = {
+        "kept": "best" if kept_best else "last",
+        "monitor": decided.config.evaluation.monitor,
+        "steps": history[-1]["step"],
+        "seconds": history[-1]["seconds"],
+        "model": {name: kept[name] for name in shown},
+        "best": {name: best_row[name] for name in shown} if has_validation else None,
+        "rows": {part: len(decided.rows[part]) for part in ("train", "validation", "test")},
+        "setbacks": [setback._asdict() for setback in progress.setbacks],
+        "checkpoints": checkpoints,
+    }
+    model = best if kept_best and best is not None else last
+    return Run(decided.config, model, best, list(history), metrics, about, directory)
+
+
+def _model(decided: Plan, parameters: dict[str, NDArray[Any]]) -> Model:
+    data = decided.data
+    return Model(decided.network, parameters, decided.loss, data.task, decided.preprocessing, decided.target,
+                 data.target_names, data.feature_names, data.row_shape)  # fmt: skip
+
+
+def save_run(run: Run) -> None:
+    """Write what a run that has ended adds to its directory; the manifest comes last and marks it as finished."""
+    if run.directory is not None:
+        run.model.save(run.directory / MODEL)
+        if run.best is not None:
+            run.best.save(run.directory / BEST)
+        write(run.directory / METRICS, format_json(run.metrics))
+        seal_run(run.directory)
+
+
+def load_run(directory: Path | str) -> Run:
+    """The finished run in `directory`, every file checked. Raises a DamagedError when it is none, or not as written."""
+    directory = Path(directory)
+    if not (directory / CONFIG).is_file() and not (directory / MANIFEST).is_file():
+        raise DamagedError(f"{directory} is no run directory: it has no config.toml. Name what `train --output` wrote.")
+    if not (directory / MANIFEST).is_file():
+        raise DamagedError(
+            f"{directory} holds a run that did not finish: it has no manifest.json. Go on with: "
+            f"chainrule train --resume {directory}"
+        )
+    files = read_run(directory)
+    best = load_model(directory / BEST) if f"{BEST}/{MANIFEST}" in files else None
+    try:
+        config = from_plain(Config, tomllib.loads(files[CONFIG].decode()))
+        history = [json.loads(line) for line in files[HISTORY].splitlines()]
+        metrics, about = json.loads(files[METRICS]), json.loads(files[ENVIRONMENT])
+    except (KeyError, ValueError) as error:
+        raise DamagedError(f"{directory} is not a run of this version: {error}") from None
+    return Run(config, load_model(directory / MODEL), best, history, metrics, about, directory)

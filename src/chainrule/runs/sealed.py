@@ -1,0 +1,122 @@
+"""Directories that are written whole and checked whenever they are read: a checkpoint, a model, a best model.
+
+`manifest.json` holds the size and the SHA-256 of every other file and is written last. The directory is made under a
+temporary name, each file synced, and renamed; so it is there with all its files, or not at all. What is parsed are the
+very bytes that were hashed. Neither safetensors nor JSON would notice a changed bit by themselves.
+"""
+
+import os
+import shutil
+from collections.abc import Collection, Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from chainrule.errors import DamagedError
+from chainrule.runs.files import (
+    TEMPORARY,
+    format_json,
+    parse_json,
+    sync_directory,
+    temporary_name,
+    write_durably,
+    writing,
+)
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+def manifest(files: Mapping[str, bytes]) -> bytes:
+    """The one text that says what the files hold."""
+    listed = {name: {"bytes": len(files[name]), "sha256": sha256(files[name]).hexdigest()} for name in sorted(files)}
+    return format_json({"format": FORMAT, "files": listed})
+
+
+def write_sealed(directory: Path, files: Mapping[str, bytes]) -> None:
+    """`files` in `directory`, sealed; one that is there is replaced. Raises an OutputError, and leaves no litter."""
+    temporary = temporary_name(directory)
+    with writing(directory):
+        try:
+            temporary.mkdir(parents=True)
+            for name, content in files.items():
+                write_durably(temporary / name, content)
+            write_durably(temporary / MANIFEST, manifest(files))
+            sync_directory(temporary)
+            _replace(temporary, directory)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        sync_directory(directory.parent)
+
+
+def _replace(source: Path, target: Path) -> None:
+    """A directory cannot be renamed onto one with files, so the old one steps aside first, and back if need be."""
+    old = target.with_name(f".{target.name[:40]}{TEMPORARY}old-{os.getpid()}")
+    there = target.exists()
+    if there:
+        target.rename(old)
+    try:
+        source.rename(target)
+    except OSError:
+        if there:
+            old.rename(target)
+        raise
+    if there:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def remove(directory: Path) -> None:
+    """Take `directory` away at once: by name first, so that a kill never leaves half of it under its name."""
+    with writing(directory):
+        gone = temporary_name(directory)
+        directory.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def read_sealed(directory: Path) -> dict[str, bytes]:
+    """Every file of a sealed directory but the manifest. Raises a DamagedError that names what is damaged."""
+    return read_listed(directory, None)
+
+
+def read_listed(directory: Path, allowed: Collection[str] | None) -> dict[str, bytes]:
+    """The files that the directory's manifest lists: names without a folder, or those that are `allowed`."""
+    try:
+        written = (directory / MANIFEST).read_bytes()
+    except OSError as error:
+        raise DamagedError(
+            f"{directory} is damaged: {MANIFEST} cannot be read ({error.strerror}). "
+            "It was not written by chainrule, or a part of it is missing."
+        ) from None
+    listed = parse_json(written, directory / MANIFEST)
+    if not isinstance(listed, dict) or not isinstance(listed.get("files"), dict):
+        raise DamagedError(f"{directory / MANIFEST} is damaged: it lists no files.")
+    if listed.get("format") != FORMAT:
+        raise DamagedError(f"{directory / MANIFEST} has format {listed.get('format')!r}; this version reads {FORMAT}.")
+    files = {}
+    for name, about in listed["files"].items():
+        plain = "/" not in name and "\0" not in name and name not in ("", ".", "..", MANIFEST)
+        if not (plain if allowed is None else name in allowed) or not isinstance(about, dict):
+            raise DamagedError(f"{directory / MANIFEST} is damaged: it lists {name!r}.")
+        files[name] = _checked(directory / name, about)
+    if written != manifest(files):  # a key twice, another spacing: no writer of ours
+        raise DamagedError(f"{directory / MANIFEST} is damaged: it is not as it was written.")
+    return files
+
+
+def _checked(path: Path, about: Mapping[str, object]) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size != about.get("bytes"):
+            raise DamagedError(f"{path} is damaged: it has {size} bytes, its manifest says {about.get('bytes')}.")
+        content = path.read_bytes()
+    except OSError as error:
+        raise DamagedError(f"{path} is damaged: it cannot be read ({error.strerror}).") from None
+    found = sha256(content).hexdigest()
+    if found != about.get("sha256"):
+        raise DamagedError(f"{path} is damaged: its SHA-256 is {found[:12]}..., its manifest says otherwise.")
+    return content
+
+
+def remove_litter(directory: Path) -> None:
+    """Take away what killed processes left under temporary names in `directory`."""
+    for path in directory.glob(f".*{TEMPORARY}*"):
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

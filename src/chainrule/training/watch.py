@@ -1,0 +1,27 @@
+"""What the loop lets others do: look on, keep a checkpoint, and end it."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+from chainrule.training.position import Progress
+from chainrule.training.step import Resident
+
+
+class Watch:
+    """Does nothing; the loop of a run without a directory needs no more."""
+
+    def wants(self, step: int) -> bool:  # noqa: ARG002
+        """Asked after every step, so it must be cheap: whether `keep` should be called now."""
+        return False
+
+    def keep(self, progress: Progress) -> None:
+        """The run stands here, all finite; may raise to end it."""
+
+    def row(self, progress: Progress, data: Resident) -> None:
+        """The history has a new row, its last one. data: the rows on the device."""
+
+    def setback(self, progress: Progress) -> None:
+        """The run has gone back to its anchor and goes on with half the learning rate."""
+
+    def measuring(self) -> AbstractContextManager[None]:
+        """Open while a row is measured, which changes nothing and may be broken off."""
+        return nullcontext()

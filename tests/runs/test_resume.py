@@ -1,0 +1,200 @@
+"""A resumed run is the uninterrupted one; what has changed is reported; one process at a time; signals; divergence."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.runs.keeper import Keeper
+from chainrule.runs.lock import locked
+from faults.compared import fingerprint, litter
+
+DIGITS = cr.read("digits")
+NETWORK = cr.mlp([12, 8], dropout=[0.2, 0.0], norm=["batch", "none"])
+NUMPY = cr.Compute(backend="numpy", threads=1)
+
+
+def options(**changes):
+    return {
+        "training": cr.Training(epochs=3, batch_size=100),
+        "evaluation": cr.Evaluation(every_steps=5),
+        "augment": cr.Augment(flip=True, shift=1),
+        "schedule": cr.Cosine(),
+        "compute": NUMPY,
+    } | changes
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reference") / "run"
+    cr.train(NETWORK, DIGITS, output=folder, **options())
+    return fingerprint(folder)
+
+
+@pytest.mark.parametrize("step", range(1, 39, 3))
+def test_resumed_from_any_step_is_the_uninterrupted_run(step, tmp_path, reference, monkeypatch):
+    """Mid-epoch, the epoch's boundary (13, 26), before and after a row of history (every 5), the last step."""
+    wants = Keeper.wants
+
+    def stopping(self, now):
+        if now == step:
+            self.interrupts.received = signal.SIGTERM
+        return wants(self, now)
+
+    monkeypatch.setattr(Keeper, "wants", stopping)
+    with pytest.raises(cr.Interrupted, match=r"go on with: chainrule train --resume") as stopped:
+        cr.train(NETWORK, DIGITS, output=tmp_path / "run", **options())
+    assert stopped.value.exit_code == 143
+    monkeypatch.undo()
+    cr.train(NETWORK, DIGITS, output=tmp_path / "run", resume=True, **options())
+    assert fingerprint(tmp_path / "run") == reference
+    assert litter(tmp_path / "run") == []
+
+
+def test_a_signal_while_a_row_is_measured_keeps_the_position_before_it(tmp_path, reference, monkeypatch):
+    from chainrule.training import loop
+
+    measure, calls = loop.measure, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+        return measure(*arguments)
+
+    monkeypatch.setattr(loop, "measure", interrupted)
+    with pytest.raises(cr.Interrupted):
+        cr.train(NETWORK, DIGITS, output=tmp_path / "run", **options())
+    state = json.loads((tmp_path / "run" / "checkpoints" / "step-00000015" / "state.json").read_text())
+    assert len(state["history"]) == 2
+    assert state["gradient_norm"] > 0
+    cr.train(NETWORK, DIGITS, output=tmp_path / "run", resume=True, **options())
+    assert fingerprint(tmp_path / "run") == reference
+
+
+def test_resuming_after_early_stopping_changes_nothing(tmp_path):
+    how = options(evaluation=cr.Evaluation(every_steps=5, patience=1), optimizer=cr.SGD(1e-9))
+    run = cr.train(NETWORK, DIGITS, output=tmp_path, **how)
+    assert run.metrics["steps"] < 39
+    before = fingerprint(tmp_path)
+    cr.train(NETWORK, DIGITS, output=tmp_path, resume=True, **how)
+    assert fingerprint(tmp_path) == before
+
+
+def test_what_breaks_exactness_needs_a_flag_and_is_recorded(tmp_path):
+    cr.train(NETWORK, DIGITS, output=tmp_path, **options())
+    longer = options(training=cr.Training(epochs=4, batch_size=100))
+    with pytest.raises(cr.ConfigError, match=r"training\.epochs: 3 -> 4\. Change it back, or give --inexact"):
+        cr.train(NETWORK, DIGITS, output=tmp_path, resume=True, **longer)
+    run = cr.train(NETWORK, DIGITS, output=tmp_path, resume=True, inexact=True, **longer)
+    assert run.metrics["steps"] == 52
+    assert run.environment["sessions"][-1]["changes"] == ["training.epochs: 3 -> 4"]
+    threads = options(training=cr.Training(epochs=4, batch_size=100), compute=cr.Compute(backend="numpy", threads=2))
+    with pytest.raises(cr.ConfigError, match=r"threads: 1 -> 2"):
+        cr.train(NETWORK, DIGITS, output=tmp_path, resume=True, **threads)
+    other = cr.Dataset(
+        "digits", DIGITS.X[:-1], DIGITS.y[:-1], "classification", DIGITS.target_names, row_shape=(1, 8, 8)
+    )
+    with pytest.raises(cr.ConfigError, match=r"data: '[0-9a-f]{64}' -> "):
+        cr.train(NETWORK, other, output=tmp_path, resume=True, **longer)
+    with pytest.raises(cr.ConfigError, match="does not fit the network or the optimizer"):
+        cr.train(cr.mlp([5]), DIGITS, output=tmp_path, resume=True, inexact=True, **longer)
+
+
+def test_how_often_checkpoints_are_written_may_change_freely(tmp_path):
+    cr.train(NETWORK, DIGITS, output=tmp_path, **options())
+    before = fingerprint(tmp_path)
+    cr.train(NETWORK, DIGITS, output=tmp_path, resume=True, **options(checkpoint=cr.Checkpoint(every_steps=3, keep=4)))
+    assert fingerprint(tmp_path) == before
+
+
+def test_checkpoints_are_capped_and_their_cost_is_reported(tmp_path):
+    run = cr.train(NETWORK, DIGITS, output=tmp_path, **options(checkpoint=cr.Checkpoint(every_steps=2, keep=3)))
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["step-00000036", "step-00000038", "step-00000039"]
+    assert run.metrics["checkpoints"]["written"] == 21
+    assert run.metrics["checkpoints"]["seconds"] > 0
+
+
+def test_a_directory_in_use_is_refused_and_a_dead_process_holds_no_lock(tmp_path):
+    with locked(tmp_path), pytest.raises(cr.BusyError, match=rf"is in use by process {os.getpid()} on"):
+        cr.train(NETWORK, DIGITS, output=tmp_path, **options())
+    (tmp_path / "lock").write_text('{"pid": 1, "host": "x", "since": "then"}')
+    cr.train(NETWORK, DIGITS, output=tmp_path, **options())
+    assert not (tmp_path / "lock").exists()
+
+
+def test_the_time_limit_leaves_a_checkpoint(tmp_path, reference):
+    with pytest.raises(cr.TimeLimitError, match="the time limit was reached at step 0") as stopped:
+        cr.train(NETWORK, DIGITS, output=tmp_path / "run", time_limit=0.0, **options())
+    assert stopped.value.exit_code == 124
+    cr.train(NETWORK, DIGITS, output=tmp_path / "run", resume=True, **options())
+    assert fingerprint(tmp_path / "run") == reference
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_leave_a_checkpoint_within_five_seconds(number, code, tmp_path):
+    command = [sys.executable, "-m", "chainrule", "train", "--set", "training.epochs=100000", "-o", tmp_path / "run"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    while not (tmp_path / "run" / "history.jsonl").exists() or (tmp_path / "run" / "history.jsonl").stat().st_size == 0:
+        time.sleep(0.05)
+    start = time.perf_counter()
+    process.send_signal(number)
+    said = process.communicate()[1].decode()
+    assert time.perf_counter() - start < 5
+    assert process.returncode == code
+    assert f"go on with: chainrule train --resume {tmp_path / 'run'}" in said
+    assert max(int(path.name[5:13]) for path in (tmp_path / "run" / "checkpoints").iterdir()) > 0
+
+
+def test_a_divergence_names_step_and_layer_and_keeps_the_last_finite_checkpoint(tmp_path):
+    with pytest.raises(
+        cr.DivergenceError, match=r"The first value that is not finite: .*layer \d \(\w+\), at step \d+"
+    ):
+        cr.train(cr.mlp([16, 16]), DIGITS, output=tmp_path, evaluation=cr.Evaluation(every_steps=5), compute=NUMPY,
+                 optimizer=cr.SGD(1e6))  # fmt: skip
+    from chainrule.runs import checkpoint
+
+    saved = [one for one in checkpoint.newest_first(tmp_path) if isinstance(one, checkpoint.Saved)]
+    assert saved
+    assert all(np.isfinite(array).all() for one in saved for array in one.arrays.values())
+
+
+def test_reduce_lr_goes_back_halves_the_rate_and_resumes_to_the_same_bits(tmp_path, monkeypatch):
+    how = {"training": cr.Training(epochs=4, batch_size=100, on_divergence="reduce-lr"), "compute": NUMPY,
+           "optimizer": cr.SGD(2e3), "evaluation": cr.Evaluation(every_steps=7)}  # fmt: skip
+    network = cr.mlp([16, 16])
+    run = cr.train(network, DIGITS, output=tmp_path / "whole", **how)
+    assert run.metrics["setbacks"]
+    assert run.history[-1]["lr"] == 2e3 * 0.5 ** len(run.metrics["setbacks"])
+    wants = Keeper.wants
+    monkeypatch.setattr(Keeper, "wants", lambda self, now: wants(self, now) or now == 3)
+    cr.train(network, DIGITS, output=tmp_path / "kept", **how)
+    assert fingerprint(tmp_path / "kept") == fingerprint(tmp_path / "whole")
+
+
+def test_ten_thousand_steps_leave_memory_and_open_files_flat(tmp_path):
+    code = """
+import os, sys, chainrule as cr
+class Watch(cr.Hook):
+    seen = []
+    def logged(self, row):
+        pages = int(open("/proc/self/statm").read().split()[1])
+        self.seen.append((pages * 4096, len(os.listdir("/proc/self/fd"))))
+cr.train(cr.mlp([8]), cr.read("digits"), training=cr.Training(iterations=10_000, batch_size=8), hooks=[Watch()],
+         evaluation=cr.Evaluation(every_steps=500, train_rows=64), checkpoint=cr.Checkpoint(every_steps=250),
+         compute=cr.Compute(backend="numpy", threads=1), output=sys.argv[1])
+first, last = Watch.seen[4], Watch.seen[-1]
+print(last[0] - first[0], last[1] - first[1])
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    grown, opened = map(int, done.stdout.split())
+    assert grown < 3e6
+    assert opened == 0
