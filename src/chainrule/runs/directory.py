@@ -28,7 +28,9 @@ LAYOUT = (MANIFEST, METRICS, MODEL, BEST, checkpoint.FOLDER, HISTORY, ENVIRONMEN
 
 def check_free(directory: Path, overwrite: bool) -> None:
     """Raise a ConfigError for an output directory that is not free to write in."""
-    if directory.exists() and not directory.is_dir():
+    with writing(directory):
+        there = directory.exists()
+    if there and not directory.is_dir():
         raise ConfigError(f"output {directory} is a file; name a directory")
     if directory.is_dir() and not overwrite and any(path.name != LOCK for path in directory.iterdir()):
         raise ConfigError(

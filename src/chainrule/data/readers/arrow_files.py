@@ -1,7 +1,8 @@
 """Parquet and Arrow tables, read with pyarrow."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,100 +10,133 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.dataset import Dataset, Task
-from chainrule.data.readers.files import refuse_bomb
-from chainrule.data.readers.tables import check_label, column_indices, gap, no_number, table, target_index
-from chainrule.data.readers.values import native
+from chainrule.data.readers import arrow_messages, parquet_pages
+from chainrule.data.readers.files import LABEL_BYTES, refuse_bomb
+from chainrule.data.readers.tables import check_label, column_indices, gap, no_number, shown, table, target_index
+from chainrule.data.readers.values import Texts, native
 from chainrule.errors import DataError
+
+
+@dataclass(frozen=True)
+class _File:
+    """A table whose columns are read when asked for, by their numbers: `read([2, 0])` has them in that order."""
+
+    names: list[str]
+    types: list[Any]
+    n_rows: int
+    read: Callable[[list[int]], Any]
 
 
 def read_arrow(path: Path, target: str | None = None, task: Task | None = None) -> Dataset:
     """A table in Parquet (`.parquet`) or Arrow's own format (`.arrow`, `.feather`). X has the columns' common dtype."""
-    with _errors_named(path):
-        content = _content(path)
-        names = list(content.column_names)
-        at = target_index(path, names, target)
-        X = _features(path, content, [i for i in range(len(names)) if i != at])
-        y = _target(path, names[at], content.column(at))
-    return table(path, X, y, names, at, task)
+    with _opened(path) as file:
+        at = target_index(path, file.names, target)
+        X = _features(path, file, [i for i in range(len(file.names)) if i != at])
+        y = _target(path, file, at)
+    return table(path, X, y, file.names, at, task)
 
 
 def read_arrow_columns(path: Path, wanted: Sequence[str]) -> NDArray[Any]:
     """The columns with the wanted names, in that order, or all if none are named; other columns may hold anything."""
-    with _errors_named(path):
-        content = _content(path)
-        return _features(path, content, column_indices(path, content.column_names, wanted))
+    with _opened(path) as file:
+        return _features(path, file, column_indices(path, file.names, wanted))
 
 
 @contextmanager
-def _errors_named(path: Path) -> Iterator[None]:
+def _opened(path: Path) -> Iterator[_File]:
     try:
         import pyarrow as pa
     except ModuleNotFoundError:
         raise DataError(f"{path}: reading it needs pyarrow: pip install 'chainrule[tables]'") from None
-    try:
-        yield
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {str(error).splitlines()[0]}. Write it again.") from error
-
-
-def _content(path: Path) -> Any:
     if not path.is_file():
         raise DataError(f"{path}: there is no such file. Check the path.")
-    content = _parquet(path) if path.suffix.lower() == ".parquet" else _ipc(path)
-    content.validate(full=True)  # or texts could begin and end outside the file
-    if content.num_rows == 0 or content.num_columns == 0:
-        raise DataError(f"{path}: has {content.num_columns} columns but no rows.")
-    return content
+    try:
+        with _parquet(path) if path.suffix.lower() == ".parquet" else _ipc(path) as file:
+            if file.n_rows == 0 or not file.names:
+                raise DataError(f"{path}: has {len(file.names)} columns but no rows.")
+            yield file
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = (str(error) or "damaged").splitlines()[0]
+        raise DataError(f"{path}: cannot be read: {reason}. Write it again.") from error
 
 
-def _parquet(path: Path) -> Any:
+@contextmanager
+def _parquet(path: Path) -> Iterator[_File]:
+    import pyarrow as pa
     from pyarrow import parquet
 
     with parquet.ParquetFile(path) as file:
-        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-        # Runs of equal values are short even where a page is not compressed, so the rows are counted too.
-        rows_bytes = file.metadata.num_rows * sum(_width(field.type) for field in file.schema_arrow)
-        _refuse_bomb(path, max(rows_bytes, sum(group.total_byte_size for group in groups)))
-        return file.read()
+        metadata, schema = file.metadata, file.schema_arrow
+    try:
+        with path.open("rb") as pages:
+            if metadata.num_rows:
+                _refuse_bomb(path, parquet_pages.unpacked_bytes(pages, metadata))
+    except parquet_pages.DamagedPageError as error:
+        raise pa.ArrowInvalid(str(error)) from error
+    # Once in the file, a text may stand in every row: left as a dictionary, it stands in memory once, too.
+    texts = [field.name for field in schema if _is_text(field.type)]
+    with parquet.ParquetFile(path, read_dictionary=texts) as file:
+
+        def read(chosen: list[int]) -> Any:
+            content = file.read(columns=[schema.names[i] for i in chosen])
+            return _validated(path, content.select([schema.names[i] for i in chosen]))
+
+        yield _File(list(schema.names), list(schema.types), metadata.num_rows, read)
 
 
-def _ipc(path: Path) -> Any:
+@contextmanager
+def _ipc(path: Path) -> Iterator[_File]:
     import pyarrow as pa
 
     with pa.memory_map(str(path)) as source:
-        if source.read(6) == b"ARROW1":
-            reader = pa.ipc.open_file(source)
-            batches = (reader.get_batch(i) for i in range(reader.num_record_batches))
-        else:
-            source.seek(0)
-            reader = pa.ipc.open_stream(source)
-            batches = iter(reader)
-        return pa.Table.from_batches(_watched(path, batches), reader.schema)
+        # A file is a stream between magic and footer; read as a stream, its messages are those that were measured.
+        start = 8 if source.read(6) == b"ARROW1" else 0
+        source.seek(start)
+        n_rows = unpacked = 0
+        for message in pa.ipc.MessageReader.open_stream(source):
+            try:
+                n, n_bytes = arrow_messages.measured(message)
+            except arrow_messages.DamagedMessageError as error:
+                raise pa.ArrowInvalid(str(error)) from error
+            n_rows, unpacked = n_rows + n, unpacked + n_bytes
+            _refuse_bomb(path, unpacked)
+        source.seek(start)
+        schema = pa.ipc.open_stream(source).schema
+
+        def read(chosen: list[int]) -> Any:
+            source.seek(start)
+            options = pa.ipc.IpcReadOptions(included_fields=sorted(chosen))
+            content = pa.ipc.open_stream(source, options=options).read_all()
+            return _validated(path, content.select([schema.names[i] for i in chosen]))
+
+        yield _File(list(schema.names), list(schema.types), n_rows, read)
 
 
-def _watched(path: Path, batches: Iterator[Any]) -> Iterator[Any]:
-    """The batches as they come, until together they are more than such a file can honestly hold."""
-    unpacked = 0
-    for batch in batches:
-        unpacked += batch.nbytes
-        _refuse_bomb(path, unpacked)
-        yield batch
+def _validated(path: Path, content: Any) -> Any:
+    from pyarrow import types
+
+    for name, column in zip(content.column_names, content.columns, strict=True):
+        if types.is_string_view(column.type):  # of which many may share one long text
+            for chunk in column.chunks:
+                views = np.frombuffer(chunk.buffers()[1], np.int32).reshape(-1, 4)[chunk.offset :][: len(chunk)]
+                check_label(path, name, int(views[:, 0].max(initial=0)))
+    content.validate(full=True)  # or texts could begin and end outside the file
+    return content
 
 
 def _refuse_bomb(path: Path, unpacked: int) -> None:
     refuse_bomb(path, path.stat().st_size, unpacked, instead="write it uncompressed, or as .npz with numpy.savez")
 
 
-def _width(kind: Any) -> int:
-    try:
-        return max(1, int(kind.bit_width) // 8)
-    except ValueError:  # no fixed width: texts, lists
-        return 1
-
-
-def _features(path: Path, content: Any, chosen: list[int]) -> NDArray[Any]:
-    columns = [_numbers(path, content.column_names[i], content.column(i)) for i in chosen]
-    dtype = np.result_type(*columns)
+def _features(path: Path, file: _File, chosen: list[int]) -> NDArray[Any]:
+    for i in chosen:
+        if not _is_numeric(file.types[i]):
+            value = file.read([i]).column(0)[0].as_py() if _is_text(file.types[i]) else str(file.types[i])
+            raise no_number(path, "row 0", file.names[i], value)
+    content = file.read(chosen)
+    columns = [_numbers(path, file.names[i], column) for i, column in zip(chosen, content.columns, strict=True)]
+    dtype = np.result_type(*{column.dtype for column in columns})
+    _refuse_bomb(path, content.num_rows * (len(columns) * dtype.itemsize + LABEL_BYTES))
     X = np.empty((content.num_rows, len(columns)), np.uint8 if dtype.kind == "b" else dtype)
     for i, column in enumerate(columns):
         X[:, i] = column
@@ -110,9 +144,6 @@ def _features(path: Path, content: Any, chosen: list[int]) -> NDArray[Any]:
 
 
 def _numbers(path: Path, name: str, column: Any) -> NDArray[Any]:
-    if not _is_numeric(column.type):
-        value = column[0].as_py() if _is_text(column.type) else str(column.type)
-        raise no_number(path, "row 0", name, value)
     _refuse_null(path, name, column)
     values = native(column.to_numpy())
     if values.dtype.kind == "f" and not np.isfinite(values).all():
@@ -121,22 +152,24 @@ def _numbers(path: Path, name: str, column: Any) -> NDArray[Any]:
     return values
 
 
-def _target(path: Path, name: str, column: Any) -> NDArray[Any]:
-    import pyarrow as pa
+def _target(path: Path, file: _File, at: int) -> NDArray[Any] | Texts:
+    from pyarrow import types
 
-    if _is_numeric(column.type):
-        return _numbers(path, name, column)
-    is_dictionary = pa.types.is_dictionary(column.type)
-    if not _is_text(column.type.value_type if is_dictionary else column.type):
-        raise DataError(f"{path}: target {name!r} is {column.type}; expected numbers, booleans or texts.")
+    name, kind = file.names[at], file.types[at]
+    if _is_numeric(kind):
+        return _numbers(path, name, file.read([at]).column(0))
+    if not _is_text(kind.value_type if types.is_dictionary(kind) else kind):
+        raise DataError(f"{path}: target {shown(repr(name))} is {kind}; expected numbers, booleans or texts.")
+    column = file.read([at]).column(0)
     _refuse_null(path, name, column)
-    coded = (column if is_dictionary else column.dictionary_encode()).combine_chunks()
+    coded = (column if types.is_dictionary(column.type) else column.dictionary_encode()).combine_chunks()
     words = [word or "" for word in coded.dictionary.to_pylist()]
     check_label(path, name, max(map(len, words)))
-    labels: NDArray[Any] = np.array(words)[coded.indices.to_numpy(zero_copy_only=False)]
-    if (labels == "").any():
-        raise gap(path, f"row {int(np.argmax(labels == ''))}", name, "")
-    return labels
+    codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    empty = np.array([word == "" for word in words])[codes]
+    if empty.any():
+        raise gap(path, f"row {int(np.argmax(empty))}", name, "")
+    return Texts(codes, words)
 
 
 def _refuse_null(path: Path, name: str, column: Any) -> None:

@@ -3,27 +3,51 @@
 import csv
 import math
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.dataset import Dataset, Task
 from chainrule.data.readers.tables import check_label, column_indices, gap, no_number, shown, table, target_index
+from chainrule.data.readers.values import Texts
 from chainrule.errors import DataError
 
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
 _BOOLEANS = {"true": 1.0, "false": 0.0}
+_LONGEST_ROW = 2**22  # 100,000 columns of 40 characters
 
 
-class _Lines(Protocol):
-    line_num: int
+class _Lines:
+    """The rows of cells; each of so few characters that its cells, which are made all at once, take little memory."""
 
-    def __iter__(self) -> Iterator[list[str]]: ...
-    def __next__(self) -> list[str]: ...
+    def __init__(self, path: Path, file: IO[str], delimiter: str) -> None:
+        self.path, self.file, self.left, self.start = path, file, _LONGEST_ROW, 1
+        self.cells = csv.reader(self._texts(), delimiter=delimiter)
+
+    @property
+    def line_num(self) -> int:
+        return self.cells.line_num
+
+    def _texts(self) -> Iterator[str]:
+        while text := self.file.readline(self.left + 1):
+            self.left -= len(text)
+            if self.left < 0:
+                raise DataError(
+                    f"{self.path}: the row at line {self.start:,} has more than {_LONGEST_ROW:,} characters. "
+                    "If the data is yours, store it as .npz with numpy.savez."
+                )
+            yield text
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return self
+
+    def __next__(self) -> list[str]:
+        self.left, self.start = _LONGEST_ROW, self.line_num + 1
+        return next(self.cells)
 
 
 def read_csv(path: Path, target: str | None = None, task: Task | None = None) -> Dataset:
@@ -60,7 +84,7 @@ def _opened(path: Path) -> Iterator[_Lines]:
         raise DataError(f"{path}: there is no such file. Check the path.")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+            yield _Lines(path, file, "\t" if path.suffix.lower() == ".tsv" else ",")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8 ({error.reason}, byte {error.start:,}). Save it as UTF-8.") from error
     except (csv.Error, OSError) as error:
@@ -126,7 +150,7 @@ def _is_gap(cell: str, value: float | None) -> bool:
     return cell.strip().lower() in _MISSING if value is None else not math.isfinite(value)
 
 
-def _target(path: Path, name: str, cells: list[str], lines: "array[int]") -> NDArray[Any]:
+def _target(path: Path, name: str, cells: list[str], lines: "array[int]") -> NDArray[Any] | Texts:
     """Numbers, booleans or texts. Where there are texts, `none` and `NA` may be classes, but an empty cell is a gap."""
     values = [_number(cell) for cell in cells]
     gaps = [i for i, (cell, value) in enumerate(zip(cells, values, strict=True)) if _is_gap(cell, value)]
@@ -139,4 +163,10 @@ def _target(path: Path, name: str, cells: list[str], lines: "array[int]") -> NDA
     if {cell.lower() for cell in cells} <= set(_BOOLEANS):
         return np.array([cell.lower() == "true" for cell in cells])
     check_label(path, name, max(map(len, cells)))
-    return np.array(cells)
+    return coded(cells)
+
+
+def coded(cells: Iterable[str]) -> Texts:
+    """The texts of a column, in the order in which they come."""
+    codes: dict[str, int] = {}
+    return Texts(np.array([codes.setdefault(cell, len(codes)) for cell in cells], np.int64), list(codes))

@@ -1,5 +1,6 @@
 """Fetching a file over the network: checked while it comes, and nothing kept when it is not what it should be."""
 
+import gzip
 import hashlib
 import http.client
 import shutil
@@ -10,10 +11,12 @@ import urllib.request
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPMessage
 from pathlib import Path
 from typing import IO
 
 from chainrule.data.readers.catalogue import Remote
+from chainrule.data.readers.files import PIXELS_RATIO, Sips, honest
 from chainrule.errors import DataError
 
 _TIMEOUT_S = 30
@@ -52,7 +55,11 @@ def _fetch(remote: Remote, folder: Path) -> None:
         with (folder / remote.name).open("wb") as file:
             _download(remote, file)
         if remote.members:
-            with tarfile.open(folder / remote.name, "r:gz") as archive:
+            packed = gzip.GzipFile(folder / remote.name)
+            with (
+                Sips(packed, at_most=honest(remote.size, PIXELS_RATIO)) as unpacked,
+                tarfile.open(fileobj=unpacked) as archive,
+            ):
                 _extract(remote, archive, folder)
             (folder / remote.name).unlink()
     except urllib.error.HTTPError as error:
@@ -78,6 +85,17 @@ def _download(remote: Remote, file: IO[bytes]) -> None:
         raise DataError(f"{remote.url}: has md5 {digest.hexdigest()}; expected {remote.md5}")
 
 
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but never from an encrypted connection to a plain one."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> urllib.request.Request | None:
+        if req.type == "https" and not newurl.startswith("https:"):
+            raise DataError(f"{req.full_url}: leads from https to {newurl}")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def _opened(url: str) -> http.client.HTTPResponse:
     # Without the handlers for files and FTP that `urlopen` has, a redirect cannot lead there.
     opener = urllib.request.OpenerDirector()
@@ -85,7 +103,7 @@ def _opened(url: str) -> http.client.HTTPResponse:
         urllib.request.ProxyHandler,
         urllib.request.HTTPHandler,
         urllib.request.HTTPSHandler,
-        urllib.request.HTTPRedirectHandler,
+        _Redirects,
         urllib.request.HTTPDefaultErrorHandler,
         urllib.request.HTTPErrorProcessor,
         urllib.request.UnknownHandler,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.dataset import Dataset
-from chainrule.data.readers.files import DEFLATE_LIMIT, Stream, opened, refuse_bomb, take
+from chainrule.data.readers.files import DEFLATE_LIMIT, LABEL_BYTES, Stream, opened, refuse_bomb, take
 from chainrule.data.readers.values import native
 from chainrule.errors import DataError
 
@@ -45,8 +45,11 @@ def read_idx(folder: Path, name: str = "", classes: tuple[str, ...] = ()) -> Dat
     )
 
 
-def read_array(path: Path) -> NDArray[Any]:
-    """The array in one IDX file, in native byte order; its header is checked against its size before anything else."""
+def read_array(path: Path, beside: int = 0) -> NDArray[Any]:
+    """The array in one IDX file, in native byte order; its header is checked against its size before anything else.
+
+    beside: bytes that each value will take elsewhere, which count where a packed file claims to be huge.
+    """
     with opened(path) as stream:
         dtype, shape = _header(path, stream)
         n_bytes = math.prod(shape) * dtype.itemsize
@@ -54,7 +57,7 @@ def read_array(path: Path) -> NDArray[Any]:
         packed = isinstance(stream, gzip.GzipFile)
         if n_bytes > (size * DEFLATE_LIMIT if packed else size):
             raise _wrong_size(path, shape, n_bytes, f"only {size:,}{' packed' if packed else ''}")
-        refuse_bomb(path, size, n_bytes, instead="unpack it with gunzip")
+        refuse_bomb(path, size, n_bytes + beside * math.prod(shape), instead="unpack it with gunzip")
         content = take(stream, n_bytes)
         if len(content) < n_bytes or stream.read(1):
             raise _wrong_size(path, shape, n_bytes, f"only {len(content):,}" if len(content) < n_bytes else "more")
@@ -87,7 +90,7 @@ def _part(folder: Path, part: str) -> tuple[NDArray[Any], NDArray[Any]]:
         if path is None:
             raise DataError(f"{folder}: {part}-{kind}-ubyte, or the same with .gz, is missing beside the other files.")
         paths.append(path)
-    images, labels = read_array(paths[0]), read_array(paths[1])
+    images, labels = read_array(paths[0]), read_array(paths[1], beside=LABEL_BYTES)
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or images.ndim < 2:
         raise DataError(
             f"{folder}: {paths[0].name} has shape {images.shape}, {paths[1].name} {labels.shape} and {labels.dtype}; "

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Size = tuple[int, int]
 Files = list[tuple[Path, str]]
 
-_MOST_PIXELS = 2**26
+_MOST_PIXELS = 2**25  # of four bytes each while Pillow has them
 # No format that runs another program (EPS) or holds documents.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _CHANNELS = {"L": 1, "RGB": 3}
@@ -77,6 +77,9 @@ def _classes(root: Path, split: Path) -> Files:
     files = []
     for folder in _folders(split):
         inside = [file for file in _visible(folder) if _within(root, file)]
+        for file in inside:
+            if not file.is_file():  # to open a pipe would be to wait for it
+                raise DataError(f"{file}: cannot be read as an image: it is no file. Remove it.")
         if not inside:
             raise DataError(f"{folder}: no images for the class {folder.name!r}. Add some, or remove the folder.")
         files += [(file, folder.name) for file in inside]
@@ -129,7 +132,8 @@ def _pixels(file: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     from PIL import Image
 
     with _image(file) as image:
-        pixels: Any = image.convert("RGB" if shape[0] == 3 else "L")
+        mode = "RGB" if shape[0] == 3 else "L"
+        pixels: Any = image if image.mode == mode else image.convert(mode)
         if pixels.size != shape[:0:-1]:
             pixels = pixels.resize(shape[:0:-1], Image.Resampling.BILINEAR)
         return np.asarray(pixels, np.uint8).reshape(*shape[1:], shape[0]).transpose(2, 0, 1)
@@ -160,7 +164,8 @@ def _check(file: Path, image: "Pillow.Image") -> None:
         raise DataError(
             f"{file}: {image.width:,}x{image.height:,} pixels; expected at most {_MOST_PIXELS:,}. Make it smaller."
         )
-    if getattr(image, "n_frames", 1) > 1:
+    refuse_bomb(file, file.stat().st_size, 4 * image.width * image.height, instead="make the image smaller")
+    if getattr(image, "is_animated", False):
         raise DataError(f"{file}: has several frames. Keep one of them.")
     if _mode(image) not in _CHANNELS:
         raise DataError(f"{file}: has mode {image.mode}; expected RGB or L (grey). Convert it.")

@@ -14,7 +14,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from chainrule.data.dataset import Dataset, Task
-from chainrule.data.readers.files import Stream, opened, refuse_bomb, take
+from chainrule.data.readers.files import LABEL_BYTES, Sips, Stream, opened, refuse_bomb, take
 from chainrule.data.readers.values import flattened, native, targets, texts
 from chainrule.errors import DataError
 
@@ -24,6 +24,8 @@ T = TypeVar("T")
 _TRAIN = (("x", "y"), ("x_train", "y_train"))
 _WANTED = {*sum(_TRAIN, ()), "x_test", "y_test", "weight", "target_names", "feature_names"}
 _HEADER_BYTES = 2**14
+_SAVE_PLAIN = "save it with numpy.savez"
+_TEXT_COPIES = {"S": 12, "U": 3}  # decoded, sorted, and where they stood before
 _NO_HEADER = (ValueError, TypeError, SyntaxError, tokenize.TokenError, MemoryError, RecursionError)
 _NO_ZIP = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
 
@@ -54,12 +56,17 @@ def read_npy_array(path: Path) -> Array:
 
 def read_npz_arrays(path: Path) -> dict[str, Array]:
     """The arrays of an `.npz` that are those of one data set, by their names in small letters."""
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file. Check the path.")
     arrays = {}
     try:
-        with zipfile.ZipFile(path) as archive:
-            for name, member in _wanted(path, ((info.filename, info) for info in archive.infolist())).items():
+        with Sips(path.open("rb", buffering=0)) as file, zipfile.ZipFile(file) as archive:
+            members = _wanted(path, ((info.filename, info) for info in archive.infolist()))
+            refuse_bomb(path, path.stat().st_size, sum(member.file_size for member in members.values()), _SAVE_PLAIN)
+            for name, member in members.items():
                 inside = path / member.filename
-                refuse_bomb(inside, member.compress_size, member.file_size, instead="save it with numpy.savez")
+                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise DataError(f"{inside}: is packed in a way that numpy.savez does not write. Save it again.")
                 with archive.open(member) as stream:
                     arrays[name] = _array(inside, stream, member.file_size)
     except _NO_ZIP as error:
@@ -91,7 +98,10 @@ def _array(path: Path, stream: Stream, size: int) -> Array:
     content = take(stream, n_bytes)
     if len(content) < n_bytes or stream.read(1):
         raise DataError(f"{path}: does not hold the {n_bytes:,} bytes that it promises. Save it again.")
-    return native(content.view(dtype).reshape(shape, order=order))
+    try:
+        return native(content.view(dtype).reshape(shape, order=order))
+    except ValueError as error:  # too many axes, or too large a shape around an axis of 0
+        raise DataError(f"{path}: has dtype {dtype} and shape {shape}: {error}. Save it again.") from error
 
 
 def _header(path: Path, stream: Stream) -> tuple[np.dtype[Any], tuple[int, ...], Any, int]:
@@ -124,12 +134,22 @@ def _dataset(path: Path, arrays: dict[str, Array], task: Task | None) -> Dataset
     parts = [pair, ("x_test", "y_test")] if "x_test" in arrays else [pair]
     for pair in parts:
         _check_rows(path, arrays, *pair)
+    if path.is_file():
+        others = (array for name, array in arrays.items() if name not in ("x", "x_train", "x_test"))
+        _refuse_growth(path, sum(array.nbytes for array in arrays.values()), others)
     X, row_shape = flattened(_joined(path, [arrays[rows] for rows, _ in parts]))
     target_names, features = (_names(path, arrays, name) for name in ("target_names", "feature_names"))
     joined = _joined(path, [arrays[target] for _, target in parts])
     y, task, target_names = targets(joined, task, path, names=target_names)
     n_test = len(arrays["y_test"]) if "y_test" in arrays else 0
     return Dataset(path.stem, X, y, task, target_names, features, row_shape, n_test, weight=arrays.get("weight"))
+
+
+def _refuse_growth(path: Path, n_bytes: int, others: Iterable[Array]) -> None:
+    """Labels of one byte become numbers of eight, are sorted, and the like."""
+    for array in others:
+        n_bytes += LABEL_BYTES * array.size + _TEXT_COPIES.get(array.dtype.kind, 0) * array.nbytes
+    refuse_bomb(path, path.stat().st_size, n_bytes, _SAVE_PLAIN)
 
 
 def _names(path: Path, arrays: dict[str, Array], name: str) -> tuple[str, ...]:

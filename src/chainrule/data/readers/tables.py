@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from chainrule.data.dataset import Dataset, Task
-from chainrule.data.readers.values import targets
+from chainrule.data.readers.values import Texts, targets
 from chainrule.errors import DataError
 
 _LONGEST_LABEL = 1_000
@@ -26,28 +26,42 @@ def target_index(path: Path, names: Sequence[str], target: str | None) -> int:
 def column_indices(path: Path, names: Sequence[str], wanted: Sequence[str]) -> list[int]:
     """Where the wanted columns are; all columns, if none are named."""
     _check_names(path, names)
-    return [_index(path, names, name) for name in wanted] if wanted else list(range(len(names)))
+    places = {name: i for i, name in enumerate(names)}
+    missing = next((name for name in wanted if name not in places), None)
+    if missing is not None:
+        raise _no_column(path, names, missing)
+    return [places[name] for name in wanted] if wanted else list(range(len(names)))
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:
+    seen = set()
     for i, name in enumerate(names):
         if not name:
             raise DataError(f"{path}: column {i + 1} has no name. Name it, or remove it if it is a row index.")
         if name.startswith("__index_level_"):
             raise DataError(f"{path}: column {name!r} is the row index of pandas. Write the table with index=False.")
-        if names.index(name) < i:
-            raise DataError(f"{path}: two columns are called {name!r}. Rename or remove one of them.")
+        if name in seen:
+            raise DataError(f"{path}: two columns are called {shown(repr(name))}. Rename or remove one of them.")
+        seen.add(name)
 
 
 def _index(path: Path, names: Sequence[str], name: str) -> int:
-    if name in names:
-        return names.index(name)
-    near = difflib.get_close_matches(name, names, n=1)
+    if name not in names:
+        raise _no_column(path, names, name)
+    return names.index(name)
+
+
+def _no_column(path: Path, names: Sequence[str], name: str) -> DataError:
+    # Among very many or long names the search would take minutes.
+    short = [each for each in names[:1_000] if len(each) <= _SHOWN]
+    near = difflib.get_close_matches(name, short, n=1) if len(name) <= _SHOWN else []
     hint = f"did you mean {near[0]!r}?" if near else f"its columns are {shown(', '.join(names))}"
-    raise DataError(f"{path}: there is no column {name!r}; {hint}")
+    return DataError(f"{path}: there is no column {shown(repr(name))}; {hint}")
 
 
-def table(path: Path, X: NDArray[Any], y: NDArray[Any], names: Sequence[str], at: int, task: Task | None) -> Dataset:
+def table(
+    path: Path, X: NDArray[Any], y: NDArray[Any] | Texts, names: Sequence[str], at: int, task: Task | None
+) -> Dataset:
     """The data set of a table whose column `at` is the target."""
     y, task, target_names = targets(y, task, path, names[at])
     return Dataset(path.stem, X, y, task, target_names, feature_names=(*names[:at], *names[at + 1 :]))
@@ -56,15 +70,16 @@ def table(path: Path, X: NDArray[Any], y: NDArray[Any], names: Sequence[str], at
 def gap(path: Path, where: str, name: str, value: object) -> DataError:
     """The error for a cell without a value."""
     return DataError(
-        f"{path}: {where}, column {name!r}: {value!r} is no value. Fill the gap, or remove the row or the column."
+        f"{path}: {where}, column {shown(repr(name))}: {shown(repr(value))} is no value. Fill the gap, or remove the "
+        "row or the column."
     )
 
 
 def no_number(path: Path, where: str, name: str, value: object) -> DataError:
     """The error for a cell, or a whole column, of something else than numbers."""
     return DataError(
-        f"{path}: {where}, column {name!r}: {shown(repr(value))} is no number. Encode the column as numbers or remove "
-        "it; if it is what to predict, name it as the target."
+        f"{path}: {where}, column {shown(repr(name))}: {shown(repr(value))} is no number. Encode the column as numbers "
+        "or remove it; if it is what to predict, name it as the target."
     )
 
 

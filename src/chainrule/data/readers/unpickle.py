@@ -9,8 +9,9 @@ Python 2 wrote (the official files) and what Python 3 with NumPy 1 or 2 writes o
 import io
 import math
 import pickletools
+import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -32,6 +33,10 @@ _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _EMPTY: dict[str, type] = {"EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_TUPLE": tuple}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _MARK = object()
+_OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
+_LONG_TEXTS = {"BINUNICODE": pickletools.read_uint4, "BINUNICODE8": pickletools.read_uint8}
+_LONG = 2**16
+_LAST_LEAD = 0xC3  # begins the last two-byte character of UTF-8 that stands for a byte
 
 
 class Word(Enum):
@@ -74,17 +79,47 @@ def read_pickle(path: Path, at_most: int) -> dict[str, Any]:
 
 def _run(program: bytes) -> dict[str, Any]:
     machine = _Machine()
-    for count, (opcode, operand, position) in enumerate(pickletools.genops(io.BytesIO(program))):
-        where = f"byte {position:,}: {opcode.name}"
+    for count, (name, operand, position) in enumerate(_instructions(io.BytesIO(program))):
+        where = f"byte {position:,}: {name}"
         if count == _MOST_INSTRUCTIONS:
             raise RefusedError(f"{where} is past the {_MOST_INSTRUCTIONS:,} instructions that such a file may have")
         try:
-            machine.step(opcode.name, operand)
+            machine.step(name, operand)
         except (IndexError, KeyError):
             raise RefusedError(f"{where} takes what is not there") from None
         except (RefusedError, ValueError) as error:
             raise RefusedError(f"{where} {error}") from None
     return {key: value.values if isinstance(value, Array) else value for key, value in machine.pop().items()}
+
+
+def _instructions(program: io.BytesIO) -> Iterator[tuple[str, Any, int]]:
+    """Name, operand and place of each instruction, as `pickletools.genops` finds them."""
+    name = ""
+    while name != "STOP":
+        position = program.tell()
+        code = program.read(1)
+        if not code:
+            raise RefusedError(f"byte {position:,}: pickle exhausted before seeing STOP")
+        opcode = _OPCODES.get(code.decode("latin1"))
+        if opcode is None:
+            raise RefusedError(f"byte {position:,}: {code!r} is no instruction")
+        name = opcode.name
+        read = _LONG_TEXTS.get(name)
+        try:
+            operand = _text(program, read(program)) if read else opcode.arg and opcode.arg.reader(program)
+        except RefusedError as error:
+            raise RefusedError(f"byte {position:,}: {name} {error}") from None
+        yield name, operand, position
+
+
+def _text(program: io.BytesIO, n: int) -> str:
+    """A text, which in a long one means bytes: a single wider character would make all of them four times as large."""
+    content = program.read(min(n, sys.maxsize))
+    if len(content) < n:
+        raise RefusedError(f"promises {n:,} bytes, but {len(content):,} are left")
+    if n > _LONG and np.frombuffer(content, np.uint8).max() > _LAST_LEAD:
+        raise RefusedError("is a long text of characters that are no bytes")
+    return content.decode("utf-8", "surrogatepass")
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,13 @@ from chainrule.errors import DataError
 Array = NDArray[Any]
 
 _LAST_CODE = 0x10FFFF
+
+
+class Texts(NamedTuple):
+    """A column of texts: which of `words` each row has. In an array every text would take the room of the longest."""
+
+    codes: NDArray[np.int64]
+    words: list[str]
 
 
 def native(array: Array) -> Array:
@@ -45,7 +52,7 @@ def texts(values: Array, path: Path, name: str) -> Array:
 
 
 def targets(
-    y: Array, task: Task | None, path: Path, name: str = "y", names: tuple[str, ...] = ()
+    y: Array | Texts, task: Task | None, path: Path, name: str = "y", names: tuple[str, ...] = ()
 ) -> tuple[Array, Task, tuple[str, ...]]:
     """The targets ready to train on, what they are, and what the classes or outputs are called.
 
@@ -54,6 +61,10 @@ def targets(
     `name` is what the target itself is called; `names` are those of labels 0, 1, ... or of the outputs, where the file
     has them.
     """
+    if isinstance(y, Texts):
+        if task not in (None, "classification"):
+            raise _text(path, name, y.words[0], task)
+        return _text_labels(y, path, name)
     if y.ndim not in (1, 2) or y.dtype.kind not in "biufUS" or len(y) == 0:
         raise DataError(
             f"{path}: {name} has shape {y.shape} and dtype {y.dtype}; expected a number or text for each row."
@@ -64,7 +75,7 @@ def targets(
     if task == "classification":
         return _labels(y, path, name, names)
     if y.dtype.kind == "U":
-        raise DataError(f"{path}: {name} is text, such as {str(y.flat[0])!r}, but {task} needs numbers.")
+        raise _text(path, name, str(y.flat[0]), task)
     outputs = names or ((name,) if y.ndim == 1 else tuple(f"{name}{i}" for i in range(y.shape[1])))
     if task == "regression":
         return y.astype(np.float64), task, outputs
@@ -100,10 +111,22 @@ def _labels(y: Array, path: Path, name: str, names: tuple[str, ...]) -> tuple[Ar
     if y.dtype.kind == "b":
         return y.astype(np.int64), "classification", ("false", "true")
     values, labels = np.unique(y, return_inverse=True)
-    if y.dtype.kind == "U" and len(values) > max(20, len(y) // 2):
+    if y.dtype.kind == "U":
+        return _text_labels(Texts(labels, [str(value) for value in values]), path, name)
+    return labels.astype(np.int64), "classification", tuple(str(int(value)) for value in values)
+
+
+def _text_labels(y: Texts, path: Path, name: str) -> tuple[Array, Task, tuple[str, ...]]:
+    found = sorted({y.words[code] for code in np.unique(y.codes)})
+    if len(found) > max(20, len(y.codes) // 2):
         raise DataError(
-            f"{path}: {name} holds {len(values):,} different texts in {len(y):,} rows, such as {str(values[0])!r}; "
+            f"{path}: {name} holds {len(found):,} different texts in {len(y.codes):,} rows, such as {found[0]!r}; "
             "that is no class label. Choose another column as the target."
         )
-    found = tuple(str(value) if y.dtype.kind == "U" else str(int(value)) for value in values)
-    return labels.astype(np.int64), "classification", found
+    labels = {word: label for label, word in enumerate(found)}
+    table = np.array([labels.get(word, -1) for word in y.words], np.int64)
+    return table[y.codes], "classification", tuple(found)
+
+
+def _text(path: Path, name: str, example: str, task: Task | None) -> DataError:
+    return DataError(f"{path}: {name} is text, such as {example!r}, but {task} needs numbers.")
