@@ -24,6 +24,7 @@ from chainrule.runs.files import (
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+LARGEST_MANIFEST = 1_000_000
 
 
 def manifest(files: Mapping[str, bytes]) -> bytes:
@@ -79,8 +80,11 @@ def read_sealed(directory: Path) -> dict[str, bytes]:
 
 def read_listed(directory: Path, allowed: Collection[str] | None) -> dict[str, bytes]:
     """The files that the directory's manifest lists: names without a folder, or those that are `allowed`."""
+    path = directory / MANIFEST
+    if path.exists() and (not path.is_file() or path.stat().st_size > LARGEST_MANIFEST):
+        raise DamagedError(f"{path} is damaged: a manifest is a plain file of at most {LARGEST_MANIFEST:,} bytes.")
     try:
-        written = (directory / MANIFEST).read_bytes()
+        written = path.read_bytes()
     except OSError as error:
         raise DamagedError(
             f"{directory} is damaged: {MANIFEST} cannot be read ({error.strerror}). "
@@ -103,6 +107,8 @@ def read_listed(directory: Path, allowed: Collection[str] | None) -> dict[str, b
 
 
 def _checked(path: Path, about: Mapping[str, object]) -> bytes:
+    if path.exists() and not path.is_file():
+        raise DamagedError(f"{path} is damaged: it is not a plain file.")
     try:
         size = path.stat().st_size
         if size != about.get("bytes"):

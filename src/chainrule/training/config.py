@@ -164,6 +164,9 @@ class Config:
     checkpoint: Checkpoint = Checkpoint()
 
 
+_LARGEST = 1_000_000
+
+
 def load(path: Path | None = None, changes: Iterable[str] = ()) -> Config:
     """The configuration in the TOML file at `path`, or the defaults, with `changes` such as "optimizer.lr=3e-4".
 
@@ -171,11 +174,13 @@ def load(path: Path | None = None, changes: Iterable[str] = ()) -> Config:
     """
     plain: dict[str, Any] = {}
     if path is not None:
+        if path.exists() and (not path.is_file() or path.stat().st_size > _LARGEST):
+            raise ConfigError(f"The configuration {path} is not a plain file of at most {_LARGEST:,} bytes")
         try:
             plain = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"The configuration {path} cannot be read: {error}") from None
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"The configuration {path} is not TOML: {error}") from None
     for change in changes:
         set_option(plain, change)
