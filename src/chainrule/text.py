@@ -30,6 +30,15 @@ def duration(written: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
+def printable(text: str) -> str:
+    r"""`text` with all but printing characters and ends of lines escaped: a terminal would act on them, or hide them.
+
+    >>> printable("a\x1b[2J\u202eb\u00e9")
+    'a\\x1b[2J\\u202ebé'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
 def columns(header: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> str:
     """Rows under a header, columns aligned with two spaces between; those numbered in `right` flush right.
 
@@ -38,7 +47,7 @@ def columns(header: Sequence[str], rows: Sequence[Sequence[object]], right: Sequ
     x    5
     yy  10
     """
-    cells = [[str(cell) for cell in row] for row in [header, *rows]]
+    cells = [[printable(str(cell)).replace("\n", "\\n") for cell in row] for row in [header, *rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     lines = (
         "  ".join(

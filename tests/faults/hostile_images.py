@@ -153,6 +153,13 @@ def _(root: Path) -> Arguments:
     return images(root, small() + out.getvalue())
 
 
+@case("images: a class whose name is no text", "is not UTF-8")
+def _(root: Path) -> Arguments:
+    arguments = images(root, small())
+    (root / "images" / os.fsdecode(b"c\xff")).mkdir()
+    return arguments
+
+
 @case("images: a link to a secret", "leads out of")
 def _(root: Path) -> Arguments:
     (root / "secret.png").write_bytes(small())

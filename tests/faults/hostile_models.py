@@ -368,6 +368,18 @@ def _(root: Path) -> Arguments:
     return unfinished(root, json.dumps(state | {"setbacks": 5, "history": {}, "config": "x"}).encode())
 
 
+@case("checkpoint: a best row that is not there", "it has no row 9", 4)
+def _(root: Path) -> Arguments:
+    state = json.loads(sound_run()["checkpoints/step-00000003/state.json"])
+    return unfinished(root, json.dumps(state | {"best_row": 9}).encode())
+
+
+@case("checkpoint: an environment that is none", "environment.sessions is wrong", 4)
+def _(root: Path) -> Arguments:
+    state = json.loads(sound_run()["checkpoints/step-00000003/state.json"])
+    return unfinished(root, json.dumps(state | {"environment": {"data_sha256": "0", "versions": {}}}).encode())
+
+
 def config(root: Path, text: str | bytes) -> Arguments:
     (root / "config.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
     return ["train", root / "config.toml", "-o", root / "run"]

@@ -20,19 +20,6 @@ from faults.sandbox import Sandbox, tree
 MOST_MIB, MOST_SECONDS = 400, 20
 MODULES = (hostile_arrays, hostile_tables, hostile_images, hostile_models, hostile_fetch)
 CASES = [case for module in MODULES for case in module.CASES]
-PENDING = {
-    "checkpoint: a state of other types",
-    "checkpoint: a state without anything",
-    "model: a key twice",
-    "model: a loss for another task",
-    "model: three hundred thousand arrays",
-    "model: weights that are integers",
-    "run: a configuration nested ten thousand deep",
-    "run: an environment without what it should tell",
-    "run: metrics nested a hundred thousand deep",
-}
-NOT_YET = pytest.mark.xfail(run=False, reason="runs/ and training/config.py do not refuse it yet")
-MARKED = [pytest.param(case, marks=NOT_YET if case.name in PENDING else ()) for case in CASES]
 
 
 class Silent(SimpleHTTPRequestHandler):
@@ -51,7 +38,7 @@ def offered(folder: Path, case: Case) -> dict[str, Any]:
     return {"size": len(content), "md5": hashlib.md5(content).hexdigest(), "members": case.members}
 
 
-@pytest.mark.parametrize("case", MARKED, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_hostile_file(tmp_path: Path, sandbox: Sandbox, case: Case) -> None:
     arguments = case.make(tmp_path)
     before = tree(tmp_path)

@@ -3,7 +3,7 @@
 import sys
 
 from chainrule.cli import datasets, inspection, results, training
-from chainrule.cli.common import app
+from chainrule.cli.common import app, warn
 from chainrule.errors import ChainruleError
 
 __all__ = ["app", "datasets", "inspection", "main", "results", "training"]
@@ -14,13 +14,13 @@ def main() -> None:
     try:
         app()
     except ChainruleError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        warn(f"error: {error}")
         sys.exit(error.exit_code)
     except OSError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        warn(f"error: {error}")
         sys.exit(1)
     except MemoryError as error:
-        print(f"error: not enough memory: {error}. Make the network or the batch smaller.", file=sys.stderr)  # noqa: T201
+        warn(f"error: not enough memory: {error}. Make the network or the batch smaller.")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

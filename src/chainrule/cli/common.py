@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from chainrule.text import printable
+
 app = typer.Typer(
     name="chainrule",
     help="Write a fully-connected network down, prove its gradients, train it, read the result.",
@@ -28,14 +30,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print one machine-readable o
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
 
-def show(text: str = "") -> None:
-    """A line of the result, on stdout."""
-    print(text)  # noqa: T201
+def show(text: str = "", *, data: bool = False) -> None:
+    """A line of the result, on stdout. CSV and JSON are `data`: as they are, but for what a terminal would act on."""
+    print(text if data and not sys.stdout.isatty() else printable(text))  # noqa: T201
 
 
 def warn(text: str) -> None:
     """A line on stderr."""
-    print(text, file=sys.stderr)  # noqa: T201
+    print(printable(text), file=sys.stderr)  # noqa: T201
 
 
 def _version(asked: bool) -> None:

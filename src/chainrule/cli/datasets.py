@@ -32,7 +32,10 @@ def data_info(source: Annotated[str, typer.Argument(metavar="NAME|PATH")], targe
     from chainrule.text import columns
 
     facts = described(read(source, target=target))
-    show(json.dumps(facts) if as_json else columns(["fact", "value"], [[k, v] for k, v in facts.items()]))
+    if as_json:
+        show(json.dumps(facts), data=True)
+    else:
+        show(columns(["fact", "value"], [[k, v] for k, v in facts.items()]))
 
 
 @data_app.command("fetch")

@@ -35,7 +35,7 @@ def check(
         path = subject / "config.toml" if subject is not None and subject.is_dir() else subject
         findings = check_config(path, merged(changes, data, None, None), rows, entries)
     if as_json:
-        show(json.dumps([finding._asdict() | {"verdict": finding.verdict} for finding in findings]))
+        show(json.dumps([finding._asdict() | {"verdict": finding.verdict} for finding in findings]), data=True)
     else:
         failed = sum(finding.verdict == "FAIL" for finding in findings)
         show(table(findings))
@@ -51,7 +51,7 @@ def diagnose(run: RunDirectory, as_json: Json = False) -> None:
     from chainrule.runs.diagnosing import diagnose_run
 
     findings = diagnose_run(run, lambda sentence: warn(f"warning: {sentence}"))
-    show(json.dumps(plain(findings)) if as_json else text(findings))
+    show(json.dumps(plain(findings)) if as_json else text(findings), data=as_json)
 
 
 @app.command()
@@ -64,7 +64,7 @@ def verify(
 
     found = verify_run(run)
     if as_json:
-        show(json.dumps({"run": str(run), "parts": found}))
+        show(json.dumps({"run": str(run), "parts": found}), data=True)
     else:
         for part, problem in found.items():
             show(f"{part}: {'sound' if problem is None else 'DAMAGED: ' + problem}")
@@ -78,4 +78,4 @@ def schema() -> None:
     from chainrule.spec import json_schema
     from chainrule.training import Config
 
-    show(json.dumps(json_schema(Config), indent=2, ensure_ascii=False))
+    show(json.dumps(json_schema(Config), indent=2, ensure_ascii=False), data=True)

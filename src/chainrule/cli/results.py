@@ -40,7 +40,7 @@ def evaluate(
             {"run": str(path), "part": a.part, "n": a.n, "metrics": a.metrics, "accuracy_interval_95": a.interval}
             for path, a in found
         ]
-        show(json.dumps(listed[0] if len(listed) == 1 else {"runs": listed, "mean": _means(found)}))
+        show(json.dumps(listed[0] if len(listed) == 1 else {"runs": listed, "mean": _means(found)}), data=True)
         return
     show(_evaluation(found))
 
@@ -94,7 +94,7 @@ def predict(
     scores = model.scores(X)
     text = json.dumps(as_records(model, scores)) if as_json else as_csv(model, scores)
     if output is None:
-        show(text.rstrip("\n"))
+        show(text.rstrip("\n"), data=True)
     else:
         write(output, text.encode())
         warn(f"{len(X):,} rows predicted, written to {output}")

@@ -83,7 +83,7 @@ def _train(config: Any, folder: Path, quiet: bool, **how: Any) -> Any:
 def _print_runs(runs: list[Any], as_json: bool) -> None:
     if as_json:
         found = [{"run": str(run.directory), "seed": run.config.training.seed} | run.metrics for run in runs]
-        show(json.dumps(found[0] if len(runs) == 1 else found))
+        show(json.dumps(found[0] if len(runs) == 1 else found), data=True)
         return
     show(_summary(runs))
 

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from chainrule.errors import ConfigError, DamagedError
 from chainrule.runs.files import format_arrays, format_json, parse_arrays, parse_json
@@ -32,6 +33,43 @@ class Key(NamedTuple):
     def name(self) -> str:
         """Of the checkpoint's directory."""
         return f"step-{self.step:08d}" + (f"-setback-{self.setbacks}" if self.setbacks else "")
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+    step: int
+    epoch: float
+    seconds: float
+
+
+class _Environment(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+    data_sha256: str
+    versions: dict[str, str | None]
+    sessions: list[dict[str, Any]]
+
+
+class _SetbackRow(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    step: int
+    back_to: int
+    where: str
+
+
+class _StateFile(BaseModel):
+    """What `state.json` must hold: a sealed file may still have been written by another program."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    format: Literal[1]
+    step: int
+    gradient_norm: float | None
+    anchor_step: int | None
+    best_row: int
+    setbacks: list[_SetbackRow]
+    seconds: tuple[float, float]
+    config: dict[str, Any]
+    environment: _Environment
+    history: list[_Row]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +155,15 @@ def load(path: Path) -> Saved:
     if set(files) != {_ARRAYS, _STATE}:
         raise DamagedError(f"{path} is damaged: it holds {', '.join(sorted(files))}; a checkpoint holds other files.")
     state = parse_json(files[_STATE], path / _STATE)
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise DamagedError(f"{path / _STATE} is not a checkpoint of format {FORMAT}, the one that this version reads.")
+    try:
+        _StateFile.model_validate_json(files[_STATE])
+    except ValidationError as error:
+        raise DamagedError(
+            f"{path / _STATE} is not a checkpoint of format {FORMAT}, the one that this version reads: "
+            f"{'.'.join(map(str, error.errors()[0]['loc']))} is wrong ({error.errors()[0]['msg']})."
+        ) from None
+    if not -1 <= state["best_row"] < max(len(state["history"]), 1):
+        raise DamagedError(f"{path / _STATE} is damaged: it has no row {state['best_row']}, the best.")
     if key_of(path.name) != Key(len(state["setbacks"]), state["step"]):
         raise DamagedError(f"{path} is damaged: its name does not fit the step {state['step']} that it holds.")
     return Saved(path, state, parse_arrays(files[_ARRAYS], path / _ARRAYS))

@@ -17,6 +17,7 @@ from chainrule.errors import DamagedError, OutputError
 
 TEMPORARY = ".tmp-"
 """Part of every temporary name; what a killed process left under such a name is no one's."""
+_MOST_HEADER = 2**20  # safetensors allows 100 MB, and Python makes objects of them
 
 
 @contextmanager
@@ -86,6 +87,8 @@ def format_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 def parse_arrays(content: bytes, path: Path) -> dict[str, NDArray[Any]]:
     """The named arrays of safetensors. Raises a DamagedError, naming `path`, for anything else."""
     try:
+        if int.from_bytes(content[:8], "little") > _MOST_HEADER:
+            raise ValueError(f"its header is longer than {_MOST_HEADER:,} bytes")
         return dict(_parse_arrays(content))
     except (SafetensorError, ValueError, KeyError) as error:
         raise DamagedError(f"{path} cannot be read as safetensors: {error}") from None

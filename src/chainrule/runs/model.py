@@ -144,9 +144,12 @@ def load_model(directory: Path | str) -> Model:
         raise DamagedError(f"{directory / 'model.json'} is not a model of format {FORMAT}: {error}") from None
     if file.format != FORMAT:
         raise DamagedError(f"{directory / 'model.json'} has format {file.format}; this version reads {FORMAT}.")
+    if file.loss.task != file.task:
+        raise DamagedError(f"{directory / _MODEL} is damaged: a loss {file.loss.kind!r} for {file.task}.")
     arrays = parse_arrays(files[_WEIGHTS], directory / _WEIGHTS)
     for name, array in arrays.items():
-        if not np.isfinite(array).all() or (name.endswith(".scale") and not (array > 0).all()):
+        sound = array.dtype in (np.float32, np.float64) and np.isfinite(array).all()
+        if not sound or (name.endswith(".scale") and not (array > 0).all()):
             raise DamagedError(f"{directory / 'weights.safetensors'}: array {name!r} holds values that no model has.")
     network = Network(file.layers, file.n_in)
     shapes = {f"network.{name}": parameter.shape for name, parameter in network.parameters.items()}

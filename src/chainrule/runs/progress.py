@@ -18,7 +18,7 @@ from rich.text import Text
 
 from chainrule.diagnosis import Finding
 from chainrule.runs.hooks import Hook
-from chainrule.text import number
+from chainrule.text import number, printable
 from chainrule.training.measure import Row
 from chainrule.training.plan import Plan
 from chainrule.training.position import Setback
@@ -58,7 +58,7 @@ class PlainProgress(Hook):
     def write(self, text: str) -> None:
         """A line on stderr."""
         if not self.silent:
-            print(text, file=sys.stderr, flush=True)  # noqa: T201
+            print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
 
     def setback(self, setback: Setback, lr_scale: float) -> None:
         """One line."""
@@ -106,7 +106,7 @@ class BarProgress(PlainProgress):
 
     def write(self, text: str) -> None:
         """A line above the bar."""
-        self.bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.bar.console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
     def started(self, plan: Plan) -> None:
         """The same lines, and the bar's length."""

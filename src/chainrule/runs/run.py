@@ -112,6 +112,8 @@ def load_run(directory: Path | str) -> Run:
         config = from_plain(Config, tomllib.loads(files[CONFIG].decode()))
         history = [json.loads(line) for line in files[HISTORY].splitlines()]
         metrics, about = json.loads(files[METRICS]), json.loads(files[ENVIRONMENT])
-    except (KeyError, ValueError) as error:
+        if not isinstance(metrics, dict) or "model" not in metrics or "data_sha256" not in dict(about):
+            raise ValueError(f"{METRICS} or {ENVIRONMENT} lacks what is needed")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise DamagedError(f"{directory} is not a run of this version: {error}") from None
     return Run(config, load_model(directory / MODEL), best, history, metrics, about, directory)

@@ -113,6 +113,8 @@ def _checked(path: Path, about: Mapping[str, object]) -> bytes:
         size = path.stat().st_size
         if size != about.get("bytes"):
             raise DamagedError(f"{path} is damaged: it has {size} bytes, its manifest says {about.get('bytes')}.")
+        if not path.is_file():  # to open a pipe would be to wait for it
+            raise DamagedError(f"{path} is damaged: it is no file.")
         content = path.read_bytes()
     except OSError as error:
         raise DamagedError(f"{path} is damaged: it cannot be read ({error.strerror}).") from None

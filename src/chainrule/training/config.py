@@ -206,5 +206,5 @@ def set_option(plain: dict[str, Any], change: str) -> None:
             raise ConfigError(f"--set {change!r}: {'.'.join(tables[: i + 1])} is {plain!r}, not a table")
     try:
         plain[last] = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         plain[last] = text.strip()

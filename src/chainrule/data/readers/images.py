@@ -76,6 +76,8 @@ def _listed(root: Path) -> tuple[Files, int]:
 def _classes(root: Path, split: Path) -> Files:
     files = []
     for folder in _folders(split):
+        if not folder.name.isascii() and folder.name.encode(errors="replace").decode() != folder.name:
+            raise DataError(f"{folder}: the name of this folder is not UTF-8, as that of a class must be. Rename it.")
         inside = [file for file in _visible(folder) if _within(root, file)]
         for file in inside:
             if not file.is_file():  # to open a pipe would be to wait for it
