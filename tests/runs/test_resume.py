@@ -180,6 +180,29 @@ def test_reduce_lr_goes_back_halves_the_rate_and_resumes_to_the_same_bits(tmp_pa
     assert fingerprint(tmp_path / "kept") == fingerprint(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("call", [2, 5, 9, 12, 18, 24, 31])
+def test_reduce_lr_resumes_to_the_same_bits_from_between_two_rows(call, tmp_path, monkeypatch):
+    """The n-th time that the loop asks, before or after a setback; the anchor is then part of the checkpoint."""
+    how = {"training": cr.Training(epochs=4, batch_size=100, on_divergence="reduce-lr"), "compute": NUMPY,
+           "optimizer": cr.SGD(2e3), "evaluation": cr.Evaluation(every_steps=7)}  # fmt: skip
+    network = cr.mlp([16, 16])
+    cr.train(network, DIGITS, output=tmp_path / "whole", **how)
+    wants, calls = Keeper.wants, []
+
+    def stopping(self, now):
+        calls.append(now)
+        if len(calls) == call:
+            self.interrupts.received = signal.SIGTERM
+        return wants(self, now)
+
+    monkeypatch.setattr(Keeper, "wants", stopping)
+    with pytest.raises(cr.Interrupted):
+        cr.train(network, DIGITS, output=tmp_path / "run", **how)
+    monkeypatch.undo()
+    cr.train(network, DIGITS, output=tmp_path / "run", resume=True, **how)
+    assert fingerprint(tmp_path / "run") == fingerprint(tmp_path / "whole")
+
+
 def test_ten_thousand_steps_leave_memory_and_open_files_flat(tmp_path):
     code = """
 import os, sys, chainrule as cr

@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.verify import Finding, check_layer, check_loss, check_network, passed, table
+from chainrule.verify import Comparison, check_layer, check_loss, check_network, passed, table
 from chainrule.verify.builtin import check_builtin
 from chainrule.verify.differences import central_differences
 
 
-def failed(findings):
-    return {(f.parameter, f.against) for f in findings if f.verdict == "FAIL"}
+def failed(comparisons):
+    return {(f.parameter, f.against) for f in comparisons if f.verdict == "FAIL"}
 
 
 def test_every_built_in_layer_and_loss_is_proved():
-    findings = check_builtin()
-    assert {f.verdict for f in findings} == {"pass"}
-    assert {f.against for f in findings} == {"central differences", "autograd", "numpy against torch"}
-    assert max(f.error for f in findings if f.against == "central differences") < 1e-8
+    comparisons = check_builtin()
+    assert {f.verdict for f in comparisons} == {"pass"}
+    assert {f.against for f in comparisons} == {"central differences", "autograd", "numpy against torch"}
+    assert max(f.error for f in comparisons if f.against == "central differences") < 1e-8
 
 
 def wrong(layer_type, change):
@@ -44,17 +44,17 @@ def wrong(layer_type, change):
 )
 def test_a_wrong_pullback_is_caught_by_both_witnesses_where_it_is_wrong(layer, change, parameter):
     options = {"width": 4} if layer is cr.Linear else {}
-    findings = check_layer(wrong(layer, change)(**options), 6)
-    assert failed(findings) == {(parameter, "central differences"), (parameter, "autograd")}
-    assert not passed(findings)
+    comparisons = check_layer(wrong(layer, change)(**options), 6)
+    assert failed(comparisons) == {(parameter, "central differences"), (parameter, "autograd")}
+    assert not passed(comparisons)
 
 
 def test_a_wrong_pullback_inside_a_network_is_caught_upstream_of_it():
     bad = wrong(cr.ReLU, lambda dx, g: (2 * dx, g))()
     network = cr.Network((cr.Linear(5), bad, cr.Linear(3)), 4)
     rng = np.random.default_rng(0)
-    findings = check_network(network, cr.SoftmaxCrossEntropy(), rng.normal(size=(6, 4)), rng.integers(0, 3, 6))
-    assert {parameter for parameter, _ in failed(findings)} == {"0.W", "0.b", "x"}
+    comparisons = check_network(network, cr.SoftmaxCrossEntropy(), rng.normal(size=(6, 4)), rng.integers(0, 3, 6))
+    assert {parameter for parameter, _ in failed(comparisons)} == {"0.W", "0.b", "x"}
 
 
 def test_a_loss_whose_gradient_is_of_another_reduction_is_caught():
@@ -89,9 +89,9 @@ def test_the_report_sized_network_is_proved():
     rng = np.random.default_rng(0)
     network = cr.mlp([50], init=cr.Init("normal", std=1e-4)).sized(3072, 10)
     x = rng.integers(0, 256, (8, 3072)) - 120.0
-    findings = check_network(network, cr.SoftmaxCrossEntropy(), x, rng.integers(0, 10, 8), penalty=0.25, n_entries=6)
-    assert passed(findings)
-    assert all(f.error < 1e-8 for f in findings if f.against == "autograd")
+    comparisons = check_network(network, cr.SoftmaxCrossEntropy(), x, rng.integers(0, 10, 8), penalty=0.25, n_entries=6)
+    assert passed(comparisons)
+    assert all(f.error < 1e-8 for f in comparisons if f.against == "autograd")
 
 
 def test_an_entry_at_a_kink_is_counted_and_not_compared():
@@ -110,18 +110,18 @@ def test_the_differences_leave_the_array_as_it_was():
 
 
 def test_only_kinks_is_no_proof():
-    assert Finding("relu", "x", "central differences", 0, 5, float("nan")).verdict == "FAIL"
-    assert Finding("relu", "x", "autograd", 0, 0, 0.0).verdict == "not run"
-    assert Finding("relu", "x", "autograd", 3, 0, float("nan")).verdict == "FAIL"
+    assert Comparison("relu", "x", "central differences", 0, 5, float("nan")).verdict == "FAIL"
+    assert Comparison("relu", "x", "autograd", 0, 0, 0.0).verdict == "not run"
+    assert Comparison("relu", "x", "autograd", 3, 0, float("nan")).verdict == "FAIL"
 
 
 def test_the_table_reads_well():
-    findings = [
-        Finding("0 linear 3", "W", "central differences", 12, 1, 3.14e-11),
-        Finding("0 linear 3", "W", "autograd", 120, 0, 2.0, "(a note)"),
-        Finding("0 linear 3", "W", "numpy against torch", 0, 0, 0.0, "(PyTorch is not installed)"),
+    comparisons = [
+        Comparison("0 linear 3", "W", "central differences", 12, 1, 3.14e-11),
+        Comparison("0 linear 3", "W", "autograd", 120, 0, 2.0, "(a note)"),
+        Comparison("0 linear 3", "W", "numpy against torch", 0, 0, 0.0, "(PyTorch is not installed)"),
     ]
-    assert table(findings) == (
+    assert table(comparisons) == (
         "layer       parameter  against              entries  at kinks  max rel. error  bound  verdict\n"
         "0 linear 3  W          central differences       12         1         3.1e-11  1e-07  pass\n"
         "0 linear 3  W          autograd                 120         0         2.0e+00  1e-12  FAIL (a note)\n"
@@ -138,9 +138,9 @@ class Cube(cr.Layer):
 
 
 def test_a_layer_without_a_pullback_is_checked_and_said():
-    findings = check_layer(Cube(), 4)
-    assert passed(findings)
-    assert {f.against: f.note for f in findings} == {
+    comparisons = check_layer(Cube(), 4)
+    assert passed(comparisons)
+    assert {f.against: f.note for f in comparisons} == {
         "central differences": "",
         "autograd": "(pullback of Cube is autograd's own)",
     }
@@ -181,9 +181,9 @@ def test_rows_at_a_kink_are_reported_as_such_and_not_as_errors(layer):
 
 @pytest.mark.parametrize("layer", [cr.Sigmoid(), cr.SiLU(), cr.Mish(), cr.GELU(), cr.Tanh()], ids=repr)
 def test_a_smooth_function_has_no_kink_at_zero(layer):
-    findings = at_zero(layer)
-    assert passed(findings)
-    assert all(f.kinks == 0 for f in findings if f.against == "central differences")
+    comparisons = at_zero(layer)
+    assert passed(comparisons)
+    assert all(f.kinks == 0 for f in comparisons if f.against == "central differences")
 
 
 @pytest.mark.parametrize(
@@ -195,13 +195,13 @@ def test_a_smooth_function_has_no_kink_at_zero(layer):
     ],
 )
 def test_kinks_hide_no_error_beside_them(change, witnesses):
-    findings = at_zero(wrong(cr.ReLU, change)())
-    assert failed(findings) == {("x", against) for against in witnesses}
+    comparisons = at_zero(wrong(cr.ReLU, change)())
+    assert failed(comparisons) == {("x", against) for against in witnesses}
 
 
 def test_a_gradient_summed_over_too_few_rows_is_caught():
-    findings = check_layer(wrong(cr.Linear, lambda dx, g: (dx, g | {"b": 0.8 * g["b"]}))(4), 3)
-    assert failed(findings) == {("b", "central differences"), ("b", "autograd")}
+    comparisons = check_layer(wrong(cr.Linear, lambda dx, g: (dx, g | {"b": 0.8 * g["b"]}))(4), 3)
+    assert failed(comparisons) == {("b", "central differences"), ("b", "autograd")}
 
 
 def test_a_gradient_of_the_evaluation_mode_in_training_is_caught():
@@ -249,13 +249,13 @@ def test_an_error_on_one_backend_only_is_caught_between_them():
 
 def test_without_torch_differences_alone_decide(monkeypatch):
     monkeypatch.setattr("chainrule.verify.check.find_spec", lambda name: None)
-    findings = check_layer(cr.Tanh(), 3)
-    assert [(f.against, f.verdict, f.note) for f in findings] == [
+    comparisons = check_layer(cr.Tanh(), 3)
+    assert [(f.against, f.verdict, f.note) for f in comparisons] == [
         ("central differences", "pass", ""),
         ("autograd", "not run", "(PyTorch is not installed)"),
         ("numpy against torch", "not run", "(PyTorch is not installed)"),
     ]
-    assert passed(findings)
+    assert passed(comparisons)
     assert not passed(check_layer(wrong(cr.Tanh, lambda dx, g: (2 * dx, g))(), 3))
 
 

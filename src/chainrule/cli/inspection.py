@@ -28,19 +28,22 @@ def check(
     if subject is None and data is None and not changes:
         from chainrule.verify.builtin import check_builtin
 
-        findings = check_builtin(entries)
+        comparisons = check_builtin(entries)
     else:
         from chainrule.verify.configured import check_config
 
         path = subject / "config.toml" if subject is not None and subject.is_dir() else subject
-        findings = check_config(path, merged(changes, data, None, None), rows, entries)
+        comparisons = check_config(path, merged(changes, data, None, None), rows, entries)
     if as_json:
-        show(json.dumps([finding._asdict() | {"verdict": finding.verdict} for finding in findings]), data=True)
+        show(
+            json.dumps([one._asdict() | {"verdict": one.verdict} for one in comparisons]),
+            data=True,
+        )
     else:
-        failed = sum(finding.verdict == "FAIL" for finding in findings)
-        show(table(findings))
-        show(f"{len(findings)} gradients compared, {failed} failed")
-    if not passed(findings):
+        failed = sum(one.verdict == "FAIL" for one in comparisons)
+        show(table(comparisons))
+        show(f"{len(comparisons)} gradients compared, {failed} failed")
+    if not passed(comparisons):
         raise typer.Exit(1)
 
 

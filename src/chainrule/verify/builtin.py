@@ -7,7 +7,7 @@ from chainrule.losses import Huber, Poisson, SigmoidCrossEntropy, SoftmaxCrossEn
 from chainrule.network import Network
 from chainrule.seeds import stream
 from chainrule.verify.check import check_layer, check_loss, check_network
-from chainrule.verify.findings import Finding
+from chainrule.verify.comparisons import Comparison
 
 _N, _K, _ROWS = 6, 4, 7
 
@@ -18,13 +18,13 @@ LAYERS = (
 )  # fmt: skip
 
 
-def check_builtin(n_entries: int = 8) -> list[Finding]:
-    """The findings of all of them."""
+def check_builtin(n_entries: int = 8) -> list[Comparison]:
+    """The comparisons of all of them."""
     rng = stream(0, "check/builtin")
-    findings = []
+    comparisons = []
     for layer in LAYERS:
         for training in (True, False):
-            findings += check_layer(layer, _N, training=training, n_entries=n_entries)
+            comparisons += check_layer(layer, _N, training=training, n_entries=n_entries)
     labels, weight = rng.integers(0, _K, _ROWS), rng.uniform(0.5, 2.0, _ROWS)
     binary, numbers = rng.integers(0, 2, (_ROWS, _K)), rng.poisson(2.0, (_ROWS, _K)).astype(float)
     shares = rng.dirichlet(np.ones(_K), _ROWS)
@@ -37,11 +37,11 @@ def check_builtin(n_entries: int = 8) -> list[Finding]:
         (Poisson(), numbers),
     ):
         for w in (None, weight):
-            findings += check_loss(loss, _K, target, w, n_entries=n_entries)
+            comparisons += check_loss(loss, _K, target, w, n_entries=n_entries)
     body = L.Residual((L.Linear(8), L.BatchNorm(), L.SiLU()))
     network = Network((L.Linear(8), L.BatchNorm(), L.ReLU(), L.Dropout(0.3), body, L.LayerNorm(), L.Linear(_K)), _N)
     x = rng.normal(size=(_ROWS, _N))
     for training in (True, False):
-        findings += check_network(network, SoftmaxCrossEntropy(), x, labels, weight, penalty=0.1, training=training,
+        comparisons += check_network(network, SoftmaxCrossEntropy(), x, labels, weight, penalty=0.1, training=training,
                                   n_entries=n_entries)  # fmt: skip
-    return findings
+    return comparisons

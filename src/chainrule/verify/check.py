@@ -15,8 +15,8 @@ from chainrule.network.audit import audit
 from chainrule.network.network import initial_values, kind_of
 from chainrule.objective import objective, penalty_value
 from chainrule.seeds import stream
+from chainrule.verify.comparisons import BOUNDS, Comparison
 from chainrule.verify.differences import Difference, central_differences
-from chainrule.verify.findings import BOUNDS, Finding
 
 Arrays = dict[str, NDArray[np.float64]]
 
@@ -35,25 +35,25 @@ class Subject(NamedTuple):
     derived: str = ""
 
 
-def prove(subject: Subject, *, n_entries: int = 12, seed: int = 0) -> list[Finding]:
-    """One finding for each array and witness. Without torch, autograd and the other backend are not run."""
+def prove(subject: Subject, *, n_entries: int = 12, seed: int = 0) -> list[Comparison]:
+    """One comparison for each array and witness. Without torch, autograd and the other backend are not run."""
     has_torch = find_spec("torch") is not None
     ours = _backend("torch" if subject.derived else "numpy")
     gradients = _gradients(subject, ours)
     largest = max((float(np.max(np.abs(g))) for g in gradients.values()), default=0.0)
     scales = {name: max(float(np.max(np.abs(g))), 1e-3 * largest, 1e-300) for name, g in gradients.items()}
-    findings = []
+    comparisons = []
     witnesses = _other_witnesses(subject) if has_torch else {"autograd": {}, "numpy against torch": {}}
     for name, gradient in gradients.items():
-        findings.append(_by_differences(subject, name, gradient, scales[name], ours, n_entries, seed))
+        comparisons.append(_by_differences(subject, name, gradient, scales[name], ours, n_entries, seed))
         for against, theirs in witnesses.items():
             if name in theirs:
-                findings.append(
+                comparisons.append(
                     _by_witness(subject, name, against, gradient, theirs[name], scales[name], ours, n_entries, seed)
                 )
             else:
-                findings.append(Finding(subject.name, name, against, 0, 0, 0.0, "(PyTorch is not installed)"))
-    return findings
+                comparisons.append(Comparison(subject.name, name, against, 0, 0, 0.0, "(PyTorch is not installed)"))
+    return comparisons
 
 
 def _backend(name: str) -> Backend:
@@ -68,17 +68,17 @@ def _gradients(subject: Subject, backend: Backend) -> Arrays:
 
 def _by_differences(
     subject: Subject, name: str, gradient: NDArray[Any], scale: float, backend: Backend, n_entries: int, seed: int
-) -> Finding:
+) -> Comparison:
     entries, estimates, settled = _differences(subject, name, scale, backend, n_entries, seed)
     errors = np.abs(gradient.reshape(-1)[entries] - estimates)[settled] / scale
     error = float(errors.max()) if errors.size else float("nan")
-    return Finding(subject.name, name, "central differences", int(settled.sum()), int((~settled).sum()), error)
+    return Comparison(subject.name, name, "central differences", int(settled.sum()), int((~settled).sum()), error)
 
 
 def _by_witness(
     subject: Subject, name: str, against: str, gradient: NDArray[Any], theirs: NDArray[Any], scale: float,
     backend: Backend, n_entries: int, seed: int,
-) -> Finding:  # fmt: skip
+) -> Comparison:  # fmt: skip
     """All entries at once, but for those where autograd stands alone, which lie at kinks."""
     errors = np.abs(gradient - theirs).reshape(-1) / scale
     apart = np.flatnonzero(~(errors <= BOUNDS[against]))
@@ -88,7 +88,7 @@ def _by_witness(
             errors = np.delete(errors, apart)
     error = float(errors.max()) if errors.size else float("nan")
     note = f"(pullback of {subject.derived} is autograd's own)" if subject.derived else ""
-    return Finding(subject.name, name, against, errors.size, gradient.size - errors.size, error, note)
+    return Comparison(subject.name, name, against, errors.size, gradient.size - errors.size, error, note)
 
 
 def _autograd_alone(asked: Difference, gradient: NDArray[Any], theirs: NDArray[Any], scale: float) -> bool:
@@ -131,7 +131,7 @@ def _other_witnesses(subject: Subject) -> dict[str, Arrays]:
 
 
 def check_layer(layer: Layer, n_in: int, *, name: str = "", rows: int = 5, training: bool = True,
-                n_entries: int = 12, seed: int = 0) -> list[Finding]:  # fmt: skip
+                n_entries: int = 12, seed: int = 0) -> list[Comparison]:  # fmt: skip
     """A layer alone: J = Σ c ⊙ y for random x and a random c."""
     Network((layer,), n_in)
     _audit((layer,), n_in)
@@ -160,7 +160,7 @@ def check_layer(layer: Layer, n_in: int, *, name: str = "", rows: int = 5, train
 
 
 def check_loss(loss: Loss, n_out: int, target: NDArray[Any], weight: NDArray[Any] | None = None, *,
-               n_entries: int = 12, seed: int = 0) -> list[Finding]:  # fmt: skip
+               n_entries: int = 12, seed: int = 0) -> list[Comparison]:  # fmt: skip
     """A loss alone: dlogits for random logits."""
     logits = 2 * stream(seed, "check/loss").normal(size=(len(target), n_out))
 
@@ -179,7 +179,7 @@ def check_loss(loss: Loss, n_out: int, target: NDArray[Any], weight: NDArray[Any
 
 def check_network(network: Network, loss: Loss, x: NDArray[Any], target: NDArray[Any],
                   weight: NDArray[Any] | None = None, *, penalty: float = 0.0, training: bool = True,
-                  n_entries: int = 12, seed: int = 0) -> list[Finding]:  # fmt: skip
+                  n_entries: int = 12, seed: int = 0) -> list[Comparison]:  # fmt: skip
     """A whole network with its loss and penalty on the rows x (batch, n_in).
 
     Weights are those that training would start from; biases, norms and running statistics, which start at the same

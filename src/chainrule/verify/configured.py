@@ -10,10 +10,10 @@ from chainrule.runs.run import read_data
 from chainrule.training import load
 from chainrule.training.plan import plan
 from chainrule.verify.check import check_layer, check_loss, check_network
-from chainrule.verify.findings import Finding
+from chainrule.verify.comparisons import Comparison
 
 
-def check_config(path: Path | None, changes: Sequence[str], n_rows: int, n_entries: int) -> list[Finding]:
+def check_config(path: Path | None, changes: Sequence[str], n_rows: int, n_entries: int) -> list[Comparison]:
     """Each layer alone, the loss alone, and the whole network with loss and penalty in both modes.
 
     The whole network sees the first `n_rows` training rows, preprocessed as in training, with the configured initial
@@ -25,12 +25,12 @@ def check_config(path: Path | None, changes: Sequence[str], n_rows: int, n_entri
     rows = decided.rows.train[:n_rows]
     x, target = decided.preprocessing(decided.data.X[rows].astype(np.float64)), decided.targets[rows]
     weight = None if decided.data.weight is None else decided.data.weight[rows]
-    findings = []
+    comparisons = []
     for i, (layer, n_in) in enumerate(zip(network.layers, network.widths, strict=False)):
         name = f"{i} {describe(layer)}"
-        findings += check_layer(layer, n_in, name=name, n_entries=n_entries, seed=seed)
-    findings += check_loss(decided.loss, network.n_out, target, weight, n_entries=n_entries, seed=seed)
+        comparisons += check_layer(layer, n_in, name=name, n_entries=n_entries, seed=seed)
+    comparisons += check_loss(decided.loss, network.n_out, target, weight, n_entries=n_entries, seed=seed)
     for training in (True, False):
-        findings += check_network(network, decided.loss, x, target, weight, penalty=config.training.penalty,
+        comparisons += check_network(network, decided.loss, x, target, weight, penalty=config.training.penalty,
                                   training=training, n_entries=n_entries, seed=seed)  # fmt: skip
-    return findings
+    return comparisons

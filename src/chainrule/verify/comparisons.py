@@ -1,4 +1,4 @@
-"""What a check finds, and its table."""
+"""What a check compares, and its table."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -9,7 +9,7 @@ BOUNDS = {"central differences": 1e-7, "autograd": 1e-12, "numpy against torch":
 """Largest relative error that passes, for each witness, in float64."""
 
 
-class Finding(NamedTuple):
+class Comparison(NamedTuple):
     """One gradient held against one witness.
 
     error: max|ours - theirs| over the compared entries, relative to the largest entry of that gradient (or to a
@@ -33,17 +33,17 @@ class Finding(NamedTuple):
         return "pass" if self.entries > 0 and self.error <= BOUNDS[self.against] else "FAIL"
 
 
-def passed(findings: Sequence[Finding]) -> bool:
+def passed(comparisons: Sequence[Comparison]) -> bool:
     """Whether nothing failed."""
-    return all(finding.verdict != "FAIL" for finding in findings)
+    return all(comparison.verdict != "FAIL" for comparison in comparisons)
 
 
-def table(findings: Sequence[Finding]) -> str:
-    """The findings as text, one line each."""
+def table(comparisons: Sequence[Comparison]) -> str:
+    """The comparisons as text, one line each."""
     rows = [
         [f.layer, f.parameter, f.against, f.entries, f.kinks, f"{f.error:.1e}" if f.entries else "-",
          f"{BOUNDS[f.against]:.0e}", f"{f.verdict} {f.note}".strip()]
-        for f in findings
+        for f in comparisons
     ]  # fmt: skip
     header = ["layer", "parameter", "against", "entries", "at kinks", "max rel. error", "bound", "verdict"]
     return columns(header, rows, right=(3, 4, 5, 6))

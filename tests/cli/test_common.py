@@ -1,0 +1,85 @@
+"""The command itself: help, version, wrong input, a machine without PyTorch."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from command import chainrule
+
+
+def test_help_is_fast_and_complete():
+    seconds = []
+    for _ in range(3):  # the best of three: the machine does other work
+        start = time.perf_counter()
+        done = chainrule("--help")
+        seconds.append(time.perf_counter() - start)
+    assert done.returncode == 0
+    for command in ("train", "evaluate", "predict", "check", "schema", "data"):
+        assert command in done.stdout
+    assert min(seconds) < 0.5
+
+
+def test_version():
+    assert chainrule("--version").stdout == "chainrule 0.1.0\n"
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "chainrule", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == "chainrule 0.1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["train", "missing.toml"], 2, "The configuration missing.toml cannot be read"),
+        (["train", "--set", "optimizer.lr"], 2, "--set 'optimizer.lr': expected KEY=VALUE"),
+        (["train", "--set", "training.batch_size=5000"], 2, "training.batch_size 5000 is more than the 1294"),
+        (["train", "--set", "network.layers=[{kind='linear',width=7}]"], 2, "the network ends with width 7, but"),
+        (["train", "--set", "loss.kind='squared_error'"], 2, "loss 'squared_error' is for regression"),
+        (["train", "--set", "evaluation.monitor='accuracy'"], 2, "evaluation.monitor 'accuracy' is no column"),
+        (["train", "--set", "evaluation.metrics=['rmse']"], 2, "metric 'rmse' is not known for classification"),
+        (["train", "--device", "cuda"], 2, "device 'cuda': PyTorch"),
+        (["train", "--device", "tpu"], 2, "compute.device: "),
+        (["train", "--data", "digitz"], 3, "did you mean 'digits'?"),
+        (["train", "--set", "data.split.validation=2000"], 3, "split.validation asks for 2,000 rows"),
+        (["evaluate", "nowhere"], 4, "nowhere is no run directory: it has no config.toml"),
+        (["evaluate", "nowhere", "--split", "tset"], 2, "--split 'tset': expected test, validation or train"),
+        (["predict", "nowhere", "rows.csv"], 4, "nowhere is no model: it has no model.json"),
+        (["train", "--unknown"], 2, "No such option"),
+    ],
+)  # fmt: skip
+def test_wrong_input_is_refused_with_its_exit_code(arguments, code, message, tmp_path):
+    done = chainrule(*arguments, cwd=tmp_path)
+    assert message in done.stderr
+    assert done.returncode == code
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_torch_everything_runs_on_numpy(tmp_path):
+    """A finder that hides torch stands in for an installation without the extra."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Hide:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'torch' or name.startswith('torch.'):\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Hide())\n"
+        "import importlib.util as u\n"
+        "find = u.find_spec\n"
+        "u.find_spec = lambda name, package=None: None if name == 'torch' else find(name, package)\n"
+    )
+    env = {"PYTHONPATH": str(tmp_path)}
+    big = ["--set", "network.hidden=[512,512]", "--set", "training.iterations=3"]
+    done = chainrule("train", *big, "-o", tmp_path / "run", env=env)
+    assert done.returncode == 0, done.stderr
+    assert "numpy on cpu in float32" in done.stderr
+    assert "(PyTorch is not installed)" in done.stderr
+    checked = chainrule("check", env=env)
+    assert checked.returncode == 0
+    assert "not run (PyTorch is not installed)" in checked.stdout
+    asked = chainrule("train", "--set", "compute.backend=torch", "-o", tmp_path / "no", env=env)
+    assert asked.returncode == 2
+    assert "backend 'torch' needs PyTorch, which is not installed; pip install 'chainrule[torch]'" in asked.stderr

@@ -1,0 +1,72 @@
+"""`evaluate` and `predict`."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from command import QUICK, chainrule
+
+
+def test_evaluate_one_run_has_the_interval_over_rows(run):
+    found = json.loads(chainrule("evaluate", run, "--json").stdout)
+    assert found["n"] == 359
+    low, high = found["accuracy_interval_95"]
+    assert low < found["metrics"]["accuracy"] < high
+
+
+def test_evaluate_several_runs_has_the_mean_and_its_interval(tmp_path):
+    assert chainrule("train", *QUICK, "--seeds", "3", "-o", tmp_path / "runs", "--quiet").returncode == 0
+    runs = sorted((tmp_path / "runs").iterdir())
+    assert [path.name for path in runs] == ["seed-0", "seed-1", "seed-2"]
+    text = chainrule("evaluate", *runs).stdout
+    assert "mean accuracy of 3 runs: 0." in text
+    assert "95 % interval over runs [" in text
+    found = json.loads(chainrule("evaluate", *runs, "--json").stdout)
+    assert found["mean"]["accuracy"]["runs"] == 3
+
+
+def test_predict_writes_a_line_a_row(run, tmp_path):
+    from chainrule import read
+
+    data = read("digits")
+    np.save(tmp_path / "rows.npy", data.X[:20])
+    done = chainrule("predict", run, tmp_path / "rows.npy")
+    lines = list(csv.reader(done.stdout.splitlines()))
+    assert lines[0][:3] == ["row", "prediction", "p(0)"]
+    assert len(lines) == 21
+    assert sum(float(p) for p in lines[1][2:]) == pytest.approx(1, abs=1e-4)
+    chainrule("predict", run, tmp_path / "rows.npy", "-o", tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == done.stdout
+    assert json.loads(chainrule("predict", run, tmp_path / "rows.npy", "--json").stdout)[0]["prediction"] == lines[1][1]
+
+
+def test_predict_takes_a_table_by_column_names_and_refuses_a_missing_one(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [[x, z, "yes" if x > 0 else "no"] for x, z in rng.normal(size=(80, 2))]
+    table = tmp_path / "table.csv"
+    table.write_text("x,z,answer\n" + "\n".join(",".join(map(str, row)) for row in rows))
+    trained = chainrule(
+        "train", "--data", table, *QUICK, "--set", "training.batch_size=16", "-o", tmp_path / "run", "-q"
+    )
+    assert trained.returncode == 0, trained.stderr
+    (tmp_path / "new.csv").write_text("z,x\n0.5,3\n-0.1,-3\n")
+    (tmp_path / "swapped.csv").write_text("x,z\n3,0.5\n-3,-0.1\n")
+    found = [chainrule("predict", tmp_path / "run", tmp_path / name).stdout for name in ("new.csv", "swapped.csv")]
+    assert found[0] == found[1] != ""
+    (tmp_path / "short.csv").write_text("x\n3\n")
+    refused = chainrule("predict", tmp_path / "run", tmp_path / "short.csv")
+    assert refused.returncode == 3
+    assert "'z'" in refused.stderr
+
+
+def test_a_damaged_model_is_refused_with_exit_code_4(run, tmp_path):
+    broken = tmp_path / "run"
+    shutil.copytree(run, broken)
+    weights = broken / "model" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    done = chainrule("evaluate", broken)
+    assert done.returncode == 4
+    assert "weights.safetensors is damaged: it has 31724 bytes, its manifest says 31824." in done.stderr
