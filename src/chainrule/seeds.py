@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 
 @lru_cache(maxsize=4096)
-def _key(seed: int, name: str) -> NDArray[np.uint64]:
+def key(seed: int, name: str) -> NDArray[np.uint64]:
+    """Two words, the Philox key of stream `name` of `seed`."""
     return np.frombuffer(blake2b(f"{seed}/{name}".encode(), digest_size=16).digest(), dtype="<u8").astype(np.uint64)
 
 
 def bits(seed: int, name: str, position: int = 0) -> np.random.Philox:
     """The bit generator of stream `name` of `seed` at `position` (an epoch, a step, a parameter's index)."""
-    return np.random.Philox(key=_key(seed, name), counter=[0, 0, 0, position])
+    return np.random.Philox(key=key(seed, name), counter=[0, 0, 0, position])
 
 
 def stream(seed: int, name: str, position: int = 0) -> np.random.Generator:

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import chainrule as cr
-from chainrule import optim
 from chainrule.diagnosis.diagnose import diagnose
 from chainrule.diagnosis.finding import Finding
 from chainrule.training import load
@@ -55,10 +54,10 @@ def trained_config(config, data, network=None, watch=False, initial=True) -> Tra
         if watch:
             early += diagnose(decided, device, state, 0, [])
         for step in range(decided.n_steps):
-            state, loss, gradients = train_step(decided, device, state, step)
+            state, loss, _, norm = train_step(decided, device, state, step)
             losses = losses + loss
             if decided.due(step):
-                history.append(row(decided, device.X, state, gradients, step, float(losses) / (step + 1 - before)))
+                history.append(row(decided, device.X, state, norm, step, float(losses) / (step + 1 - before)))
                 losses, before = 0.0, step + 1
                 if watch:
                     early += diagnose(decided, device, state, step + 1, history)
@@ -66,7 +65,7 @@ def trained_config(config, data, network=None, watch=False, initial=True) -> Tra
     return Trained(decided, state, history, tuple(early), final)
 
 
-def row(decided, X, state, gradients, step, batch_loss) -> dict[str, Any]:
+def row(decided, X, state, norm, step, batch_loss) -> dict[str, Any]:
     found: dict[str, Any] = {"step": step + 1, "epoch": (step + 1) / decided.batches.per_epoch, "lr": decided.lr(step)}
     for part, rows in (("train", decided.train_sample), ("validation", decided.rows.validation)):
         if len(rows):
@@ -74,7 +73,6 @@ def row(decided, X, state, gradients, step, batch_loss) -> dict[str, Any]:
             weight = None if decided.data.weight is None else decided.data.weight[rows]
             values = score(z, decided.data.y[rows], decided.loss, decided.target, decided.metrics, weight)
             found |= {f"{part}_{name}": value for name, value in values.items()}
-    norm = optim.gradient_norm(gradients, decided.network.ranks, decided.backend.xp)
     return found | {"batch_loss": batch_loss, "gradient_norm": float(norm)}
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from chainrule.arrays import Array
 from chainrule.backprop import Context, Parameter, Parameters
-from chainrule.seeds import bits
+from chainrule.kernels import Kernels, library
+from chainrule.seeds import bits, key
 
 Precision = Literal["float64", "float32", "bfloat16"]
 
@@ -19,7 +20,7 @@ class Backend(ABC):
     """Arrays of one library on one device in one precision.
 
     xp: the array namespace. dtype: of activations and matrix products. master: of parameters, never less than float32.
-    reason: why this backend was chosen, in a few words.
+    reason: why this backend was chosen, in a few words. kernels: compiled stand-ins for parts of a step, or None.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Backend(ABC):
     dtype: Any
     master: Any
     derive: Callable[..., Any] | None = None
+    kernels: Kernels | None = None
 
     @abstractmethod
     def scope(self) -> AbstractContextManager[Any]:
@@ -51,6 +53,36 @@ class Backend(ABC):
     @abstractmethod
     def wait(self) -> None:
         """Until the device has done all it was given; for honest timing."""
+
+    @abstractmethod
+    def copy(self, array: Array) -> Array:
+        """The same values in memory of their own, contiguous."""
+
+    @abstractmethod
+    def address(self, array: Array) -> int:
+        """Where the array's memory begins, for compiled code; only on the CPU."""
+
+    def compile(self, *, build: bool) -> None:
+        """Use the compiled kernels from here on, if they are there or, where `build` says so, can be built."""
+        if self.device == "cpu" and self.precision != "float64":
+            threads = self.kernel_threads
+            found = library(threaded=threads > 1, build=build)
+            self.kernels = None if found is None else Kernels(found, self.xp, self.dtype, self.address, threads)
+
+    @property
+    def kernel_threads(self) -> int:
+        """Of the compiled kernels: one, where threads of two kinds would meet."""
+        return 1
+
+    def prepare_rows(self, X: Array, rows: NDArray[np.int64], shift: Array, scale: Array) -> Array:
+        """The named rows of X, (X - shift)·scale, in the working dtype, (len(rows), n_in)."""
+        made = self.kernels and self.kernels.prepare(X, rows, shift, scale)
+        return self.prepare(self.gather(X, rows), shift, scale) if made is None else made
+
+    def prepare(self, x: Array, shift: Array, scale: Array) -> Array:
+        """Rows as gathered, in any dtype, to (x - shift)·scale, computed in shift's dtype, in the working one."""
+        prepared = (self.xp.astype(x, shift.dtype, copy=False) - shift) * scale  # (batch, n_in)
+        return prepared if prepared.dtype == self.dtype else self.xp.astype(prepared, self.dtype)
 
     def parameters(self, values: Mapping[str, NDArray[Any]]) -> Parameters:
         """Master copies on the device."""
@@ -73,9 +105,11 @@ class Backend(ABC):
 
         def mask(path: str, rows: int, n: int, rate: float, dtype: Any) -> Array:
             threshold = min(round(rate * _LEVELS), _LEVELS - 1)
+            scale = _LEVELS / (_LEVELS - threshold)
+            if self.kernels and not isinstance(seed, tuple) and dtype == self.dtype:
+                return self.kernels.mask(key(seed, f"dropout/{path}"), step, (rows, n), threshold, scale)
             seeds = seed if isinstance(seed, tuple) else (seed,)
             keep = np.stack([_kept(one, path, step, (rows, n), threshold) for one in seeds])  # (P, rows, n)
-            scale = _LEVELS / (_LEVELS - threshold)
             return self.array(keep if isinstance(seed, tuple) else keep[0], dtype) * scale
 
         return Context(self.xp, training, mask=mask if training else None, derive=self.derive, input_gradient=False)

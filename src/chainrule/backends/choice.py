@@ -16,27 +16,40 @@ class Compute:
     """Where and how to compute; "auto" decides by hardware and size, and prints its reason.
 
     threads: of the linear algebra library; None takes $OMP_NUM_THREADS, or every core this process may run on.
+    compiled: whether the memory-bound parts of a step may run as C. "auto" has it built by the machine's compiler when
+    a run is long enough to pay for the two seconds, and keeps it.
     """
 
     backend: Literal["auto", "numpy", "torch"] = "auto"
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     precision: Literal["auto", Precision] = "auto"
     threads: Annotated[int, Field(gt=0)] | None = None
+    compiled: Literal["auto", "never"] = "auto"
 
 
 SMALL_STEP = 6e7
 """Operations of one training step below which NumPy was the fastest: `benchmarks/backends.py`, docs/decisions.md."""
 
 
-def choose(compute: Compute, flops_per_step: float) -> Backend:
-    """The backend for a training step of `flops_per_step` operations."""
+BUILDING = 2.0
+"""Seconds that building the compiled kernels takes."""
+
+
+def choose(compute: Compute, flops_per_step: float, saved: float = 0.0) -> Backend:
+    """The backend for a training step of `flops_per_step` operations. saved: seconds that kernels in C would save."""
     threads = compute.threads or available_threads()
     name, why = _library(compute, flops_per_step)
     if name == "numpy":
-        return _numpy(compute, threads, why)
-    from chainrule.backends import hardware
+        backend = _numpy(compute, threads, why)
+    else:
+        from chainrule.backends import hardware
 
-    return hardware.torch_backend(compute.device, compute.precision, threads, why)
+        backend = hardware.torch_backend(compute.device, compute.precision, threads, why)
+    pays = saved > BUILDING
+    # On torch the kernels may change a last bit, so there the length of the run decides, not what happens to be built.
+    if compute.compiled == "auto" and (pays or name == "numpy"):
+        backend.compile(build=pays)
+    return backend
 
 
 def available_threads() -> int:

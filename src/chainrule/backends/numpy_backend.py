@@ -38,6 +38,14 @@ class NumpyBackend(Backend):
         """A copy."""
         return np.array(array)
 
+    def copy(self, array: NDArray[Any]) -> NDArray[Any]:
+        """By NumPy."""
+        return np.array(array, order="C")
+
+    def address(self, array: NDArray[Any]) -> int:
+        """Of the first entry."""
+        return int(array.__array_interface__["data"][0])
+
     def gather(self, array: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
         """The rows, copied."""
         return np.take(array, rows, axis=0)

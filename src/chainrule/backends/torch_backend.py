@@ -53,6 +53,19 @@ class TorchBackend(Backend):
         widened = array.float() if array.dtype == torch.bfloat16 else array
         return np.array(widened.cpu().numpy())
 
+    def copy(self, array: Array) -> Array:
+        """By torch."""
+        return array.detach().clone(memory_format=torch.contiguous_format)
+
+    def address(self, array: Array) -> int:
+        """Of the first entry."""
+        return int(array.data_ptr())
+
+    @property
+    def kernel_threads(self) -> int:
+        """Torch's own, whose runtime the kernels share."""
+        return self.threads
+
     def gather(self, array: Array, rows: NDArray[np.int64]) -> Array:
         """The rows, by index_select."""
         return array.index_select(0, torch.from_numpy(rows).to(self.device, non_blocking=True))

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from chainrule.arrays import Array, wide
 from chainrule.backprop import Context, Layer, Parameters, Pullback, forward
 from chainrule.layers import Activation, Residual, Sigmoid, Tanh
-from chainrule.training.evaluate import prepare
 from chainrule.training.plan import Plan
 from chainrule.training.step import Resident
 
@@ -119,7 +118,7 @@ def probe_rows(plan: Plan, n: int = ROWS) -> NDArray[np.int64]:
 def probe(plan: Plan, data: Resident, parameters: Parameters, step: int, n: int = ROWS) -> Probe:
     """Pass at most `n` rows forward and back through the network and measure every layer."""
     backend, rows = plan.backend, probe_rows(plan, n)
-    x = prepare(backend.gather(data.X, rows), data.shift, data.scale, backend)  # (n, n_in)
+    x = backend.prepare_rows(data.X, rows, data.shift, data.scale)  # (n, n_in)
     target = backend.gather(data.targets, rows)
     weight = None if data.weight is None else backend.gather(data.weight, rows)
     seen: list[Seen] = []

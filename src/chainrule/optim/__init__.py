@@ -2,6 +2,7 @@
 
 from chainrule.optim.apply import Slots as Slots
 from chainrule.optim.apply import clip_by_norm as clip_by_norm
+from chainrule.optim.apply import clip_scale as clip_scale
 from chainrule.optim.apply import gradient_norm as gradient_norm
 from chainrule.optim.apply import init as init
 from chainrule.optim.apply import update as update

@@ -7,6 +7,7 @@ import numpy as np
 
 from chainrule.arrays import Array, wide
 from chainrule.backprop import Parameters
+from chainrule.objective import with_penalty
 from chainrule.optim.optimizers import Optimizer
 
 Slots = dict[str, tuple[Array, ...]]
@@ -27,14 +28,19 @@ def update(
     t: int,
     weights: Collection[str],
     xp: Any,
+    penalty: Any = 0.0,
+    scale: Any = None,
 ) -> tuple[Parameters, Slots]:
     """Renewed parameters and slots after step `t`; parameters without a gradient pass unchanged.
 
     lr: one number, or (P,) for P stacked networks. weights: names of the weight matrices, for decoupled decay.
+    penalty: λ of a penalty that the gradients do not hold yet. scale: what the penalised gradients are clipped by.
     """
     parameters, slots = dict(parameters), dict(slots)
-    for name, g in gradients.items():
+    for name, g in with_penalty(gradients, parameters, [w for w in weights if w in gradients], penalty).items():
         p = parameters[name]
+        g = wide(g, xp)
+        g = g if scale is None else g * per_network(scale, g)
         rate = per_network(lr, p)
         if optimizer.decay and name in weights:
             p = p * (1 - rate * optimizer.decay)
@@ -57,7 +63,12 @@ def gradient_norm(gradients: Parameters, ranks: Mapping[str, int], xp: Any) -> A
     return xp.sqrt(sum(squares[1:], start=squares[0]))
 
 
+def clip_scale(norm: Array, limit: float, xp: Any) -> Array:
+    """min(1, limit/norm), what gradients are multiplied by to be clipped. PyTorch divides by norm + 1e-6."""
+    return xp.minimum(limit / xp.maximum(norm, 1e-30), xp.ones_like(norm))
+
+
 def clip_by_norm(gradients: Parameters, norm: Array, limit: float, xp: Any) -> Parameters:
-    """Gradients scaled by min(1, limit/norm). PyTorch divides by norm + 1e-6."""
-    scale = xp.minimum(limit / xp.maximum(norm, 1e-30), xp.ones_like(norm))
+    """Gradients scaled by `clip_scale`."""
+    scale = clip_scale(norm, limit, xp)
     return {name: g * per_network(scale, g) for name, g in gradients.items()}

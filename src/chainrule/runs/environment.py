@@ -24,6 +24,7 @@ def environment(backend: Backend, data_digest: str) -> dict[str, Any]:
         "device": backend.device,
         "precision": backend.precision,
         "threads": backend.threads,
+        "compiled": backend.kernels is not None,
         "reason": backend.reason,
         "data_sha256": data_digest,
         "git": _git(),

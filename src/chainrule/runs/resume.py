@@ -96,6 +96,7 @@ def compare(saved: Saved, config: Mapping[str, Any], about: Mapping[str, Any]) -
         "threads",
         "cpu",
         *(f"version of {x}" for x in libraries),
+        *(["compiled"] if about["backend"] == "torch" else []),
     }
     changes += [Change(name, was.get(name), now.get(name), name not in deciding)
                 for name in sorted({*was, *now}) if was.get(name) != now.get(name)]  # fmt: skip
@@ -123,6 +124,7 @@ def _flat(table: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def _facts(about: Mapping[str, Any]) -> dict[str, Any]:
-    facts = {name: about.get(name) for name in ("backend", "device", "precision", "threads", "cpu", "system")}
+    named = ("backend", "device", "precision", "threads", "compiled", "cpu", "system")
+    facts = {name: about.get(name) for name in named}
     versions = {f"version of {name}": version for name, version in about.get("versions", {}).items()}
     return facts | versions | {"data": about.get("data_sha256")}

@@ -12,7 +12,6 @@ from chainrule.arrays import Array
 from chainrule.backprop import Context, Parameters, forward
 from chainrule.errors import DivergenceError
 from chainrule.network.network import kind_of
-from chainrule.training.evaluate import prepare
 from chainrule.training.plan import Plan
 from chainrule.training.position import Position, Progress, Setback
 from chainrule.training.step import Resident, State, batch, train_step
@@ -84,7 +83,7 @@ def locate(plan: Plan, data: Resident, progress: Progress) -> Origin:
     position, xp = progress.anchor, plan.backend.xp
     for step in range(position.step, progress.now.step):
         before = position.state
-        after, loss, gradients = train_step(plan, data, before, step, progress.lr_scale)
+        after, loss, gradients, _ = train_step(plan, data, before, step, progress.lr_scale)
         bad = _first_bad(after.parameters, xp)
         if not _finite(loss, xp) or _first_bad(gradients, xp) or bad:
             where = _in_pass(plan, data, before, step) or _in_backward(plan, gradients, loss) or f"the update of {bad}"
@@ -138,7 +137,7 @@ def _in_evaluation(plan: Plan, data: Resident, parameters: Parameters) -> str | 
     context = backend.context(training=False)
     for part, rows in (("training", plan.train_sample), ("validation", plan.rows.validation)):
         if len(rows):
-            x = prepare(backend.gather(data.X, rows), data.shift, data.scale, backend)
+            x = backend.prepare_rows(data.X, rows, data.shift, data.scale)
             where = _layer(plan, working, x, context)
             if where:
                 return f"{where} on {part} rows in evaluation mode"

@@ -22,13 +22,6 @@ def affine_arrays(preprocessing: Affine, X: Array, backend: Backend) -> tuple[Ar
     return backend.array(preprocessing.shift, dtype), backend.array(preprocessing.scale, dtype)
 
 
-def prepare(x: Array, shift: Array, scale: Array, backend: Backend) -> Array:
-    """Rows as gathered, in any dtype, to (x - shift)·scale, computed in shift's dtype, in the backend's working one."""
-    xp = backend.xp
-    prepared = (xp.astype(x, shift.dtype, copy=False) - shift) * scale  # (batch, n_in)
-    return prepared if prepared.dtype == backend.dtype else xp.astype(prepared, backend.dtype)
-
-
 def logits(
     network: Network, parameters: Parameters, preprocessing: Affine, backend: Backend, X: Array, rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
@@ -40,6 +33,6 @@ def logits(
     for start in range(0, len(rows), EVALUATION_BLOCK):
         block = rows[start : start + EVALUATION_BLOCK]
         padded = np.resize(block, EVALUATION_BLOCK)
-        x = prepare(backend.gather(X, padded), shift, scale, backend)
+        x = backend.prepare_rows(X, padded, shift, scale)
         found.append(backend.numpy(forward(network.layers, working, x, context).y)[: len(block)])
     return np.concatenate(found).astype(np.float64) if found else np.empty((0, network.n_out))

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule import optim
 from chainrule.backprop import Parameters
 from chainrule.training.divergence import NotFiniteError, go_back
 from chainrule.training.measure import Clock, Row, measure
 from chainrule.training.metrics import greater_is_better
 from chainrule.training.plan import Plan
 from chainrule.training.position import Position, Progress
-from chainrule.training.step import Resident, resident, start, train_step
+from chainrule.training.step import Resident, Stepper, resident, start
 from chainrule.training.watch import Watch
 
 
@@ -58,12 +57,12 @@ def ended(plan: Plan, progress: Progress) -> bool:
 def advance(plan: Plan, data: Resident, progress: Progress, clock: Clock, watch: Watch) -> Progress:
     """Steps until a row of history is due."""
     position, scale = progress.now, progress.lr_scale
+    stepper = Stepper(plan, data, position.state)  # on a copy: the anchor is needed as it was
     while position.gradient_norm is None:
-        step, losses, norm = position.step, position.batch_losses, None
-        state, loss, gradients = train_step(plan, data, position.state, step, scale)
-        if plan.due(step):
-            norm = float(optim.gradient_norm(gradients, plan.network.ranks, plan.backend.xp))
-        position = Position(step + 1, state, losses + loss, norm)
+        step, losses = position.step, position.batch_losses
+        done = stepper(step, scale)
+        norm = float(done.norm) if done.norm is not None and plan.due(step) else None
+        position = Position(step + 1, done.state, losses + done.loss, norm)
         if norm is None and watch.wants(step + 1):
             progress = replace(progress, now=position, seconds=clock.read())
             check_finite(plan, progress)

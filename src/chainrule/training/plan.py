@@ -90,7 +90,7 @@ def plan(config: Config, data: Dataset, network: Network) -> Plan:
         loss,
         preprocessing,
         target,
-        choose(config.compute, 3 * network.flops_per_row * batches.size),
+        choose(config.compute, 3 * network.flops_per_row * batches.size, n_steps * _saved(network)),
         batches,
         n_steps,
         evaluation.every_steps or (evaluation.every_epochs or 1) * batches.per_epoch,
@@ -98,6 +98,11 @@ def plan(config: Config, data: Dataset, network: Network) -> Plan:
         sample,
         _notes(data, rows, preprocessing, sample),
     )
+
+
+def _saved(network: Network) -> float:
+    """Seconds a step that compiled kernels save at least: docs/performance.md."""
+    return 2e-5 + 1e-9 * network.n_parameters
 
 
 def _batch_size(config: Config, network: Network, n_train: int) -> int:

@@ -1,0 +1,171 @@
+/* The parts of a training step that are bound by memory, each in one pass over its arrays.
+
+   The operations, their order and their rounding are those of the Python they stand in for (optim/, data/, backends/),
+   so that both give the same bits: no contraction to fused multiply-adds, no reassociation. bfloat16 is the upper half
+   of a float32, rounded to nearest, ties to even. */
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define LARGE 32768 /* entries from which a second thread pays */
+#if defined(_OPENMP)
+#define PARALLEL _Pragma("omp parallel for schedule(static) num_threads(threads) if (n > LARGE && threads > 1)")
+#else
+#define PARALLEL
+#endif
+
+static inline float widened(uint16_t x) {
+    uint32_t bits = (uint32_t)x << 16;
+    float y;
+    memcpy(&y, &bits, 4);
+    return y;
+}
+
+static inline uint16_t narrowed(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, 4);
+    uint16_t rounded = (uint16_t)((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
+    return x == x ? rounded : (uint16_t)0x7FC0;
+}
+
+/* One parameter: its master p, gradient g (float32, or bfloat16 where `narrow`), slots a and b, and w, the bfloat16 copy
+   that the layers use (or NULL). weight: whether it is penalised and decayed. */
+typedef struct {
+    float *p;
+    const void *g;
+    float *a, *b;
+    uint16_t *w;
+    int64_t n;
+    int32_t narrow, weight;
+} Entry;
+
+/* g <- scale (g + penalty p), p <- decay p, then the rule. */
+typedef struct {
+    float lr, penalty, scale, decay;
+    int32_t scaled, nesterov;
+    float momentum, beta1, rest1, beta2, rest2, correction, epsilon;
+} Rule;
+
+#define EACH(RULE)                                                                                                     \
+    for (int64_t k = 0; k < n_entries; k++) {                                                                          \
+        const Entry *e = entries + k;                                                                                  \
+        const int64_t n = e->n;                                                                                        \
+        float *restrict const P = e->p;                                                                                \
+        float *restrict const A = e->a;                                                                                \
+        float *restrict const B = e->b;                                                                                \
+        uint16_t *restrict const W = e->w;                                                                             \
+        const float lr = r->lr, penalty = e->weight ? r->penalty : 0.0f, decay = e->weight ? r->decay : 1.0f;          \
+        const float scale = r->scale;                                                                                  \
+        const int scaled = r->scaled;                                                                                  \
+        (void)A, (void)B;                                                                                              \
+        if (e->narrow && W) { LOOP(RULE, widened(((const uint16_t *)e->g)[i]), W[i] = narrowed(p)) }                   \
+        else if (e->narrow) { LOOP(RULE, widened(((const uint16_t *)e->g)[i]), ) }                                     \
+        else if (W) { LOOP(RULE, ((const float *)e->g)[i], W[i] = narrowed(p)) }                                       \
+        else { LOOP(RULE, ((const float *)e->g)[i], ) }                                                                \
+    }
+
+#define LOOP(RULE, GRADIENT, COPY)                                                                                     \
+    PARALLEL                                                                                                           \
+    for (int64_t i = 0; i < n; i++) {                                                                                  \
+        float p = P[i], g = GRADIENT;                                                                                  \
+        g = penalty != 0.0f ? g + penalty * p : g;                                                                     \
+        g = scaled ? g * scale : g;                                                                                    \
+        p = decay != 1.0f ? p * decay : p;                                                                             \
+        RULE;                                                                                                          \
+        P[i] = p;                                                                                                      \
+        COPY;                                                                                                          \
+    }
+
+void update_sgd(const Entry *entries, int64_t n_entries, const Rule *r, int32_t threads) {
+    (void)threads;
+    EACH(p = p - lr * g)
+}
+
+void update_momentum(const Entry *entries, int64_t n_entries, const Rule *r, int32_t threads) {
+    const float momentum = r->momentum;
+    (void)threads;
+    if (r->nesterov)
+        EACH(float b = momentum * A[i] + g; A[i] = b; p = p - lr * (g + momentum * b))
+    else
+        EACH(float b = momentum * A[i] + g; A[i] = b; p = p - lr * b)
+}
+
+void update_adam(const Entry *entries, int64_t n_entries, const Rule *r, int32_t threads) {
+    const float beta1 = r->beta1, rest1 = r->rest1, beta2 = r->beta2, rest2 = r->rest2;
+    const float correction = r->correction, epsilon = r->epsilon;
+    (void)threads;
+    EACH(float m = beta1 * A[i] + rest1 * g; float v = beta2 * B[i] + rest2 * g * g; A[i] = m; B[i] = v;
+         p = p - lr * m / (sqrtf(v) / correction + epsilon))
+}
+
+void update_rmsprop(const Entry *entries, int64_t n_entries, const Rule *r, int32_t threads) {
+    const float alpha = r->beta2, rest = r->rest2, epsilon = r->epsilon, momentum = r->momentum;
+    (void)threads;
+    if (momentum != 0.0f)
+        EACH(float v = alpha * A[i] + rest * g * g; float b = momentum * B[i] + g / (sqrtf(v) + epsilon); A[i] = v;
+             B[i] = b; p = p - lr * b)
+    else
+        EACH(float v = alpha * A[i] + rest * g * g; A[i] = v; p = p - lr * (g / (sqrtf(v) + epsilon)))
+}
+
+/* out <- (X[rows] - shift) scale, X (?, columns) of uint8 or float32, out (n_rows, columns) of float32 or bfloat16. */
+#define PREPARE(NAME, FROM, TO, STORE)                                                                                 \
+    void NAME(const FROM *X, const int64_t *rows, int64_t n_rows, int64_t columns, const float *shift,                 \
+              const float *scale, TO *out, int32_t threads) {                                                          \
+        const int64_t n = n_rows * columns;                                                                            \
+        (void)n, (void)threads;                                                                                        \
+        PARALLEL                                                                                                       \
+        for (int64_t i = 0; i < n_rows; i++) {                                                                         \
+            const FROM *restrict x = X + rows[i] * columns;                                                            \
+            TO *restrict y = out + i * columns;                                                                        \
+            for (int64_t j = 0; j < columns; j++) {                                                                    \
+                float value = ((float)x[j] - shift[j]) * scale[j];                                                     \
+                y[j] = STORE(value);                                                                                   \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+PREPARE(prepare_u8_f32, uint8_t, float, )
+PREPARE(prepare_u8_bf16, uint8_t, uint16_t, narrowed)
+PREPARE(prepare_f32_f32, float, float, )
+PREPARE(prepare_f32_bf16, float, uint16_t, narrowed)
+
+/* Philox4x64-10 (Salmon et al. 2011) with the counter (block + 1, 0, 0, position), as NumPy's generator counts. */
+typedef union {
+    uint64_t words[4];
+    uint16_t draws[16];
+} Block;
+
+static inline Block philox(uint64_t block, uint64_t position, uint64_t k0, uint64_t k1) {
+    uint64_t c0 = block + 1, c1 = 0, c2 = 0, c3 = position;
+    for (int round = 0; round < 10; round++) {
+        const unsigned __int128 first = (unsigned __int128)0xD2E7470EE14C6C93u * c0;
+        const unsigned __int128 second = (unsigned __int128)0xCA5A826395121157u * c2;
+        c0 = (uint64_t)(second >> 64) ^ c1 ^ k0;
+        c1 = (uint64_t)second;
+        c2 = (uint64_t)(first >> 64) ^ c3 ^ k1;
+        c3 = (uint64_t)first;
+        k0 += 0x9E3779B97F4A7C15u;
+        k1 += 0xBB67AE8584CAA73Bu;
+    }
+    return (Block){{c0, c1, c2, c3}};
+}
+
+/* out[i] <- kept where the i-th 16 bits of the stream are at least `threshold`, else 0; 16 entries a block. */
+#define MASK(NAME, TO)                                                                                                 \
+    void NAME(uint64_t k0, uint64_t k1, uint64_t position, int64_t n, int32_t threshold, TO kept, TO *out,             \
+              int32_t threads) {                                                                                       \
+        const int64_t blocks = n / 16;                                                                                 \
+        (void)threads;                                                                                                 \
+        PARALLEL                                                                                                       \
+        for (int64_t block = 0; block < blocks; block++) {                                                             \
+            const Block b = philox((uint64_t)block, position, k0, k1);                                                 \
+            for (int i = 0; i < 16; i++) out[16 * block + i] = b.draws[i] >= threshold ? kept : 0;                     \
+        }                                                                                                              \
+        if (n % 16) {                                                                                                  \
+            const Block b = philox((uint64_t)blocks, position, k0, k1);                                                \
+            for (int64_t i = 16 * blocks; i < n; i++) out[i] = b.draws[i % 16] >= threshold ? kept : 0;                \
+        }                                                                                                              \
+    }
+MASK(mask_f32, float)
+MASK(mask_bf16, uint16_t)

@@ -1,0 +1,77 @@
+"""Built once, kept in a folder of the user's own, never needed."""
+
+import os
+import stat
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.kernels import build
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def need_compiler():
+    if build.library(threaded=False, build=True) is None:
+        pytest.skip("no C compiler here")
+
+
+def test_it_is_built_once_and_then_loaded(home, monkeypatch):
+    assert build.library(threaded=False, build=False) is None
+    need_compiler()
+    [made] = (home / "chainrule").iterdir()
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+    assert stat.S_IMODE((home / "chainrule").stat().st_mode) == 0o700
+    monkeypatch.setattr(build.subprocess, "run", None)
+    assert build.library(threaded=False, build=True) is not None
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_code_that_others_can_write_is_not_loaded(home, what, monkeypatch):
+    need_compiler()
+    [made] = (home / "chainrule").iterdir()
+    (made if what == "file" else made.parent).chmod(0o777)
+    monkeypatch.setattr(build, "_build", lambda *_: False)
+    assert build.library(threaded=False, build=True) is None
+
+
+def test_a_link_in_its_place_is_not_loaded(home, monkeypatch):
+    need_compiler()
+    [made] = (home / "chainrule").iterdir()
+    made.rename(home / "elsewhere.so")
+    made.symlink_to(home / "elsewhere.so")
+    monkeypatch.setattr(build, "_build", lambda *_: False)
+    assert build.library(threaded=False, build=True) is None
+
+
+def test_without_a_compiler_or_a_place_nothing_is_built_and_all_works(home, monkeypatch):
+    monkeypatch.setenv("CC", "/nowhere/cc")
+    monkeypatch.setenv("PATH", "")
+    assert build.library(threaded=False, build=True) is None
+    made = cr.backends.choose(cr.Compute("numpy", threads=1), 0.0, 1e9)
+    assert made.kernels is None
+    monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
+    assert build.library(threaded=False, build=True) is None
+
+
+def test_a_long_run_builds_it_a_short_one_does_not(home):
+    need_compiler()
+    [made] = (home / "chainrule").iterdir()
+    made.unlink()
+    assert cr.backends.choose(cr.Compute("numpy", threads=1), 0.0, 1.0).kernels is None
+    assert list((home / "chainrule").iterdir()) == []
+    assert cr.backends.choose(cr.Compute("numpy", threads=1, compiled="never"), 0.0, 1e9).kernels is None
+    assert cr.backends.choose(cr.Compute("numpy", threads=1), 0.0, 10.0).kernels is not None
+
+
+def test_a_run_with_them_has_the_bits_of_a_run_without(home):
+    need_compiler()
+    runs = [cr.train(cr.mlp([20], dropout=0.2), cr.read("digits"), training=cr.Training(epochs=2),
+                     compute=cr.Compute("numpy", threads=1, compiled=how)) for how in ("auto", "never")]  # fmt: skip
+    for name, value in runs[0].model.parameters.items():
+        np.testing.assert_array_equal(value, runs[1].model.parameters[name])
