@@ -38,7 +38,7 @@ class Context(NamedTuple):
     xp: the array namespace. training: False in evaluation. path: the layer's name, "3" or "3.body.0".
     mask(path, rows, n, rate, dtype): dropout mask of 0 and 1/(1 - rate), repeatable, (..., rows, n).
     derive: makes a pullback by autograd for layers that bring none (torch only).
-    input_gradient: whether anyone needs dx.
+    input_gradient: whether anyone needs dx. kernels: compiled stand-ins that a layer may use, or None.
     """
 
     xp: Any
@@ -47,6 +47,7 @@ class Context(NamedTuple):
     mask: Callable[[str, int, int, float, Any], Array] | None = None
     derive: Callable[["Layer", Parameters, Array, "Context"], Any] | None = None
     input_gradient: bool = True
+    kernels: Any = None
 
 
 class Layer(ABC):
@@ -90,7 +91,8 @@ def forward(layers: Sequence[Layer], parameters: Parameters, x: Array, context: 
     needed = context.input_gradient
     for i, layer in enumerate(layers):
         own = {name: parameters[full] for name, full in names[i]}
-        here = Context(context.xp, context.training, f"{above}{i}", context.mask, context.derive, needed)
+        here = Context(context.xp, context.training, f"{above}{i}", context.mask, context.derive, needed,
+                       context.kernels)  # fmt: skip
         x, pullback, *renewed = _apply(layer, own, x, here)
         pullbacks.append((f"{i}.", pullback))
         for new in renewed:

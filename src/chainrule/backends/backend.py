@@ -62,12 +62,16 @@ class Backend(ABC):
     def address(self, array: Array) -> int:
         """Where the array's memory begins, for compiled code; only on the CPU."""
 
+    @abstractmethod
+    def contiguous(self, array: Array) -> bool:
+        """Whether the array's memory is in the order of its indices."""
+
     def compile(self, *, build: bool) -> None:
         """Use the compiled kernels from here on, if they are there or, where `build` says so, can be built."""
         if self.device == "cpu" and self.precision != "float64":
             threads = self.kernel_threads
             found = library(threaded=threads > 1, build=build)
-            self.kernels = None if found is None else Kernels(found, self.xp, self.dtype, self.address, threads)
+            self.kernels = None if found is None else Kernels(found, self, threads, exact=self.name == "numpy")
 
     @property
     def kernel_threads(self) -> int:
@@ -112,7 +116,8 @@ class Backend(ABC):
             keep = np.stack([_kept(one, path, step, (rows, n), threshold) for one in seeds])  # (P, rows, n)
             return self.array(keep if isinstance(seed, tuple) else keep[0], dtype) * scale
 
-        return Context(self.xp, training, mask=mask if training else None, derive=self.derive, input_gradient=False)
+        return Context(self.xp, training, mask=mask if training else None, derive=self.derive, input_gradient=False,
+                       kernels=self.kernels if training else None)  # fmt: skip
 
     def __repr__(self) -> str:
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"

@@ -46,6 +46,10 @@ class NumpyBackend(Backend):
         """Of the first entry."""
         return int(array.__array_interface__["data"][0])
 
+    def contiguous(self, array: NDArray[Any]) -> bool:
+        """By NumPy's flag."""
+        return bool(array.flags.c_contiguous)
+
     def gather(self, array: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
         """The rows, copied."""
         return np.take(array, rows, axis=0)

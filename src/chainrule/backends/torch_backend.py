@@ -61,6 +61,10 @@ class TorchBackend(Backend):
         """Of the first entry."""
         return int(array.data_ptr())
 
+    def contiguous(self, array: Array) -> bool:
+        """By torch's strides."""
+        return bool(array.is_contiguous())
+
     @property
     def kernel_threads(self) -> int:
         """Torch's own, whose runtime the kernels share."""

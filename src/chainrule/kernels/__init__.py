@@ -1,7 +1,7 @@
 """The memory-bound parts of a step in C, built on the user's machine where a compiler is at hand.
 
-They give the bits of the Python that they stand in for, but for one thing: torch's square root on the CPU is not always
-the nearest number, C's and NumPy's is, so Adam and RMSprop may differ from torch's in the last place.
+They give the bits of the Python that they stand in for, on NumPy always. On torch two things may differ in the last
+place: its square root is not always the nearest number, so Adam and RMSprop, and batch norm sums rows in another order.
 """
 
 from chainrule.kernels.build import library as library

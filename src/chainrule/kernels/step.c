@@ -1,8 +1,8 @@
 /* The parts of a training step that are bound by memory, each in one pass over its arrays.
 
-   The operations, their order and their rounding are those of the Python they stand in for (optim/, data/, backends/),
-   so that both give the same bits: no contraction to fused multiply-adds, no reassociation. bfloat16 is the upper half
-   of a float32, rounded to nearest, ties to even. */
+   The operations, their order and their rounding are those of the Python they stand in for (optim/, data/, backends/,
+   layers/), so that both give the same bits: no contraction to fused multiply-adds, no reassociation. Only batch norm's
+   sums over rows are in another order. bfloat16 is the upper half of a float32, rounded to nearest, ties to even. */
 
 #include <math.h>
 #include <stdint.h>
@@ -169,3 +169,91 @@ static inline Block philox(uint64_t block, uint64_t position, uint64_t k0, uint6
     }
 MASK(mask_f32, float)
 MASK(mask_bf16, uint16_t)
+
+#define SAME(x) (x)
+#define ELEMENTWISE(NAME, T, WIDE, STORE)                                                                              \
+    void relu_##NAME(const T *restrict x, int64_t n, T *restrict y, int32_t threads) {                                 \
+        (void)threads;                                                                                                 \
+        PARALLEL                                                                                                       \
+        for (int64_t i = 0; i < n; i++) {                                                                              \
+            const float value = WIDE(x[i]);                                                                            \
+            y[i] = value > 0 || value != value ? x[i] : 0;                                                             \
+        }                                                                                                              \
+    }                                                                                                                  \
+    void relu_back_##NAME(const T *restrict x, const T *restrict dy, int64_t n, T *restrict dx, int32_t threads) {     \
+        (void)threads;                                                                                                 \
+        PARALLEL                                                                                                       \
+        for (int64_t i = 0; i < n; i++) dx[i] = WIDE(x[i]) > 0 ? dy[i] : 0;                                            \
+    }
+ELEMENTWISE(f32, float, SAME, SAME)
+ELEMENTWISE(bf16, uint16_t, widened, narrowed)
+
+/* Batch norm over the rows of x (n_rows, columns): y = gamma (x - mean) r + beta, r = 1/sqrt(variance + epsilon), and
+   back. A thread has strips of STRIP columns; sums run over SLAB rows at a time, so that their rounding stays small. */
+#define STRIP 128
+#define SLAB 32
+#define STRIPS                                                                                                         \
+    const int64_t n = n_rows * columns, strips = (columns + STRIP - 1) / STRIP;                                        \
+    (void)n, (void)threads;                                                                                            \
+    PARALLEL                                                                                                           \
+    for (int64_t strip = 0; strip < strips; strip++) {                                                                 \
+        const int64_t first = strip * STRIP, width = columns - first < STRIP ? columns - first : STRIP;
+#define SUM_ROWS(TOTALS, ROW, TERM)                                                                                    \
+    for (int64_t slab = 0; slab < n_rows; slab += SLAB) {                                                              \
+        float part[STRIP] = {0};                                                                                       \
+        const int64_t end = slab + SLAB < n_rows ? slab + SLAB : n_rows;                                               \
+        for (int64_t i = slab; i < end; i++) {                                                                         \
+            ROW;                                                                                                       \
+            for (int64_t j = 0; j < width; j++) part[j] += TERM;                                                       \
+        }                                                                                                              \
+        for (int64_t j = 0; j < width; j++) TOTALS[j] += part[j];                                                      \
+    }
+
+#define BATCH_NORM(NAME, T, WIDE, STORE)                                                                               \
+    void batch_norm_##NAME(const T *x, int64_t n_rows, int64_t columns, const float *gamma, const float *beta,         \
+                           float epsilon, T *y, float *mean, float *variance, float *r, int32_t threads) {             \
+        STRIPS                                                                                                         \
+            float m[STRIP] = {0}, v[STRIP] = {0}, k[STRIP];                                                            \
+            SUM_ROWS(m, const T *row = x + i * columns + first, WIDE(row[j]))                                          \
+            for (int64_t j = 0; j < width; j++) m[j] /= (float)n_rows;                                                 \
+            SUM_ROWS(v, const T *row = x + i * columns + first, (WIDE(row[j]) - m[j]) * (WIDE(row[j]) - m[j]))         \
+            for (int64_t j = 0; j < width; j++) {                                                                      \
+                v[j] /= (float)n_rows;                                                                                 \
+                k[j] = 1.0f / sqrtf(v[j] + epsilon);                                                                   \
+                mean[first + j] = m[j], variance[first + j] = v[j], r[first + j] = k[j];                               \
+            }                                                                                                          \
+            for (int64_t i = 0; i < n_rows; i++) {                                                                     \
+                const T *restrict row = x + i * columns + first;                                                       \
+                T *restrict out = y + i * columns + first;                                                             \
+                for (int64_t j = 0; j < width; j++)                                                                    \
+                    out[j] = STORE(gamma[first + j] * ((WIDE(row[j]) - m[j]) * k[j]) + beta[first + j]);               \
+            }                                                                                                          \
+        }                                                                                                              \
+    }                                                                                                                  \
+    void batch_norm_back_##NAME(const T *x, const T *dy, int64_t n_rows, int64_t columns, const float *gamma,          \
+                                const float *mean, const float *r, T *dx, float *dgamma, float *dbeta,                 \
+                                int32_t threads) {                                                                     \
+        STRIPS                                                                                                         \
+            const float *restrict m = mean + first, *restrict k = r + first;                                           \
+            float g[STRIP] = {0}, b[STRIP] = {0}, through_mean[STRIP], through_variance[STRIP], scale[STRIP];          \
+            SUM_ROWS(b, const T *back = dy + i * columns + first, WIDE(back[j]))                                       \
+            SUM_ROWS(g, const T *row = x + i * columns + first; const T *back = dy + i * columns + first,              \
+                     WIDE(back[j]) * ((WIDE(row[j]) - m[j]) * k[j]))                                                   \
+            for (int64_t j = 0; j < width; j++) {                                                                      \
+                dgamma[first + j] = g[j], dbeta[first + j] = b[j];                                                     \
+                through_mean[j] = b[j] / (float)n_rows, through_variance[j] = g[j] / (float)n_rows;                    \
+                scale[j] = gamma[first + j] * k[j];                                                                    \
+            }                                                                                                          \
+            for (int64_t i = 0; i < n_rows; i++) {                                                                     \
+                const T *restrict row = x + i * columns + first;                                                       \
+                const T *restrict back = dy + i * columns + first;                                                     \
+                T *restrict out = dx + i * columns + first;                                                            \
+                for (int64_t j = 0; j < width; j++) {                                                                  \
+                    const float x_hat = (WIDE(row[j]) - m[j]) * k[j];                                                  \
+                    out[j] = STORE(scale[j] * (WIDE(back[j]) - through_mean[j] - x_hat * through_variance[j]));        \
+                }                                                                                                      \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+BATCH_NORM(f32, float, SAME, SAME)
+BATCH_NORM(bf16, uint16_t, widened, narrowed)

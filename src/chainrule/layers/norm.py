@@ -50,6 +50,14 @@ def _scale_and_shift(
     return y, pullback
 
 
+def _named(pullback: Callable[[Array], tuple[Array, Array, Array]]) -> Callable[[Array], tuple[Array, Parameters]]:
+    def named(dy: Array) -> tuple[Array, Parameters]:
+        dx, dgamma, dbeta = pullback(dy)
+        return dx, {"gamma": dgamma, "beta": dbeta}
+
+    return named
+
+
 def _norm_parameters(n: int) -> dict[str, Parameter]:
     return {"gamma": Parameter((n,), "norm", 1.0), "beta": Parameter((n,), "norm", 0.0)}
 
@@ -82,21 +90,25 @@ class BatchNorm(Layer):
     def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:
         """y, its pullback and, in training, the renewed running statistics."""
         xp = context.xp
-        x_wide = wide(x, xp)
-        running_mean, running_variance = parameters["running_mean"], parameters["running_variance"]
         if not context.training:
+            running_mean, running_variance = parameters["running_mean"], parameters["running_variance"]
             r = 1 / xp.sqrt(running_variance[..., None, :] + self.epsilon)  # (..., 1, n)
-            x_hat = (x_wide - running_mean[..., None, :]) * r
+            x_hat = (wide(x, xp) - running_mean[..., None, :]) * r
             return _scale_and_shift(x, x_hat, lambda dx_hat: dx_hat * r, parameters, xp)
-        x_hat, mean, variance, back = standardise(x_wide, -2, self.epsilon, xp)
-        n = x.shape[-2]
-        m = self.momentum
-        unbiased = variance[..., 0, :] * (n / max(n - 1, 1))  # (..., n)
-        statistics = {
-            "running_mean": (1 - m) * running_mean + m * mean[..., 0, :],
-            "running_variance": (1 - m) * running_variance + m * unbiased,
-        }
+        made = context.kernels and context.kernels.batch_norm(x, parameters["gamma"], parameters["beta"], self.epsilon)
+        if made:
+            return made.y, _named(made.pullback), self._renewed(parameters, made.mean, made.variance, x.shape[-2])
+        x_hat, mean, variance, back = standardise(wide(x, xp), -2, self.epsilon, xp)
+        statistics = self._renewed(parameters, mean[..., 0, :], variance[..., 0, :], x.shape[-2])
         return *_scale_and_shift(x, x_hat, back, parameters, xp), statistics
+
+    def _renewed(self, parameters: Parameters, mean: Array, variance: Array, n: int) -> Parameters:
+        """The running statistics after a batch of n rows with this mean and biased variance, each (..., n_in)."""
+        m, unbiased = self.momentum, n / max(n - 1, 1)
+        return {
+            "running_mean": (1 - m) * parameters["running_mean"] + m * mean,
+            "running_variance": (1 - m) * parameters["running_variance"] + m * (variance * unbiased),
+        }
 
 
 @spec
