@@ -52,7 +52,8 @@ class Sandbox:
     def __enter__(self) -> "Sandbox":
         self.process = subprocess.Popen(
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
-            env={**os.environ, "NO_COLOR": "1", "COLUMNS": "100", "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "NO_COLOR": "1", "COLUMNS": "100", "OMP_NUM_THREADS": "1",
+                 "XDG_CACHE_HOME": os.devnull},
         )  # fmt: skip
         return self
 

@@ -60,6 +60,16 @@ def test_raw_rows_of_any_dtype_and_layout_predict_the_same(run):
             np.zeros((2, 64), dtype=object),
             "X has shape (2, 64) and dtype object; this model takes numbers (n_rows, 64).",
         ),
+        (
+            np.ma.masked_equal(np.ones((2, 64)), 1),
+            "X is a masked array; this model knows no gaps. Fill it: X.filled(value).",
+        ),
+        (
+            [[1.0, 2.0], [3.0]],
+            "X is no array of numbers: setting an array element with a sequence. The requested array has an "
+            "inhomogeneous shape after 1 dimensions. The detected shape was (2,) + inhomogeneous part.",
+        ),
+        (np.zeros((0, 3, 1)), "X has shape (0, 3) and dtype float64; this model takes numbers (n_rows, 64)."),
         (np.full((2, 64), np.nan), "X is nan at row 0, column 0; this model takes finite numbers."),
     ],
 )

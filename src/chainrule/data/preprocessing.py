@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.dataset import Dataset
+from chainrule.data.dataset import Dataset, check_size
 from chainrule.errors import ConfigError
 
 Kind = Literal["none", "mean", "standardise", "standardise_channels", "unit"]
@@ -18,7 +18,8 @@ _BLOCK = 2**22  # numbers widened at a time
 class Affine:
     """x ↦ (x - shift)·scale, shift and scale (n,). constant: the columns whose training rows were all equal.
 
-    A constant column is shifted to 0 and left unscaled.
+    Equal are numbers that differ by rounding alone, or by so little that the scale would overflow. A constant column is
+    shifted to 0 and left unscaled; beyond 1e12 it is scaled so that what the shift leaves, by rounding, is below 1.
     """
 
     shift: NDArray[np.float64]
@@ -45,7 +46,9 @@ def fit(kind: Kind, data: Dataset, rows: NDArray[np.int64]) -> Affine:
     none: x. mean: x - mean of the training rows (the report's mean image). standardise: and divided by the standard
     deviation, a column each. standardise_channels: one mean and deviation a channel of images, row_shape (C, H, W).
     unit: to [0, 1] by the training minimum and maximum, of each column, or of all pixels together for images.
+    Raises a DataError where a number of those rows is too large for that.
     """
+    check_size(data, data.X, "X", data.feature_names, rows)
     n = data.n_features
     if kind == "none":
         return identity(n)
@@ -56,16 +59,26 @@ def fit(kind: Kind, data: Dataset, rows: NDArray[np.int64]) -> Affine:
         return Affine(mean, np.ones(n))
     if kind == "standardise_channels":
         mean, variance = _by_channel(data, mean, variance)
-    constant = variance <= (1e-12 * np.abs(mean)) ** 2
-    scale = 1 / np.sqrt(np.where(constant, 1.0, variance))
-    return Affine(mean, scale, tuple(int(i) for i in np.flatnonzero(constant)))
+    return _scaled(mean, np.sqrt(variance), np.maximum(1e-12 * np.abs(mean), _least(data.X)))
 
 
 def fit_target(data: Dataset, rows: NDArray[np.int64]) -> Affine:
     """Standardises regression targets; `back` takes predictions to the targets' own units."""
     y = data.y[rows].reshape(len(rows), -1)  # (n_rows, n_out)
-    deviation = y.std(axis=0)
-    return Affine(y.mean(axis=0), 1 / np.where(deviation > 0, deviation, 1.0))
+    mean = y.mean(axis=0)
+    return _scaled(mean, y.std(axis=0), np.maximum(1e-12 * np.abs(mean), _least(y)))
+
+
+def _scaled(shift: NDArray[np.float64], spread: NDArray[np.float64], least: Any) -> Affine:
+    """Columns of a spread up to `least` are constant."""
+    constant = spread <= least
+    scale = 1 / np.where(constant, np.maximum(least, 1.0), spread)
+    return Affine(shift, scale, tuple(int(i) for i in np.flatnonzero(constant)))
+
+
+def _least(X: NDArray[Any]) -> float:
+    """The smallest spread with a finite inverse, in the precision in which X is scaled."""
+    return float(np.finfo(np.float64 if X.itemsize > 4 else np.float32).tiny)
 
 
 def _blocks(X: NDArray[Any], rows: NDArray[np.int64]) -> Any:
@@ -101,6 +114,4 @@ def _unit(data: Dataset, rows: NDArray[np.int64]) -> Affine:
     high = np.max([block.max(axis=0) for block in _blocks(data.X, rows)], axis=0)
     if data.row_shape:
         low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
-    constant = high == low
-    scale = 1 / np.where(constant, 1.0, high - low)
-    return Affine(low, scale, tuple(int(i) for i in np.flatnonzero(constant)))
+    return _scaled(low, high - low, _least(data.X))

@@ -122,7 +122,10 @@ def _check(data: Dataset, rows: Rows) -> None:
     if data.task == "classification":
         seen = np.bincount(data.y[rows.train], minlength=data.n_outputs)
         if (seen == 0).any():
-            missing = data.target_names[int(np.argmin(seen))]
+            label = int(np.argmin(seen))
+            missing = data.target_names[label]
+            if not (data.y == label).any():
+                raise DataError(f"{data.name}: no row has the class {missing!r}; number the classes without it.")
             raise DataError(
                 f"{data.name}: no training row has the class {missing!r}; train on more rows, or split with order "
                 "'stratified'."

@@ -1,5 +1,6 @@
 """A trained model: all that predicting needs, in memory and in a directory."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -87,8 +88,13 @@ class Model:
         return scores.reshape(-1) if scores.shape[1] == 1 else scores
 
     def _rows(self, X: NDArray[Any]) -> NDArray[Any]:
-        X = np.asarray(X)
-        X = X.reshape(len(X), -1) if X.ndim > 2 else X  # (n_rows, n_features)
+        if isinstance(X, np.ma.MaskedArray):
+            raise DataError("X is a masked array; this model knows no gaps. Fill it: X.filled(value).")
+        try:
+            X = np.asarray(X)
+        except ValueError as error:
+            raise DataError(f"X is no array of numbers: {error}") from None
+        X = X.reshape(len(X), math.prod(X.shape[1:])) if X.ndim > 2 else X  # (n_rows, n_features)
         n = self.network.widths[0]
         if X.ndim != 2 or X.shape[1] != n or X.dtype.kind not in "biuf":
             raise DataError(f"X has shape {X.shape} and dtype {X.dtype}; this model takes numbers (n_rows, {n}).")

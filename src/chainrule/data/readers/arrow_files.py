@@ -113,12 +113,16 @@ def _ipc(path: Path) -> Iterator[_File]:
 
 
 def _validated(path: Path, content: Any) -> Any:
+    import pyarrow as pa
     from pyarrow import types
 
     for name, column in zip(content.column_names, content.columns, strict=True):
         if types.is_string_view(column.type):  # of which many may share one long text
             for chunk in column.chunks:
-                views = np.frombuffer(chunk.buffers()[1], np.int32).reshape(-1, 4)[chunk.offset :][: len(chunk)]
+                held = chunk.buffers()[1]
+                if held is None or held.size < 16 * (chunk.offset + len(chunk)):
+                    raise pa.ArrowInvalid(f"column {name!r} is shorter than its rows")
+                views = np.frombuffer(held, np.int32, 4 * len(chunk), 16 * chunk.offset).reshape(-1, 4)  # (rows, 4)
                 check_label(path, name, int(views[:, 0].max(initial=0)))
     content.validate(full=True)  # or texts could begin and end outside the file
     return content
@@ -164,6 +168,8 @@ def _target(path: Path, file: _File, at: int) -> NDArray[Any] | Texts:
     _refuse_null(path, name, column)
     coded = (column if types.is_dictionary(column.type) else column.dictionary_encode()).combine_chunks()
     words = [word or "" for word in coded.dictionary.to_pylist()]
+    if len(coded) != file.n_rows or not words:
+        raise DataError(f"{path}: target {shown(repr(name))} has {len(coded)} rows, the table {file.n_rows}.")
     check_label(path, name, max(map(len, words)))
     codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     empty = np.array([word == "" for word in words])[codes]

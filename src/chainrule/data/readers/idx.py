@@ -15,6 +15,7 @@ from chainrule.errors import DataError
 
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MOST_AXES = 4
+_MOST_CLASSES = 10_000
 _TORCHVISION = ("MNIST", "FashionMNIST", "KMNIST")
 
 
@@ -34,6 +35,8 @@ def read_idx(folder: Path, name: str = "", classes: tuple[str, ...] = ()) -> Dat
     if len({part.shape[1:] for part in images}) > 1:
         raise DataError(f"{folder}: training images are {images[0].shape[1:]} and test images {images[1].shape[1:]}.")
     y = np.concatenate(labels).astype(np.int64)
+    if y.max(initial=0) >= len(y) + _MOST_CLASSES:  # each class below the largest label is given a name
+        raise DataError(f"{folder}: a label is {y.max():,}, with {len(y):,} rows; expected classes counted from 0.")
     return Dataset(
         name=name or (folder.parent if folder.name == "raw" else folder).name,
         X=np.concatenate([part.reshape(len(part), -1) for part in images]),
@@ -61,7 +64,10 @@ def read_array(path: Path, beside: int = 0) -> NDArray[Any]:
         content = take(stream, n_bytes)
         if len(content) < n_bytes or stream.read(1):
             raise _wrong_size(path, shape, n_bytes, f"only {len(content):,}" if len(content) < n_bytes else "more")
-    return native(content.view(dtype).reshape(shape))
+    try:
+        return native(content.view(dtype).reshape(shape))
+    except ValueError:  # no values at all, and yet an axis too long for any array
+        raise _wrong_size(path, shape, n_bytes, "only 0") from None
 
 
 def _header(path: Path, stream: Stream) -> tuple[np.dtype[Any], tuple[int, ...]]:

@@ -25,7 +25,8 @@ class Texts(NamedTuple):
 def native(array: Array) -> Array:
     """The same numbers in this machine's byte order; float16 becomes float32, whose sums do not overflow."""
     widened = {2: np.float32, 16: np.float64}.get(array.dtype.itemsize) if array.dtype.kind == "f" else None
-    return array.astype(widened or array.dtype.newbyteorder("="), copy=False)
+    with np.errstate(over="ignore"):  # what a float64 cannot hold becomes inf, and is refused by its row and column
+        return array.astype(widened or array.dtype.newbyteorder("="), copy=False)
 
 
 def flattened(X: Array) -> tuple[Array, tuple[int, ...]]:
@@ -107,6 +108,10 @@ def _labels(y: Array, path: Path, name: str, names: tuple[str, ...]) -> tuple[Ar
             "Use task 'regression' to predict quantities."
         )
     if names and y.dtype.kind != "U":
+        outside = np.flatnonzero((y < 0) | (y >= len(names)))
+        if outside.size:
+            row, k = int(outside[0]), len(names)
+            raise DataError(f"{path}: label {int(y[row])} at row {row} is outside 0..{k - 1} ({k} classes).")
         return y.astype(np.int64), "classification", names
     if y.dtype.kind == "b":
         return y.astype(np.int64), "classification", ("false", "true")
