@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-from command import QUICK, chainrule
+from command import HEARING, QUICK, chainrule
 
 
 def test_train_prints_progress_on_stderr_and_a_summary_on_stdout(tmp_path):
@@ -130,7 +130,7 @@ def test_a_second_interrupt_stops_at_once(tmp_path):
         "Keeper.wants = wants\n"
         f"sys.argv = ['chainrule', 'train', '-q', '-o', {str(tmp_path / 'run')!r}]; main()"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30, **HEARING)
     assert done.returncode == 130
     assert done.stdout == "noted\n"
     assert "SIGINT: stopping; once more to stop at once" in done.stderr

@@ -13,6 +13,7 @@ import pytest
 import chainrule as cr
 from chainrule.runs.keeper import Keeper
 from chainrule.runs.lock import locked
+from command import HEARING
 from faults.compared import fingerprint, litter
 
 DIGITS = cr.read("digits")
@@ -142,7 +143,7 @@ def test_the_time_limit_leaves_a_checkpoint(tmp_path, reference):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_leave_a_checkpoint_within_five_seconds(number, code, tmp_path):
     command = [sys.executable, "-m", "chainrule", "train", "--set", "training.epochs=100000", "-o", tmp_path / "run"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, **HEARING)
     while not (tmp_path / "run" / "history.jsonl").exists() or (tmp_path / "run" / "history.jsonl").stat().st_size == 0:
         time.sleep(0.05)
     start = time.perf_counter()

@@ -1,6 +1,7 @@
 """Train: new runs, and on from a checkpoint."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,11 +42,8 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a network by a configuration; without one, on the embedded digits."""
-    from chainrule.runs.directory import check_free
-    from chainrule.runs.run import read_data
     from chainrule.text import duration
     from chainrule.training import load
-    from chainrule.training.config import with_seed
 
     asked = merged(changes, data, seed, device)
     if on_divergence is not None:
@@ -58,23 +56,30 @@ def train(
         return _print_runs([run], as_json)
     options = load(config, asked)
     output = resume or output or _free_name(config.stem if config else Path(options.data.source).stem)
-    first = options.training.seed
-    folders = {s: output / f"seed-{s}" if seeds > 1 else output for s in range(first, first + seeds)}
-    for folder in folders.values() if resume is None else ():
-        check_free(folder, overwrite)
-    rows = read_data(options.data)
-    runs = [_train(with_seed(options, s), folder, quiet, data=rows, overwrite=overwrite, resume=resume is not None,
-                   inexact=inexact, time_limit=limit) for s, folder in folders.items()]  # fmt: skip
-    return _print_runs(runs, as_json)
+    how = {"overwrite": overwrite, "resume": resume is not None, "inexact": inexact, "time_limit": limit}
+    if seeds > 1:
+        return _print_runs(_train_seeds(options, seeds, output, quiet, **how), as_json)
+    return _print_runs([_train(options, output, quiet, **how)], as_json)
 
 
 def _train(config: Any, folder: Path, quiet: bool, **how: Any) -> Any:
-    from chainrule.runs.progress import PlainProgress, progress
     from chainrule.runs.train import train_config
+
+    return _shown(quiet, lambda shown: train_config(config, folder, hooks=(shown,), on_step=shown.on_step, **how))
+
+
+def _train_seeds(config: Any, n: int, folder: Path, quiet: bool, **how: Any) -> Any:
+    from chainrule.runs.seeds import train_seeds
+
+    return _shown(quiet, lambda shown: train_seeds(config, n, folder, hooks=(shown,), on_step=shown.on_step, **how))
+
+
+def _shown(quiet: bool, run: Callable[[Any], Any]) -> Any:
+    from chainrule.runs.progress import PlainProgress, progress
 
     with PlainProgress(silent=True) if quiet else progress() as shown:
         try:
-            return train_config(config, folder, hooks=(shown,), on_step=shown.on_step, **how)
+            return run(shown)
         except Interrupted as stopped:
             shown.write(str(stopped))
             raise typer.Exit(stopped.exit_code) from None

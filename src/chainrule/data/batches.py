@@ -29,12 +29,16 @@ class Batches:
         full, rest = divmod(self.n, self.size)
         return max(full if self.replacement else full + (rest > 1), 1)
 
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """Positions in the order in which `epoch` visits them, (n,)."""
+        return _order(self.n, self.seed, epoch)
+
     def rows(self, step: int) -> NDArray[np.int64]:
         """Positions of the batch of `step`."""
         if self.replacement:
             return stream(self.seed, "shuffle", step).integers(self.n, size=self.size)
         epoch, place = divmod(step, self.per_epoch)
-        order = _order(self.n, self.seed, epoch)
+        order = self.order(epoch)
         end = None if place == self.per_epoch - 1 else (place + 1) * self.size
         return order[place * self.size : end]
 

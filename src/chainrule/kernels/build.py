@@ -33,13 +33,14 @@ def library(*, threaded: bool, build: bool) -> ctypes.CDLL | None:
 
 
 def openmp_runtime() -> Path | None:
-    """GCC's OpenMP runtime as this process has loaded it; None where there is none, or more than one."""
+    """GCC's OpenMP runtime as torch has loaded it; None where there is none. scikit-learn brings another one."""
     try:
         maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     found = {Path(line.split(maxsplit=5)[-1]) for line in maps.splitlines() if "libgomp" in line}
-    return found.pop() if len(found) == 1 else None
+    by_torch = {path for path in found if "torch" in path.parts}
+    return next(iter(by_torch or found), None) if len(by_torch or found) == 1 else None
 
 
 def cached_at(runtime: Path | None) -> Path | None:

@@ -9,7 +9,7 @@ from functools import partial
 from os import getpid
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, overload
 
 from chainrule.backends import Compute
 from chainrule.data import Dataset, Split
@@ -31,9 +31,12 @@ from chainrule.runs.lock import locked
 from chainrule.runs.run import PYTHON, Run, finished, read_data, save_run
 from chainrule.training.config import Checkpoint, Config, DataOptions, Evaluation, NetworkOptions, Training
 from chainrule.training.loop import fit
+from chainrule.training.measure import Row
 from chainrule.training.plan import Plan, plan
+from chainrule.training.position import Progress
 
 
+@overload
 def train(
     network: Network,
     data: Dataset,
@@ -55,13 +58,41 @@ def train(
     inexact: bool = False,
     time_limit: float | None = None,
     hooks: Sequence[Hook] = (),
-) -> Run:
+    seeds: None = None,
+) -> Run: ...
+@overload
+def train(network: Network, data: Dataset, *, seeds: int, **options: Any) -> list[Run]: ...
+def train(  # type: ignore[misc]  # it takes the same options
+    network: Network,
+    data: Dataset,
+    *,
+    loss: AnyLoss | None = None,
+    optimizer: AnyOptimizer = Adam(),  # noqa: B008
+    schedule: AnySchedule = Constant(),  # noqa: B008
+    training: Training = Training(),  # noqa: B008
+    evaluation: Evaluation = Evaluation(),  # noqa: B008
+    compute: Compute = Compute(),  # noqa: B008
+    checkpoint: Checkpoint = Checkpoint(),  # noqa: B008
+    split: Split = Split(),  # noqa: B008
+    preprocessing: Kind = "standardise",
+    standardise_target: bool = True,
+    augment: Augment = Augment(),  # noqa: B008
+    output: Path | str | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    inexact: bool = False,
+    time_limit: float | None = None,
+    hooks: Sequence[Hook] = (),
+    seeds: int | None = None,
+) -> Run | list[Run]:
     """Train `network` on `data`; the options are those of the configuration, section by section.
 
     output: a directory for files and checkpoints, new or empty unless `overwrite`; None keeps the run in memory.
     resume: go on with the run in `output`, to the same bits as if it had never ended; start it where there is none.
     inexact: go on although the configuration, the data, a version or the machine has changed.
     time_limit: seconds after which a checkpoint is left and a TimeLimitError raised.
+    seeds: train so many runs, with the seed of `training` and the next ones, in directories seed-N of `output`; small
+    networks are then trained together, with the same bits.
     Raises ConfigError and DataError before any training, DivergenceError when the numbers stop being finite,
     OutputError when a file cannot be written, Interrupted (a KeyboardInterrupt) after a signal.
 
@@ -70,32 +101,26 @@ def train(
     >>> sorted(run.history[-1])[:3]
     ['batch_loss', 'epoch', 'gradient_norm']
     """
-    config = Config(
-        DataOptions(
-            **asdict(data.origin or Origin(f"{PYTHON}{data.name}")),
-            split=split,
-            preprocessing=preprocessing,
-            standardise_target=standardise_target,
-            augment=augment,
-        ),
-        NetworkOptions(layers=network.layers),
-        loss,
-        optimizer,
-        schedule,
-        training,
-        evaluation,
-        compute,
-        checkpoint,
-    )
-    return train_config(config, output, network=network, data=data, overwrite=overwrite, resume=resume, inexact=inexact,
-                        time_limit=time_limit, hooks=hooks)  # fmt: skip
+    source = asdict(data.origin or Origin(f"{PYTHON}{data.name}"))
+    options = DataOptions(**source, split=split, preprocessing=preprocessing, standardise_target=standardise_target,
+                          augment=augment)  # fmt: skip
+    config = Config(options, NetworkOptions(layers=network.layers), loss, optimizer, schedule, training, evaluation,
+                    compute, checkpoint)  # fmt: skip
+    how: dict[str, Any] = {"network": network, "data": data, "overwrite": overwrite, "resume": resume,
+                           "inexact": inexact, "time_limit": time_limit, "hooks": hooks}  # fmt: skip
+    if seeds is None:
+        return train_config(config, output, **how)
+    from chainrule.runs.seeds import train_seeds
+
+    return train_seeds(config, seeds, output, **how)
 
 
-def _silent(step: int) -> None:
-    pass
+def silent(step: int) -> None:
+    """Does nothing with the number of steps done."""
 
 
-def _to_stderr(text: str) -> None:
+def to_stderr(text: str) -> None:
+    """A warning, where no one else takes it."""
     print(f"warning: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
@@ -131,8 +156,8 @@ def train_config(
     inexact: bool = False,
     time_limit: float | None = None,
     hooks: Sequence[Hook] = (),
-    on_step: OnStep = _silent,
-    warn: Callable[[str], None] = _to_stderr,
+    on_step: OnStep = silent,
+    warn: Callable[[str], None] = to_stderr,
     changes: Sequence[str] = (),
 ) -> Run:
     """Train what `config` describes; `network` and `data`, where given, stand in for its own. See `train`.
@@ -169,10 +194,10 @@ def _in_memory(config: Config, call: _Call) -> Run:
 def _fresh(directory: Path, config: Config, call: _Call, interrupts: Interrupts) -> Run:
     if not (call.resume and is_unstarted(directory)):
         check_free(directory, call.overwrite)
-    with _nothing_lost(interrupts):
+    with nothing_lost(interrupts):
         decided = call.plan(config)
         plain = plain_config(decided)
-        about = _with_session(environment(decided.backend, decided.data.digest), None, [])
+        about = with_session(environment(decided.backend, decided.data.digest), None, [])
     make(directory)
     with locked(directory):
         clear(directory)
@@ -181,7 +206,7 @@ def _fresh(directory: Path, config: Config, call: _Call, interrupts: Interrupts)
 
 def _resumed(directory: Path, config: Config | None, call: _Call, interrupts: Interrupts) -> Run:
     with locked(directory):
-        with _nothing_lost(interrupts):
+        with nothing_lost(interrupts):
             clean(directory)
             saved = resume.newest(directory, call.warn)
             config = resume.configuration(directory, saved, call.changes, call.warn) if config is None else config
@@ -192,12 +217,12 @@ def _resumed(directory: Path, config: Config | None, call: _Call, interrupts: In
                 resume.check_exact(directory, changes)
             for change in changes:
                 call.warn(f"changed since the checkpoint: {change}{'' if change.exact else ' (the bits may differ)'}")
-            about = _with_session(about, saved, changes)
+            about = with_session(about, saved, changes)
         return _kept(directory, decided, plain, about, saved, call, interrupts)
 
 
 @contextmanager
-def _nothing_lost(interrupts: Interrupts) -> Iterator[None]:
+def nothing_lost(interrupts: Interrupts) -> Iterator[None]:
     """Before the first step a signal ends the process at once; there is nothing to keep."""
     try:
         with interrupts.abortable():
@@ -206,7 +231,7 @@ def _nothing_lost(interrupts: Interrupts) -> Iterator[None]:
         raise Interrupted("interrupted before the first step", interrupts.received) from None
 
 
-def _with_session(about: dict[str, Any], saved: Saved | None, changes: Sequence[resume.Change]) -> dict[str, Any]:
+def with_session(about: dict[str, Any], saved: Saved | None, changes: Sequence[resume.Change]) -> dict[str, Any]:
     """The facts, and one entry for each process that had a part in the run."""
     session = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -219,15 +244,28 @@ def _with_session(about: dict[str, Any], saved: Saved | None, changes: Sequence[
 
 def _kept(directory: Path, decided: Plan, config: dict[str, Any], about: dict[str, Any], saved: Saved | None,
           call: _Call, interrupts: Interrupts) -> Run:  # fmt: skip
-    recorder = prepare(directory, config, about, tuple(saved.state["history"]) if saved else ())
-    hooks = (recorder, *call.hooks)
-    save = partial(checkpoint.save, directory, decided, about=about, config=config)
-    keeper = Keeper(Audience(decided, hooks, call.on_step), directory, save, interrupts, call.deadline)
-    for hook in hooks:
-        hook.started(decided)
+    history = tuple(saved.state["history"]) if saved else ()
+    keeper = begun(directory, decided, config, about, history, call.hooks, call.on_step, interrupts, call.deadline)
     progress = fit(decided, None if saved is None else partial(checkpoint.restore, saved), keeper)
-    run = finished(decided, about, progress, directory, {"written": keeper.written, "seconds": keeper.seconds})
+    return ended(keeper, about, progress)
+
+
+def begun(directory: Path, decided: Plan, config: dict[str, Any], about: dict[str, Any], history: tuple[Row, ...],
+          hooks: Sequence[Hook], on_step: OnStep, interrupts: Interrupts, deadline: float) -> Keeper:  # fmt: skip
+    """What keeps a run in its directory, which is written down as begun; all hooks are told."""
+    recorder = prepare(directory, config, about, history)
+    save = partial(checkpoint.save, directory, decided, about=about, config=config)
+    keeper = Keeper(Audience(decided, (recorder, *hooks), on_step), directory, save, interrupts, deadline)
+    for hook in keeper.hooks:
+        hook.started(decided)
+    return keeper
+
+
+def ended(keeper: Keeper, about: dict[str, Any], progress: Progress) -> Run:
+    """The run that has come to its end, written down as finished; all hooks are told."""
+    cost = {"written": keeper.written, "seconds": keeper.seconds}
+    run = finished(keeper.plan, about, progress, keeper.run, cost)
     save_run(run)
-    for hook in hooks:
+    for hook in keeper.hooks:
         hook.finished(run)
     return run

@@ -14,7 +14,7 @@ from chainrule.errors import ConfigError, DataError
 from chainrule.losses import Huber, Loss, Poisson, SquaredError, default_loss
 from chainrule.network import Network
 from chainrule.seeds import stream
-from chainrule.training.config import Config
+from chainrule.training.config import Config, with_seed
 from chainrule.training.metrics import names
 
 
@@ -98,6 +98,11 @@ def plan(config: Config, data: Dataset, network: Network) -> Plan:
         sample,
         _notes(data, rows, preprocessing, sample),
     )
+
+
+def reseeded(plan: Plan, seed: int) -> Plan:
+    """The same run with another training seed."""
+    return replace(plan, config=with_seed(plan.config, seed), batches=replace(plan.batches, seed=seed))
 
 
 def _saved(network: Network) -> float:

@@ -1,0 +1,94 @@
+"""Several seeds of one configuration: together where that is faster and changes no bit, else one after the other."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from chainrule.data import Dataset
+from chainrule.errors import ConfigError
+from chainrule.network import Network
+from chainrule.runs.directory import check_free, clear, make, plain_config
+from chainrule.runs.environment import environment
+from chainrule.runs.hooks import Hook
+from chainrule.runs.interrupts import Interrupts
+from chainrule.runs.keeper import Audience, Keeper, OnStep
+from chainrule.runs.lock import locked
+from chainrule.runs.run import Run, finished, read_data
+from chainrule.runs.train import begun, ended, nothing_lost, silent, to_stderr, train_config, with_session
+from chainrule.training.config import Config, with_seed
+from chainrule.training.plan import Plan, plan, reseeded
+from chainrule.training.population import fit_together, together
+
+
+def train_seeds(
+    config: Config,
+    n: int,
+    output: Path | str | None = None,
+    *,
+    network: Network | None = None,
+    data: Dataset | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    inexact: bool = False,
+    time_limit: float | None = None,
+    hooks: Sequence[Hook] = (),
+    on_step: OnStep = silent,
+    warn: Callable[[str], None] = to_stderr,
+) -> list[Run]:
+    """`n` runs, with the configuration's seed and the next ones, in `output`/seed-N. See `train`.
+
+    Where runs are trained together the hooks and `on_step` see the first of them.
+    """
+    if n < 1:
+        raise ConfigError(f"seeds is {n}; expected at least 1")
+    deadline = float("inf") if time_limit is None else perf_counter() + time_limit
+    seeds = range(config.training.seed, config.training.seed + n)
+    folders = [None if output is None else Path(output) / f"seed-{seed}" for seed in seeds]
+    for folder in folders if not resume else ():
+        if folder is not None:
+            check_free(folder, overwrite)
+    data = read_data(config.data) if data is None else data
+    begun_before = resume and any(folder is not None and folder.exists() for folder in folders)
+    first = plan(config, data, config.network.build() if network is None else network)
+    if begun_before or not together(first, n):
+        return [
+            train_config(with_seed(config, seed), folder, network=network, data=data, overwrite=overwrite,
+                         resume=resume, inexact=inexact, time_limit=time_limit, hooks=hooks, on_step=on_step, warn=warn)
+            for seed, folder in zip(seeds, folders, strict=True)
+        ]  # fmt: skip
+    plans = [reseeded(first, seed) for seed in seeds]
+    if output is None:
+        if time_limit is not None:
+            raise ConfigError("time_limit needs a run directory to keep checkpoints in; give output")
+        return _in_memory(plans, hooks, on_step)
+    return _in_directories(plans, [Path(output) / f"seed-{seed}" for seed in seeds], hooks, on_step, deadline)
+
+
+def _in_memory(plans: Sequence[Plan], hooks: Sequence[Hook], on_step: OnStep) -> list[Run]:
+    about = environment(plans[0].backend, plans[0].data.digest)
+    for hook in hooks:
+        hook.started(plans[0])
+    audiences = [Audience(plans[0], hooks, on_step), *(Audience(one, (), silent) for one in plans[1:])]
+    runs = [finished(one, about, end) for one, end in zip(plans, fit_together(plans, audiences), strict=True)]
+    for hook in hooks:
+        hook.finished(runs[0])
+    return runs
+
+
+def _in_directories(plans: Sequence[Plan], folders: Sequence[Path], hooks: Sequence[Hook], on_step: OnStep,
+                    deadline: float) -> list[Run]:  # fmt: skip
+    interrupts, keepers, facts = Interrupts(), list[Keeper](), list[dict[str, Any]]()
+    with interrupts.caught(), ExitStack() as locks:
+        with nothing_lost(interrupts):
+            about = environment(plans[0].backend, plans[0].data.digest)
+        for i, (one, folder) in enumerate(zip(plans, folders, strict=True)):
+            make(folder)
+            locks.enter_context(locked(folder))
+            clear(folder)
+            facts.append(with_session(about, None, []))
+            watching = (hooks, on_step) if i == 0 else ((), silent)
+            keepers.append(begun(folder, one, plain_config(one), facts[-1], (), *watching, interrupts, deadline))
+        ends = fit_together(plans, keepers)
+        return [ended(keeper, fact, end) for keeper, fact, end in zip(keepers, facts, ends, strict=True)]

@@ -1,0 +1,186 @@
+"""Several seeds of one run trained together: their arrays stacked along a leading axis, so that they share each call.
+
+Only where that gives every member the bits that it would have alone, as NumPy's matrix products do. So a member may
+leave at any row of history, because it stops early or diverges, and go on by itself.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import optim
+from chainrule.arrays import Array
+from chainrule.network import own_layers
+from chainrule.objective import objective, with_penalty
+from chainrule.training.divergence import NotFiniteError
+from chainrule.training.loop import begin, check_finite, ended, fit, with_row
+from chainrule.training.measure import Clock
+from chainrule.training.plan import Plan
+from chainrule.training.position import Position, Progress
+from chainrule.training.step import Resident, State, resident
+from chainrule.training.watch import Watch
+
+LARGEST_STEP = 2e7
+"""Operations of one member's step above which stacking gains nothing: docs/performance.md."""
+
+
+def together(plan: Plan, n: int) -> bool:
+    """Whether `n` seeds of `plan` are trained together: where that is faster and changes no bit."""
+    flops = 3 * plan.network.flops_per_row * plan.batches.size
+    ours = all(type(part).__module__.startswith("chainrule.") for part in (plan.loss, plan.config.optimizer))
+    small = plan.backend.name == "numpy" and flops <= LARGEST_STEP and not plan.config.data.augment
+    return n > 1 and small and ours and not own_layers(plan.network.layers)
+
+
+def fit_together(plans: Sequence[Plan], watches: Sequence[Watch]) -> list[Progress]:
+    """Train every plan to its end; they differ in their seeds alone. The results are those of `fit`, bit for bit.
+
+    Seconds and rows per second in the history are of the whole population's time.
+    """
+    with plans[0].backend.scope():
+        data, clock = resident(plans[0]), Clock()
+        members = {i: begin(plan) for i, plan in enumerate(plans)}
+        _keep_all(members, watches)
+        left: dict[int, Progress] = {}
+        while members:
+            stacked = _Stacked([plans[i] for i in members], data, [members[i].now.state for i in members])
+            measured = _measured(plans, data, watches, _advanced(stacked, members, watches, clock))
+            for i, progress in measured.items():
+                watches[i].row(progress, data)
+            wanted = [watches[i].wants(progress.now.step) for i, progress in measured.items()]
+            _keep_all({i: one for i, one in measured.items() if any(wanted) or ended(plans[i], one)}, watches)
+            # Who diverged leaves from its last row, to meet the divergence again alone.
+            left |= {i: progress for i, progress in members.items() if i not in measured}
+            left |= {i: progress for i, progress in measured.items() if ended(plans[i], progress)}
+            members = {i: progress for i, progress in measured.items() if i not in left}
+            clock.resume()
+    return [fit(plan, lambda _, i=i: left[i], watches[i]) for i, plan in enumerate(plans)]  # type: ignore[misc]
+
+
+def _keep_all(members: dict[int, Progress], watches: Sequence[Watch]) -> None:
+    """Every member's watch keeps it, also where an earlier one ends the run by raising."""
+    stop: BaseException | None = None
+    for i, progress in members.items():
+        try:
+            watches[i].keep(progress)
+        except BaseException as error:
+            stop = error
+    if stop is not None:
+        raise stop
+
+
+def _advanced(
+    stacked: "_Stacked", members: dict[int, Progress], watches: Sequence[Watch], clock: Clock
+) -> dict[int, Progress]:
+    """Steps until a row of history is due."""
+    step, norms = next(iter(members.values())).now.step, None
+    losses: Array = 0.0
+    while norms is None:
+        loss, norms = stacked(step)
+        losses = losses + loss
+        step += 1
+        wanted = [watches[i].wants(step) for i in members] if norms is None else []
+        if any(wanted):
+            _keep_all(_finite(stacked, _at(stacked, members, step, losses, None, clock)), watches)
+    return _at(stacked, members, step, losses, norms, clock)
+
+
+def _at(stacked: "_Stacked", members: dict[int, Progress], step: int, losses: Array, norms: Array | None,
+        clock: Clock) -> dict[int, Progress]:  # fmt: skip
+    seconds = clock.read()
+    return {
+        i: replace(progress, now=Position(step, stacked.member(place), losses[place],
+                                          None if norms is None else float(norms[place])), seconds=seconds)
+        for place, (i, progress) in enumerate(members.items())
+    }  # fmt: skip
+
+
+def _finite(stacked: "_Stacked", members: dict[int, Progress]) -> dict[int, Progress]:
+    found = {}
+    for plan, (i, progress) in zip(stacked.plans, members.items(), strict=True):
+        with suppress(NotFiniteError):  # it leaves at the next row
+            check_finite(plan, progress)
+            found[i] = progress
+    return found
+
+
+def _measured(
+    plans: Sequence[Plan], data: Resident, watches: Sequence[Watch], members: dict[int, Progress]
+) -> dict[int, Progress]:
+    """Those members that are finite, each with its row of history."""
+    found: dict[int, Progress] = {}
+    for i, progress in members.items():
+        try:
+            with suppress(NotFiniteError):
+                found[i] = with_row(plans[i], data, progress, watches[i])
+        except BaseException:
+            with suppress(BaseException):
+                _keep_all({j: members[j] for j in members if j > i}, watches)
+            raise
+    return found
+
+
+class _Stacked:
+    """The members' steps, in place, on a stacked copy of their states (P, ...)."""
+
+    def __init__(self, plans: Sequence[Plan], data: Resident, states: Sequence[State]) -> None:
+        first = plans[0]
+        self.plans, self.data, self.first = plans, data, first
+        self.parameters = {name: np.stack([state.parameters[name] for state in states])
+                           for name in states[0].parameters}  # fmt: skip
+        self.slots = {name: tuple(np.stack([state.slots[name][k] for state in states]) for k in range(len(held)))
+                      for name, held in states[0].slots.items()}  # fmt: skip
+        self.seeds = tuple(plan.config.training.seed for plan in plans)
+        self.update = None
+        if first.backend.kernels and first.config.training.clip_norm is None:
+            bound = (first.config.optimizer, self.parameters, self.slots, self.parameters, first.network.weights)
+            self.update = first.backend.kernels.update(*bound)
+        self._order = lru_cache(maxsize=2)(self._epoch_order)
+
+    def member(self, place: int) -> State:
+        """Views of one member's arrays."""
+        parameters = {name: value[place] for name, value in self.parameters.items()}
+        return State(parameters, {name: tuple(slot[place] for slot in held) for name, held in self.slots.items()})
+
+    def __call__(self, step: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """One step of all: the batches' losses (P,) and, where a row is due, the objectives' gradient norms (P,)."""
+        first, backend, data, options = self.first, self.first.backend, self.data, self.first.config.training
+        rows = self._rows(step)  # (P, batch)
+        flat = rows.reshape(-1)  # (P * batch,)
+        x = backend.prepare_rows(data.X, flat, data.shift, data.scale).reshape(*rows.shape, -1)  # (P, batch, n_in)
+        target = backend.gather(data.targets, flat).reshape(*rows.shape, *data.targets.shape[1:])  # (P, batch, ...)
+        weight = None if data.weight is None else backend.gather(data.weight, flat).reshape(rows.shape)  # (P, batch)
+        context = backend.context(training=True, seed=self.seeds, step=step)
+        found = objective(first.network.layers, self.parameters, first.loss, x, target, weight, context)
+        due, weights = first.due(step), first.network.weights
+        norms = scale = None
+        if due or options.clip_norm is not None:
+            whole = with_penalty(found.gradients, self.parameters, weights, options.penalty)
+            norms = optim.gradient_norm(whole, first.network.ranks, np)
+            scale = None if options.clip_norm is None else optim.clip_scale(norms, options.clip_norm, np)
+        if self.update is not None:
+            self.update(found.gradients, first.lr(step), step, options.penalty, None)
+        else:
+            self.parameters, self.slots = optim.update(
+                first.config.optimizer, self.parameters, found.gradients, self.slots, first.lr(step), step, weights, np,
+                options.penalty, scale,
+            )  # fmt: skip
+        self.parameters |= found.statistics
+        return found.loss, norms if due else None
+
+    def _rows(self, step: int) -> NDArray[np.int64]:
+        """Row numbers of the members' batches, (P, batch)."""
+        batches, train = self.first.batches, self.first.rows.train
+        if batches.replacement:
+            return np.stack([train[plan.batches.rows(step)] for plan in self.plans])
+        epoch, place = divmod(step, batches.per_epoch)
+        end = None if place == batches.per_epoch - 1 else (place + 1) * batches.size
+        return np.ascontiguousarray(self._order(epoch)[:, place * batches.size : end])
+
+    def _epoch_order(self, epoch: int) -> NDArray[np.int64]:
+        return np.stack([self.first.rows.train[plan.batches.order(epoch)] for plan in self.plans])  # (P, n_train)
