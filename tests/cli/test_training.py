@@ -130,7 +130,9 @@ def test_a_second_interrupt_stops_at_once(tmp_path):
         "Keeper.wants = wants\n"
         f"sys.argv = ['chainrule', 'train', '-q', '-o', {str(tmp_path / 'run')!r}]; main()"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30, **HEARING)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30, **HEARING
+    )
     assert done.returncode == 130
     assert done.stdout == "noted\n"
     assert "SIGINT: stopping; once more to stop at once" in done.stderr
