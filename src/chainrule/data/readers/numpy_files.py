@@ -27,7 +27,7 @@ _HEADER_BYTES = 2**14
 _SAVE_PLAIN = "save it with numpy.savez"
 _TEXT_COPIES = {"S": 12, "U": 3}  # decoded, sorted, and where they stood before
 _NO_HEADER = (ValueError, TypeError, SyntaxError, tokenize.TokenError, MemoryError, RecursionError)
-_NO_ZIP = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
+_NO_ZIP = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, UnicodeDecodeError)
 
 
 def find(folder: Path) -> dict[str, Path]:
