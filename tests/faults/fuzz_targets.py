@@ -8,9 +8,11 @@ import random
 import shutil
 import struct
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -283,19 +285,15 @@ def _repng(data: bytes, mutate: Mutate, draw: random.Random) -> bytes:
     )
 
 
-def model() -> Target:
-    """Two bytes for the length of model.json, then it, then the weights; sealed before it is read."""
-    from chainrule.runs.model import load_model
+def _sealed_pair(names: tuple[str, str], sound: tuple[bytes, bytes], reader: Callable[[Path], object],
+                 more: tuple[bytes, ...]) -> Target:  # fmt: skip
+    """Two bytes for the length of a JSON file, then it, then safetensors; sealed in a folder before they are read."""
     from chainrule.runs.sealed import write_sealed
-    from faults.hostile_models import sound
-
-    plain, weights = sound()
-    text = json.dumps(plain).encode()
 
     def read_one(folder: Path, data: bytes) -> object:
         n = int.from_bytes(data[:2], "big")
-        write_sealed(folder / "model", {"model.json": data[2 : 2 + n], "weights.safetensors": data[2 + n :]})
-        return load_model(folder / "model").scores(np.zeros((2, 3)))
+        write_sealed(folder / "sealed", {names[0]: data[2 : 2 + n], names[1]: data[2 + n :]})
+        return reader(folder / "sealed")
 
     def repack(data: bytes, mutate: Mutate, draw: random.Random) -> bytes:
         n = int.from_bytes(data[:2], "big")
@@ -308,9 +306,50 @@ def model() -> Target:
             second = struct.pack("<Q", len(header)) + header + second[8 + length :]
         return len(first).to_bytes(2, "big") + first + second
 
-    words = (b'"kind": "residual"', b'"body": []', b'"F32"', b'"F64"', b'"BF16"', b'"data_offsets"', b'"shape"', b"null",
-             b"1e400", b"[[[[", b'"dropout"', b'"batch_norm"', b'"linear"', b"-1", b"NaN", b"\\ud800")  # fmt: skip
-    return Target(read_one, [len(text).to_bytes(2, "big") + text + weights], words, repack)
+    words = (b'"F32"', b'"F64"', b'"BF16"', b'"data_offsets"', b'"shape"', b"null", b"1e400", b"[[[[", b"-1", b"NaN",
+             b"\\ud800")  # fmt: skip
+    return Target(read_one, [len(sound[0]).to_bytes(2, "big") + sound[0] + sound[1]], words + more, repack)
+
+
+def model() -> Target:
+    from chainrule.runs.model import load_model
+    from faults.hostile_models import sound
+
+    plain, weights = sound()
+    words = (b'"kind": "residual"', b'"body": []', b'"dropout"', b'"batch_norm"', b'"linear"')
+    return _sealed_pair(("model.json", "weights.safetensors"), (json.dumps(plain).encode(), weights),
+                        lambda folder: load_model(folder).scores(np.zeros((2, 3))), words)  # fmt: skip
+
+
+def checkpoint() -> Target:
+    """A checkpoint, restored into the plan of the run that it is of."""
+    import chainrule as cr
+    from chainrule.runs import checkpoint
+    from chainrule.runs.environment import environment
+    from chainrule.runs.files import parse_json
+    from chainrule.spec import to_plain
+    from chainrule.training.loop import begin
+    from chainrule.training.plan import plan
+
+    data = cr.Dataset("made", np.eye(4, 3), np.arange(4) % 2, "classification", ("a", "b"))
+    config = cr.Config(training=cr.Training(on_divergence="reduce-lr"))
+    decided = plan(config, data, cr.mlp([2], norm="batch"))
+    folder = Path(tempfile.mkdtemp())
+    about = environment(decided.backend, data.digest) | {"sessions": []}
+    path = checkpoint.save(folder, decided, begin(decided), about, to_plain(config))
+    state, arrays = ((path / name).read_bytes() for name in ("state.json", "arrays.safetensors"))
+    shutil.rmtree(folder)
+
+    def restored(sealed: Path) -> object:
+        state = parse_json((sealed / "state.json").read_bytes(), sealed)
+        name = "step-00000000"
+        with suppress(KeyError, TypeError, ValueError, OverflowError):
+            name = checkpoint.Key(len(state["setbacks"]), int(state["step"])).name
+        named = sealed.rename(sealed.with_name(name[:100]))
+        return checkpoint.restore(checkpoint.load(named), decided)
+
+    words = (b'"setbacks"', b'"history"', b'"now/parameters/0.W"', b'"anchor/slots/0.W/1"', b'"best/0.W"', b'"step"')
+    return _sealed_pair(("state.json", "arrays.safetensors"), (state, arrays), restored, words)
 
 
 def config() -> Target:
@@ -376,7 +415,7 @@ def _summed(content: bytes) -> bytes:
 TARGETS: dict[str, Callable[[], Target]] = {
     "cifar-binary": cifar_binary, "cifar-python": cifar_python, "idx": idx, "idx-gz": idx_gz, "npy": npy, "npz": npz,
     "csv": csv, "parquet": parquet, "arrow": arrow, "feather": feather, "images": images, "model": model,
-    "config": config, "archive": archive,
+    "checkpoint": checkpoint, "config": config, "archive": archive,
 }  # fmt: skip
 
 
