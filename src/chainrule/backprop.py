@@ -84,19 +84,19 @@ class Forward(NamedTuple):
 
 def forward(layers: Sequence[Layer], parameters: Parameters, x: Array, context: Context) -> Forward:
     """Run `layers` in order on x (..., batch, n_in); parameter "W" of layer 3 is `parameters["3.W"]`."""
-    names = _names_by_layer(tuple(parameters), len(layers))
     above = context.path + "." if context.path else ""
     pullbacks: list[tuple[str, Pullback]] = []
     statistics: Parameters = {}
-    needed = context.input_gradient
-    for i, layer in enumerate(layers):
-        own = {name: parameters[full] for name, full in names[i]}
-        here = Context(context.xp, context.training, f"{above}{i}", context.mask, context.derive, needed,
-                       context.kernels)  # fmt: skip
+    xp, training, _, mask, derive, needed, kernels = context
+    for layer, (path, prefix, names) in zip(
+        layers, _names_by_layer(tuple(parameters), len(layers), above), strict=True
+    ):
+        own = {name: parameters[full] for name, full in names}
+        here = Context(xp, training, path, mask, derive, needed, kernels)
         x, pullback, *renewed = _apply(layer, own, x, here)
-        pullbacks.append((f"{i}.", pullback))
+        pullbacks.append((prefix, pullback))
         for new in renewed:
-            statistics |= {f"{i}.{name}": value for name, value in new.items()}
+            statistics |= {prefix + name: value for name, value in new.items()}
         needed = needed or bool(own)
 
     def backward(dy: Array) -> tuple[Array, Parameters]:
@@ -127,13 +127,13 @@ def _apply(layer: Layer, parameters: Parameters, x: Array, context: Context) -> 
 
 
 @lru_cache(maxsize=256)
-def _names_by_layer(names: tuple[str, ...], n_layers: int) -> list[list[tuple[str, str]]]:
-    """For each layer the (own name, full name) of its parameters."""
+def _names_by_layer(names: tuple[str, ...], n_layers: int, above: str) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """For each layer its path, the prefix of its parameters, and the (own name, full name) of each of them."""
     by_layer: list[list[tuple[str, str]]] = [[] for _ in range(n_layers)]
     for full in names:
         position, _, name = full.partition(".")
         by_layer[int(position)].append((name, full))
-    return by_layer
+    return [(f"{above}{i}", f"{i}.", pairs) for i, pairs in enumerate(by_layer)]
 
 
 def parameters_of(layers: Sequence[Layer], n_in: int) -> dict[str, Parameter]:

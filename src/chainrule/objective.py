@@ -37,7 +37,8 @@ def objective(
     master: the parameters that are penalised, where `parameters` are narrower copies of them.
     """
     logits, pullback, statistics = forward(layers, parameters, x, context)
-    value, dlogits = loss(logits, target, weight, context.xp)
+    compiled = context.kernels and context.kernels.loss(loss, logits, target, weight)
+    value, dlogits = compiled or loss(logits, target, weight, context.xp)
     dx, gradients = pullback(dlogits)
     return Objective(value, with_penalty(gradients, master or parameters, penalised, penalty), statistics, dx)
 

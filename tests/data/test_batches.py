@@ -10,7 +10,7 @@ from chainrule.data import Batches
 @settings(max_examples=200, deadline=None)
 @given(n=st.integers(1, 200), size=st.integers(1, 50), seed=st.integers(0, 3), epoch=st.integers(0, 3))
 def test_an_epoch_visits_every_row_once(n, size, seed, epoch):
-    batches = Batches(n, min(size, n), seed)
+    batches = Batches(np.arange(n), min(size, n), seed)
     steps = range(epoch * batches.per_epoch, (epoch + 1) * batches.per_epoch)
     parts = [batches.rows(step) for step in steps]
     assert sorted(np.concatenate(parts)) == list(range(n))
@@ -20,19 +20,25 @@ def test_an_epoch_visits_every_row_once(n, size, seed, epoch):
 
 @given(step=st.integers(0, 1000), replacement=st.booleans())
 def test_a_batch_is_a_function_of_seed_and_step(step, replacement):
-    one, two = (Batches(50, 8, 3, replacement) for _ in range(2))
+    one, two = (Batches(np.arange(50), 8, 3, replacement) for _ in range(2))
     one.rows(step // 2)
     np.testing.assert_array_equal(one.rows(step), two.rows(step))
 
 
+def test_rows_are_those_it_was_given():
+    of = np.array([7, 3, 90, 12])
+    assert sorted(Batches(of, 4, 0).rows(5).tolist()) == sorted(of.tolist())
+    assert set(Batches(of, 4, 0, replacement=True).rows(5).tolist()) <= set(of.tolist())
+
+
 def test_epochs_and_seeds_differ():
-    batches = Batches(100, 100, 0)
+    batches = Batches(np.arange(100), 100, 0)
     assert batches.rows(0).tolist() != batches.rows(1).tolist()
-    assert batches.rows(0).tolist() != Batches(100, 100, 1).rows(0).tolist()
+    assert batches.rows(0).tolist() != Batches(np.arange(100), 100, 1).rows(0).tolist()
 
 
 def test_with_replacement_every_batch_is_full_and_an_epoch_is_n_over_size():
-    batches = Batches(49_000, 200, 0, replacement=True)
+    batches = Batches(np.arange(49_000), 200, 0, replacement=True)
     assert batches.per_epoch == 245
     drawn = np.concatenate([batches.rows(step) for step in range(245)])
     assert len(drawn) == 49_000

@@ -336,7 +336,7 @@ def checkpoint() -> Target:
     decided = plan(config, data, cr.mlp([2], norm="batch"))
     folder = Path(tempfile.mkdtemp())
     about = environment(decided.backend, data.digest) | {"sessions": []}
-    path = checkpoint.save(folder, decided, begin(decided), about, to_plain(config))
+    path = checkpoint.write(folder, checkpoint.snapshot(decided, begin(decided), about, to_plain(config)))
     state, arrays = ((path / name).read_bytes() for name in ("state.json", "arrays.safetensors"))
     shutil.rmtree(folder)
 

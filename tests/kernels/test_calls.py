@@ -1,4 +1,4 @@
-"""The compiled kernels give the bits of the Python that they stand in for."""
+"""The compiled kernels compute what the Python does that they stand in for, where it can be to the same bits."""
 
 from dataclasses import replace
 from functools import partial
@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule import optim
 from chainrule.backends import choose
-from chainrule.kernels import library
+from chainrule.kernels import Update, library, takes
 from chainrule.training.plan import plan
 from chainrule.training.step import Stepper, resident, start, train_step
 
@@ -19,7 +20,7 @@ WAYS = [("numpy", "float32", 1), ("torch", "float32", 1), ("torch", "float32", 2
 
 @pytest.fixture(autouse=True, scope="module")
 def built():
-    if library(threaded=False, build=True) is None:
+    if library(threaded=False) is None:
         pytest.skip("no C compiler here")
 
 
@@ -35,15 +36,13 @@ def data(n=301, columns=40):
     return cr.Dataset("made", X, rng.integers(0, 3, n), "classification", ("a", "b", "c"))
 
 
-@pytest.mark.parametrize("rule", RULES, ids=repr)
+@pytest.mark.parametrize("rule", [rule for rule in RULES if isinstance(rule, cr.SGD)], ids=repr)
 @pytest.mark.parametrize("way", WAYS, ids=str)
 @pytest.mark.parametrize(("penalty", "clip"), [(0.0, None), (0.01, None), (0.01, 0.3)])
 @pytest.mark.parametrize("norm", ["batch", "none"])
 def test_steps_in_place_are_the_steps_of_the_equations(rule, way, penalty, clip, norm):
     options = cr.Training(iterations=30, batch_size=50, penalty=penalty, clip_norm=clip)
     backend, precision, threads = way
-    if norm == "batch" and backend == "torch" and not isinstance(rule, cr.SGD):
-        norm = "layer"  # a bias before batch norm has a gradient of roundings alone, of which Adam makes whole steps
     config = cr.Config(optimizer=rule, training=options, compute=cr.Compute(backend, "cpu", precision, threads))
     decided = replace(plan(config, data(), cr.mlp([133, 90], norm=norm, dropout=0.3)), backend=compiled(*way))
     bare = choose(cr.Compute(backend, "cpu", precision, threads, "never"), 0.0)
@@ -55,11 +54,11 @@ def test_steps_in_place_are_the_steps_of_the_equations(rule, way, penalty, clip,
         go = Stepper(decided, here, state)
         assert go.update is not None
         pure = state
-        for step in range(1 if rounds_otherwise(decided) else 5):  # Adam makes whole steps of roundings
+        for step in range(3):  # of SGD: Adam makes whole steps of gradients that are roundings alone
             done = go(step)
             found = train_step(expected, here, pure, step)
             pure = found.state
-            assert float(done.loss) == pytest.approx(float(found.loss), rel=1e-5)
+            assert float(done.loss) == pytest.approx(float(found.loss), rel=1e-3 if precision == "bfloat16" else 1e-5)
     assert_same(decided, done.state, pure)
     for name, value in state.parameters.items():
         np.testing.assert_array_equal(decided.backend.numpy(value), before[name])
@@ -67,22 +66,45 @@ def test_steps_in_place_are_the_steps_of_the_equations(rule, way, penalty, clip,
         np.testing.assert_array_equal(decided.backend.numpy(go.working[name]), decided.backend.numpy(value))
 
 
-def rounds_otherwise(decided):
-    """Torch's square root is not always the nearest number; batch norm in C sums rows in another order."""
-    roots, norms = not isinstance(decided.config.optimizer, cr.SGD), "1.gamma" in decided.network.parameters
-    return decided.backend.name == "torch" and (roots or norms)
-
-
 def assert_same(decided, one, other):
     copy = decided.backend.numpy
-    tolerance = 0.02 if decided.backend.precision == "bfloat16" else 1e-5
-    near = partial(np.testing.assert_allclose, rtol=tolerance, atol=tolerance)
-    same = near if rounds_otherwise(decided) else np.testing.assert_array_equal
-    for name in one.parameters:
-        same(copy(one.parameters[name]), copy(other.parameters[name]), err_msg=name)
-    for name in one.slots:
-        for a, b in zip(one.slots[name], other.slots[name], strict=True):
+    tolerance = 0.05 if decided.backend.precision == "bfloat16" else 2e-5
+    same = partial(np.testing.assert_allclose, rtol=tolerance, atol=tolerance)
+    for name, value in one.parameters.items():
+        same(copy(value), copy(other.parameters[name]), err_msg=name)
+    for name, slots in one.slots.items():
+        for a, b in zip(slots, other.slots[name], strict=True):
             same(copy(a), copy(b), err_msg=name)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=repr)
+@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("scale", [None, 0.3])
+def test_an_update_is_the_rule_applied(rule, way, scale):
+    """On NumPy to the bit; torch's square root is not always the nearest number."""
+    made, rng = compiled(*way), np.random.default_rng(5)
+    xp, shapes = made.xp, {"0.W": (230, 190), "0.b": (190,)}
+    start = {name: made.array(rng.normal(size=shape), made.master) for name, shape in shapes.items()}
+    here, held = {name: made.copy(value) for name, value in start.items()}, optim.init(rule, start, xp)
+    working = {name: xp.astype(value, made.dtype, copy=False) for name, value in here.items()}
+    go = Update(made.kernels, rule, here, held, working, ("0.W",))
+    expected, slots = start, optim.init(rule, start, xp)
+    same = (
+        np.testing.assert_array_equal
+        if way[0] == "numpy"
+        else partial(np.testing.assert_allclose, rtol=2e-6, atol=2e-6)
+    )
+    for t in range(6):
+        g = {name: made.array(rng.normal(size=shape), made.dtype) for name, shape in shapes.items()}
+        if t % 2:
+            g["0.W"] = made.copy(g["0.W"].mT).mT  # out of order in memory
+        go(g, 0.01, t, 0.1, scale)
+        expected, slots = optim.update(rule, expected, g, slots, 0.01, t, ("0.W",), xp, 0.1, scale)
+    for name, value in expected.items():
+        same(made.numpy(here[name]), made.numpy(value))
+        np.testing.assert_array_equal(made.numpy(working[name]), made.numpy(xp.astype(here[name], made.dtype)))
+        for one, other in zip(held[name], slots[name], strict=True):
+            same(made.numpy(one), made.numpy(other))
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
@@ -129,16 +151,15 @@ def test_relu_and_its_pullback(way):
     turned = made.array(rng.normal(size=(300, 70)), made.dtype).mT
     np.testing.assert_array_equal(made.numpy(back(turned)), made.numpy(pullback(turned)[0]))
     assert made.kernels.relu(turned) is None
-    assert made.kernels.relu(x[:2]) is None  # not worth a call
     bad = made.array(np.full((70, 300), np.nan), made.dtype)
     assert np.isnan(made.numpy(made.kernels.relu(bad)[0])).all()
 
 
-@pytest.mark.parametrize("way", [way for way in WAYS if way[0] == "torch"], ids=str)
-@pytest.mark.parametrize("shape", [(300, 401), (33, 128), (1, 5000)])
+@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("shape", [(300, 401), (33, 128), (1, 5000), (3, 40, 130)])
 def test_batch_norm_and_its_pullback(way, shape):
     made, rng = compiled(*way), np.random.default_rng(3)
-    layer, n = cr.BatchNorm(), shape[1]
+    layer, n = cr.BatchNorm(), (*shape[:-2], shape[-1])
     held = {"gamma": rng.normal(size=n), "beta": rng.normal(size=n), "running_mean": rng.normal(size=n),
             "running_variance": rng.uniform(1, 2, n)}  # fmt: skip
     held = {name: made.array(value, made.master) for name, value in held.items()}
@@ -156,10 +177,53 @@ def test_batch_norm_and_its_pullback(way, shape):
     same(made.numpy(found[1](dy)[0]), made.numpy(expected[1](dy)[0]))
 
 
-def test_numpy_keeps_its_own_sums():
+@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("shape", [(1, 1), (300, 401), (3, 40, 130)])
+def test_sums_over_rows(way, shape):
+    made = compiled(*way)
+    x = made.array(np.random.default_rng(6).normal(size=shape), made.dtype)
+    found = made.kernels.sum_rows(x)
+    assert found.dtype == made.xp.float32
+    np.testing.assert_allclose(made.numpy(found), made.numpy(x).sum(axis=-2), rtol=1e-4, atol=1e-4)
+    assert made.kernels.sum_rows(x.mT) is None or shape == (1, 1)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize(("shape", "scale"), [((1, 2), 1), ((32, 10), 5), ((3, 7, 5), 50), ((300, 401), 1e4)])
+def test_cross_entropy(way, smoothing, shape, scale):
+    made, rng = compiled(*way), np.random.default_rng(4)
+    z = made.array(rng.normal(size=shape) * scale, made.dtype)
+    classes = made.array(rng.integers(0, shape[-1], shape[:-1]))
+    loss = cr.SoftmaxCrossEntropy(smoothing)
+    value, dz = made.kernels.loss(loss, z, classes, None)
+    exact, slope = loss(made.numpy(z).astype(np.float64), made.numpy(classes), None, np)
+    assert value.shape == shape[:-2]
+    assert (value.dtype, dz.dtype) == (made.xp.float32, made.dtype)
+    np.testing.assert_allclose(made.numpy(value), exact, rtol=3e-6, atol=1e-7)
+    bound = 0.005 if way[1] == "bfloat16" else 3e-6
+    np.testing.assert_allclose(made.numpy(dz), slope, rtol=bound, atol=bound / shape[-2] / 50)
+
+
+def test_cross_entropy_of_what_is_not_finite_is_not_finite():
     made = compiled("numpy", "float32", 1)
-    ones = np.ones(300, np.float32)
-    assert made.kernels.batch_norm(np.ones((70, 300), np.float32), ones, ones, 1e-5) is None
+    for bad in (np.nan, np.inf):
+        z = np.zeros((4, 3), np.float32)
+        z[1, 2] = bad
+        value, dz = made.kernels.loss(cr.SoftmaxCrossEntropy(), z, np.zeros(4, np.int64), None)
+        assert np.isnan(value)
+        assert np.isnan(dz[1]).all()
+        assert np.isfinite(dz[[0, 2, 3]]).all()
+
+
+def test_other_losses_weights_and_probabilities_stay_in_python():
+    made, z = compiled("numpy", "float32", 1), np.zeros((4, 3), np.float32)
+    loss, classes = made.kernels.loss, np.zeros(4, np.int64)
+    assert loss(cr.SoftmaxCrossEntropy(), z, classes, None) is not None
+    assert loss(cr.SoftmaxCrossEntropy(), z, classes, np.ones(4, np.float32)) is None
+    assert loss(cr.SoftmaxCrossEntropy(), z, np.ones((4, 3), np.float32) / 3, None) is None
+    assert loss(cr.SquaredError(), z, z, None) is None
+    assert loss(cr.SoftmaxCrossEntropy(), z.T.copy().T, classes, None) is None
 
 
 def test_float64_and_a_rule_of_ones_own_stay_in_python():
@@ -168,5 +232,5 @@ def test_float64_and_a_rule_of_ones_own_stay_in_python():
     class Own(cr.SGD):
         pass
 
-    made = compiled("numpy", "float32", 1)
-    assert made.kernels.update(Own(0.1), {}, {}, {}, ()) is None
+    assert takes(cr.SGD(0.1))
+    assert not takes(Own(0.1))

@@ -66,12 +66,12 @@ class Backend(ABC):
     def contiguous(self, array: Array) -> bool:
         """Whether the array's memory is in the order of its indices."""
 
-    def compile(self, *, build: bool) -> None:
-        """Use the compiled kernels from here on, if they are there or, where `build` says so, can be built."""
+    def compile(self) -> None:
+        """Use the compiled kernels from here on, if they can be built."""
         if self.device == "cpu" and self.precision != "float64":
             threads = self.kernel_threads
-            found = library(threaded=threads > 1, build=build)
-            self.kernels = None if found is None else Kernels(found, self, threads, exact=self.name == "numpy")
+            found = library(threaded=threads > 1)
+            self.kernels = None if found is None else Kernels(found, self, threads)
 
     @property
     def kernel_threads(self) -> int:

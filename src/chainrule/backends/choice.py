@@ -45,10 +45,9 @@ def choose(compute: Compute, flops_per_step: float, saved: float = 0.0) -> Backe
         from chainrule.backends import hardware
 
         backend = hardware.torch_backend(compute.device, compute.precision, threads, why)
-    pays = saved > BUILDING
-    # On torch the kernels may change a last bit, so there the length of the run decides, not what happens to be built.
-    if compute.compiled == "auto" and (pays or name == "numpy"):
-        backend.compile(build=pays)
+    # The kernels may change a last bit, so the length of the run decides, not what happens to be built.
+    if compute.compiled == "auto" and saved > BUILDING:
+        backend.compile()
     return backend
 
 

@@ -1,7 +1,8 @@
 """Which rows make the batch of a step: a function of the seed and the step, with nothing to remember."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,40 +10,38 @@ from numpy.typing import NDArray
 from chainrule.seeds import stream
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batches:
-    """Batches of positions 0..n-1 among the training rows.
+    """Batches of the training rows `of` (n,), each named by its row numbers in the data set.
 
     Without replacement each epoch visits every row once, in its own order; the last batch is smaller, and where it
     would be a single row it joins the one before. With replacement every batch is an independent draw and an epoch is
     n // size of them (the report's sampling).
     """
 
-    n: int
+    of: NDArray[np.int64]
     size: int
     seed: int
     replacement: bool = False
 
-    @property
+    @cached_property
     def per_epoch(self) -> int:
         """Steps of one epoch."""
-        full, rest = divmod(self.n, self.size)
+        full, rest = divmod(len(self.of), self.size)
         return max(full if self.replacement else full + (rest > 1), 1)
 
-    def order(self, epoch: int) -> NDArray[np.int64]:
-        """Positions in the order in which `epoch` visits them, (n,)."""
-        return _order(self.n, self.seed, epoch)
-
     def rows(self, step: int) -> NDArray[np.int64]:
-        """Positions of the batch of `step`."""
+        """Rows of the batch of `step`."""
         if self.replacement:
-            return stream(self.seed, "shuffle", step).integers(self.n, size=self.size)
+            return self.of[stream(self.seed, "shuffle", step).integers(len(self.of), size=self.size)]
         epoch, place = divmod(step, self.per_epoch)
-        order = self.order(epoch)
+        order = self._order(epoch)
         end = None if place == self.per_epoch - 1 else (place + 1) * self.size
         return order[place * self.size : end]
 
-
-@lru_cache(maxsize=4)
-def _order(n: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    return stream(seed, "shuffle", epoch).permutation(n)
+    @cached_property
+    def _order(self) -> Callable[[int], NDArray[np.int64]]:
+        """All rows in the order in which an epoch visits them, (n,); that of the current one is kept."""
+        return lru_cache(maxsize=2)(
+            lambda epoch: self.of[stream(self.seed, "shuffle", epoch).permutation(len(self.of))]
+        )

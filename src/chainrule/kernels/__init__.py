@@ -1,9 +1,11 @@
-"""The memory-bound parts of a step in C, built on the user's machine where a compiler is at hand.
+"""The memory-bound parts of a step in C, built on the user's machine if it has a compiler and the run is long.
 
-They give the bits of the Python that they stand in for, on NumPy always. On torch two things may differ in the last
-place: its square root is not always the nearest number, so Adam and RMSprop, and batch norm sums rows in another order.
+They compute what the Python does that they stand in for, most of it to the same bits. In the last place differ: sums
+over rows (batch norm, gradients of biases), the loss, and on torch Adam and RMSprop, as its square root is not always
+the nearest number.
 """
 
 from chainrule.kernels.build import library as library
 from chainrule.kernels.calls import Kernels as Kernels
-from chainrule.kernels.calls import Update as Update
+from chainrule.kernels.update import Update as Update
+from chainrule.kernels.update import takes as takes

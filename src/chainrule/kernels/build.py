@@ -19,15 +19,15 @@ FLAGS = ("-O3", "-march=native", "-std=c11", "-fPIC", "-ffp-contract=off", "-fno
 """No fused multiply-adds and no reassociation: they would change bits."""
 
 
-def library(*, threaded: bool, build: bool) -> ctypes.CDLL | None:
-    """The library, from the cache or, where `build` says so, built; None without a compiler, or where that fails.
+def library(*, threaded: bool) -> ctypes.CDLL | None:
+    """The library, from the cache or built; None without a compiler, or where that fails.
 
     threaded: with OpenMP, by the runtime that torch has loaded: two runtimes in one process would wait for each other
     in busy loops.
     """
     runtime = openmp_runtime() if threaded else None
     path = cached_at(runtime)
-    if path is None or not (is_ours(path) or (build and _build(path, runtime))):
+    if path is None or not (is_ours(path) or _build(path, runtime)):
         return None
     return _load(path)
 
@@ -80,7 +80,7 @@ def _build(path: Path, runtime: Path | None) -> bool:
             # Linked apart: -fopenmp would name the system's runtime, which need not be the one that is loaded.
             runtimes = [runtime] if runtime else []
             compile_it = [compiler, *FLAGS, *threads, "-c", SOURCE, "-o", code]
-            link_it = [compiler, "-shared", code, "-o", made, *runtimes]
+            link_it = [compiler, "-shared", code, "-o", made, *runtimes, "-lm"]
             for command in (compile_it, link_it):
                 subprocess.run(list(map(str, command)), check=True, capture_output=True, timeout=120)  # noqa: S603
             made.chmod(0o700)

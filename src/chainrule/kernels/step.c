@@ -1,8 +1,9 @@
 /* The parts of a training step that are bound by memory, each in one pass over its arrays.
 
    The operations, their order and their rounding are those of the Python they stand in for (optim/, data/, backends/,
-   layers/), so that both give the same bits: no contraction to fused multiply-adds, no reassociation. Only batch norm's
-   sums over rows are in another order. bfloat16 is the upper half of a float32, rounded to nearest, ties to even. */
+   layers/), so that both give the same bits: no contraction to fused multiply-adds, no reassociation. Only sums over
+   rows are in another order, and the exponential of the loss is our own. bfloat16 is the upper half of a float32, rounded
+   to nearest, ties to even. */
 
 #include <math.h>
 #include <stdint.h>
@@ -44,7 +45,7 @@ typedef struct {
 typedef struct {
     float lr, penalty, scale, decay;
     int32_t scaled, nesterov;
-    float momentum, beta1, rest1, beta2, rest2, correction, epsilon;
+    float momentum, beta1, rest1, beta2, rest2, epsilon;
 } Rule;
 
 #define EACH(RULE)                                                                                                     \
@@ -93,10 +94,10 @@ void update_momentum(const Entry *entries, int64_t n_entries, const Rule *r, int
 
 void update_adam(const Entry *entries, int64_t n_entries, const Rule *r, int32_t threads) {
     const float beta1 = r->beta1, rest1 = r->rest1, beta2 = r->beta2, rest2 = r->rest2;
-    const float correction = r->correction, epsilon = r->epsilon;
+    const float epsilon = r->epsilon;
     (void)threads;
     EACH(float m = beta1 * A[i] + rest1 * g; float v = beta2 * B[i] + rest2 * g * g; A[i] = m; B[i] = v;
-         p = p - lr * m / (sqrtf(v) / correction + epsilon))
+         p = p - lr * m / (sqrtf(v) + epsilon))
 }
 
 void update_rmsprop(const Entry *entries, int64_t n_entries, const Rule *r, int32_t threads) {
@@ -188,8 +189,9 @@ MASK(mask_bf16, uint16_t)
 ELEMENTWISE(f32, float, SAME, SAME)
 ELEMENTWISE(bf16, uint16_t, widened, narrowed)
 
-/* Batch norm over the rows of x (n_rows, columns): y = gamma (x - mean) r + beta, r = 1/sqrt(variance + epsilon), and
-   back. A thread has strips of STRIP columns; sums run over SLAB rows at a time, so that their rounding stays small. */
+/* Batch norm over the rows of x (n_rows, columns) of each network: y = gamma (x - mean) r + beta with
+   r = 1/sqrt(variance + epsilon), and back. A thread has strips of STRIP columns; sums run over SLAB rows at a time, so
+   that their rounding stays small. */
 #define STRIP 128
 #define SLAB 32
 #define STRIPS                                                                                                         \
@@ -210,8 +212,8 @@ ELEMENTWISE(bf16, uint16_t, widened, narrowed)
     }
 
 #define BATCH_NORM(NAME, T, WIDE, STORE)                                                                               \
-    void batch_norm_##NAME(const T *x, int64_t n_rows, int64_t columns, const float *gamma, const float *beta,         \
-                           float epsilon, T *y, float *mean, float *variance, float *r, int32_t threads) {             \
+    static void normalise_##NAME(const T *x, int64_t n_rows, int64_t columns, const float *gamma, const float *beta,   \
+                                 float epsilon, T *y, float *mean, float *variance, float *r, int32_t threads) {       \
         STRIPS                                                                                                         \
             float m[STRIP] = {0}, v[STRIP] = {0}, k[STRIP];                                                            \
             SUM_ROWS(m, const T *row = x + i * columns + first, WIDE(row[j]))                                          \
@@ -230,9 +232,9 @@ ELEMENTWISE(bf16, uint16_t, widened, narrowed)
             }                                                                                                          \
         }                                                                                                              \
     }                                                                                                                  \
-    void batch_norm_back_##NAME(const T *x, const T *dy, int64_t n_rows, int64_t columns, const float *gamma,          \
-                                const float *mean, const float *r, T *dx, float *dgamma, float *dbeta,                 \
-                                int32_t threads) {                                                                     \
+    static void normalise_back_##NAME(const T *x, const T *dy, int64_t n_rows, int64_t columns, const float *gamma,    \
+                                      const float *mean, const float *r, T *dx, float *dgamma, float *dbeta,           \
+                                      int32_t threads) {                                                               \
         STRIPS                                                                                                         \
             const float *restrict m = mean + first, *restrict k = r + first;                                           \
             float g[STRIP] = {0}, b[STRIP] = {0}, through_mean[STRIP], through_variance[STRIP], scale[STRIP];          \
@@ -254,6 +256,94 @@ ELEMENTWISE(bf16, uint16_t, widened, narrowed)
                 }                                                                                                      \
             }                                                                                                          \
         }                                                                                                              \
+    }                                                                                                                  \
+    void batch_norm_##NAME(const T *x, int64_t n_networks, int64_t n_rows, int64_t columns, const float *gamma,        \
+                           const float *beta, float epsilon, T *y, float *mean, float *variance, float *r,             \
+                           int32_t threads) {                                                                          \
+        for (int64_t k = 0; k < n_networks; k++) {                                                                     \
+            const int64_t i = k * n_rows * columns, j = k * columns;                                                   \
+            normalise_##NAME(x + i, n_rows, columns, gamma + j, beta + j, epsilon, y + i, mean + j, variance + j, r + j, \
+                             threads);                                                                                 \
+        }                                                                                                              \
+    }                                                                                                                  \
+    void batch_norm_back_##NAME(const T *x, const T *dy, int64_t n_networks, int64_t n_rows, int64_t columns,          \
+                                const float *gamma, const float *mean, const float *r, T *dx, float *dgamma,           \
+                                float *dbeta, int32_t threads) {                                                       \
+        for (int64_t k = 0; k < n_networks; k++) {                                                                     \
+            const int64_t i = k * n_rows * columns, j = k * columns;                                                   \
+            normalise_back_##NAME(x + i, dy + i, n_rows, columns, gamma + j, mean + j, r + j, dx + i, dgamma + j,      \
+                                  dbeta + j, threads);                                                                 \
+        }                                                                                                              \
     }
 BATCH_NORM(f32, float, SAME, SAME)
 BATCH_NORM(bf16, uint16_t, widened, narrowed)
+
+/* out (n_networks, columns) <- sums over the rows of x (n_networks, n_rows, columns). */
+#define SUMS(NAME, T, WIDE)                                                                                            \
+    void sum_rows_##NAME(const T *X, int64_t n_networks, int64_t n_rows, int64_t columns, float *out,                  \
+                         int32_t threads) {                                                                            \
+        for (int64_t k = 0; k < n_networks; k++) {                                                                     \
+            const T *x = X + k * n_rows * columns;                                                                     \
+            STRIPS                                                                                                     \
+                float s[STRIP] = {0};                                                                                  \
+                SUM_ROWS(s, const T *row = x + i * columns + first, WIDE(row[j]))                                      \
+                for (int64_t j = 0; j < width; j++) out[k * columns + first + j] = s[j];                               \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+SUMS(f32, float, SAME)
+SUMS(bf16, uint16_t, widened)
+
+/* e^x for x <= 0, within 2 units in the last place; 0 below -87, where float32 has no normal numbers left. The powers of
+   2 are taken out, x = n log 2 + r with |r| <= log 2 / 2, and e^r is a polynomial (Cephes' coefficients, Moshier 1992). */
+static inline float exponential(float x) {
+    const float shift = 12582912.0f; /* 1.5 * 2^23: adding it rounds to a whole number, left in the lowest bits */
+    const float moved = x * 1.44269504088896341f + shift, n = moved - shift;
+    const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    uint32_t bits, base;
+    memcpy(&bits, &moved, 4), memcpy(&base, &shift, 4);
+    bits = (bits - base + 127u) << 23;
+    float power;
+    memcpy(&power, &bits, 4);
+    return x < -87.0f ? 0.0f : p * power;
+}
+
+/* Softmax cross-entropy of logits z (n_networks, n_rows, n_out) against class indices: the mean over rows, one a network,
+   and dz = (softmax(z) - t) / n_rows, t the smoothed targets. e: scratch for n_out numbers a row. values: a row's loss. */
+#define CROSS_ENTROPY(NAME, T, WIDE, STORE)                                                                            \
+    void cross_entropy_##NAME(const T *z, const int64_t *classes, int64_t n_networks, int64_t n_rows, int64_t n_out,   \
+                              float smoothing, float *scratch, T *dz, float *values, float *loss, int32_t threads) {   \
+        const int64_t n = n_networks * n_rows * n_out;                                                                 \
+        const float on = 1.0f - smoothing, off = smoothing / (float)n_out, share = 1.0f / (float)n_rows;               \
+        (void)n, (void)threads;                                                                                        \
+        PARALLEL                                                                                                       \
+        for (int64_t i = 0; i < n_networks * n_rows; i++) {                                                            \
+            const T *restrict row = z + i * n_out;                                                                     \
+            float *restrict e = scratch + i * n_out;                                                                   \
+            T *restrict out = dz + i * n_out;                                                                          \
+            float top = WIDE(row[0]);                                                                                  \
+            for (int64_t j = 1; j < n_out; j++) top = WIDE(row[j]) > top ? WIDE(row[j]) : top;                         \
+            for (int64_t j = 0; j < n_out; j++) e[j] = exponential(WIDE(row[j]) - top);                                \
+            double total = 0.0, moved = 0.0;                                                                           \
+            for (int64_t j = 0; j < n_out; j++) total += e[j];                                                         \
+            for (int64_t j = 0; smoothing != 0.0f && j < n_out; j++) moved += WIDE(row[j]) - top;                      \
+            const float of_class = WIDE(row[classes[i]]) - top, rest = 1.0f / (float)total;                            \
+            values[i] = (float)(log(total) - on * of_class - off * moved);                                             \
+            e[classes[i]] -= (float)(on * total);                                                                      \
+            for (int64_t j = 0; j < n_out; j++) out[j] = STORE((e[j] * rest - off) * share);                           \
+        }                                                                                                              \
+        for (int64_t k = 0; k < n_networks; k++) {                                                                     \
+            double sum = 0.0;                                                                                          \
+            for (int64_t i = 0; i < n_rows; i++) sum += values[k * n_rows + i];                                        \
+            loss[k] = (float)(sum / (double)n_rows);                                                                   \
+        }                                                                                                              \
+    }
+CROSS_ENTROPY(f32, float, SAME, SAME)
+CROSS_ENTROPY(bf16, uint16_t, widened, narrowed)

@@ -56,7 +56,9 @@ class Linear(Layer):
             dx = sum_to(dy @ W.mT, x.shape, xp) if context.input_gradient else None  # (..., batch, n_in)
             gradients = {"W": sum_to(x.mT @ dy, W.shape, xp)}  # (..., n_in, n_out)
             if b is not None:
-                gradients["b"] = sum_to(xp.sum(wide(dy, xp), axis=-2), b.shape, xp)  # (..., n_out)
+                compiled = context.kernels and context.kernels.sum_rows(dy)
+                db = xp.sum(wide(dy, xp), axis=-2) if compiled is None else compiled  # (..., n_out)
+                gradients["b"] = sum_to(db, b.shape, xp)
             return dx, gradients
 
         return y, pullback

@@ -123,8 +123,17 @@ def _adam(
 ) -> tuple[Array, Any]:
     m = rule.beta1 * slots[0] + (1 - rule.beta1) * g
     v = rule.beta2 * slots[1] + (1 - rule.beta2) * g * g
+    rate, epsilon = adam_constants(rule, lr, t)
+    return p - rate * m / (xp.sqrt(v) + epsilon), (m, v)
+
+
+def adam_constants(rule: Adam | AdamW, lr: Any, t: int) -> tuple[Any, float]:
+    """Rate and ε' of p ← p - rate·m/(√v + ε'), Adam's step with both corrections taken out of the entries.
+
+    With c = √(1 - β₂ᵗ⁺¹) it is m̂/(√v̂ + ε) = (c/(1 - β₁ᵗ⁺¹))·m/(√v + c ε): one division an entry, not two.
+    """
     correction = (1 - rule.beta2 ** (t + 1)) ** 0.5
-    return p - (lr / (1 - rule.beta1 ** (t + 1))) * m / (xp.sqrt(v) / correction + rule.epsilon), (m, v)
+    return lr * (correction / (1 - rule.beta1 ** (t + 1))), correction * rule.epsilon
 
 
 @spec

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from chainrule.errors import ConfigError, DamagedError
 from chainrule.runs.files import format_arrays, format_json, parse_arrays, parse_json
-from chainrule.runs.sealed import read_sealed, write_sealed
+from chainrule.runs.sealed import read_sealed, remove, write_sealed
 from chainrule.training.plan import Plan
 from chainrule.training.position import Position, Progress, Setback
 from chainrule.training.step import State
@@ -115,8 +115,16 @@ def listed(run: Path) -> list[Key]:
     return sorted(key_of(path.name) for path in (folder.iterdir() if folder.is_dir() else ()) if is_one(path))
 
 
-def save(run: Path, plan: Plan, progress: Progress, about: Mapping[str, Any], config: Mapping[str, Any]) -> Path:
-    """Write a checkpoint of `progress`, sealed. Raises an OutputError; the earlier checkpoints stay as they are."""
+class Snapshot(NamedTuple):
+    """A checkpoint before it is written: copies on the host, which the next steps do not change."""
+
+    key: Key
+    arrays: dict[str, NDArray[Any]]
+    state: dict[str, Any]
+
+
+def snapshot(plan: Plan, progress: Progress, about: Mapping[str, Any], config: Mapping[str, Any]) -> Snapshot:
+    """All that a checkpoint of `progress` holds."""
     now, anchor = progress.now, progress.anchor
     # Going back after a divergence must end at the same place in a resumed run, so the anchor is part of the state.
     apart = plan.config.training.on_divergence == "reduce-lr" and anchor.step != now.step
@@ -134,9 +142,20 @@ def save(run: Path, plan: Plan, progress: Progress, about: Mapping[str, Any], co
         "environment": about,
         "history": progress.history,
     }
-    path = run / FOLDER / key(progress).name
-    write_sealed(path, {_ARRAYS: format_arrays(arrays), _STATE: format_json(state)})
+    return Snapshot(key(progress), arrays, state)
+
+
+def write(run: Path, shot: Snapshot) -> Path:
+    """The snapshot on disk, sealed. Raises an OutputError; the earlier checkpoints stay as they are."""
+    path = run / FOLDER / shot.key.name
+    write_sealed(path, {_ARRAYS: format_arrays(shot.arrays), _STATE: format_json(shot.state)})
     return path
+
+
+def thin(run: Path, keep: int) -> None:
+    """Remove all but the newest `keep` checkpoints."""
+    for old in listed(run)[:-keep]:
+        remove(run / FOLDER / old.name)
 
 
 def _flat(plan: Plan, position: Position, prefix: str) -> dict[str, NDArray[Any]]:

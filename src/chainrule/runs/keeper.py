@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from time import perf_counter
+from types import TracebackType
+from typing import Self
 
 from chainrule.diagnosis import diagnose
 from chainrule.errors import Interrupted, TimeLimitError
 from chainrule.runs import checkpoint
-from chainrule.runs.checkpoint import Key
+from chainrule.runs.background import Background
+from chainrule.runs.checkpoint import Key, Snapshot
 from chainrule.runs.hooks import Hook
 from chainrule.runs.interrupts import Interrupts
-from chainrule.runs.sealed import remove
 from chainrule.training.loop import ended
 from chainrule.training.plan import Plan
 from chainrule.training.position import Progress
@@ -58,40 +61,50 @@ class Audience(Watch):
 
 
 class Keeper(Audience):
-    """Writes checkpoints by `save`; ends the run on a signal, or at `deadline` on the clock of `perf_counter`.
+    """Keeps checkpoints in the directory `run`; ends the run on a signal, or at `deadline` on `perf_counter`'s clock.
 
-    written, seconds: checkpoints that this process wrote, and the time they took.
+    A checkpoint is copied between two steps and written beside the next ones. Open it as a context: when that ends, all
+    that was kept is on disk. written, seconds: checkpoints of this process, and the time that training waited for them.
     """
 
     def __init__(
-        self, audience: Audience, run: Path, save: Callable[[Progress], Path], interrupts: Interrupts, deadline: float
-    ) -> None:
+        self, audience: Audience, run: Path, snapshot: Callable[[Progress], Snapshot], interrupts: Interrupts,
+        deadline: float,
+    ) -> None:  # fmt: skip
         plan = audience.plan
         super().__init__(plan, audience.hooks, audience.on_step)
         options = plan.config.checkpoint
-        self.run, self.save, self.interrupts, self.deadline = run, save, interrupts, deadline
+        self.run, self.snapshot, self.interrupts, self.deadline = run, snapshot, interrupts, deadline
         by_epoch = options.every_epochs and options.every_epochs * plan.batches.per_epoch
         self.distances = [n for n in (options.every_steps, by_epoch) if n]
         self.interval = options.every_seconds or (float("inf") if self.distances else DEFAULT_SECONDS)
         self.last = max(checkpoint.listed(run), default=Key(0, -1))
         self.next = perf_counter() + self.interval
         self.written, self.seconds = 0, 0.0
+        self.background = Background()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Whoever interrupts twice does not want to wait for a disk; what was being written is then whole, or gone."""
+        self.background.wait(1.0 if kind is KeyboardInterrupt else None)
 
     def wants(self, step: int) -> bool:
         """Whether a checkpoint is due, or the end."""
         super().wants(step)
         now = perf_counter()
-        due = any(step % n == 0 for n in self.distances)
+        due = any(step % n == 0 for n in self.distances) or self.background.failed
         return due or now >= self.next or now >= self.deadline or self.interrupts.received != 0
 
     def keep(self, progress: Progress) -> None:
         """Write a checkpoint, if none stands here yet. Then raise, where the end was asked for and is not reached."""
         if checkpoint.key(progress) > self.last:
             start = perf_counter()
-            self.save(progress)
+            self.background.start(partial(self._write, self.snapshot(progress)))
             self.last = checkpoint.key(progress)
-            for old in checkpoint.listed(self.run)[: -self.plan.config.checkpoint.keep]:
-                remove(self.run / checkpoint.FOLDER / old.name)
             self.written += 1
             self.seconds += perf_counter() - start
         self.next = perf_counter() + self.interval
@@ -99,9 +112,15 @@ class Keeper(Audience):
             return
         where = f"at step {progress.now.step:,}; go on with: chainrule train --resume {self.run}"
         if self.interrupts.received:
+            self.background.wait()
             raise Interrupted(f"interrupted {where}", self.interrupts.received)
         if perf_counter() >= self.deadline:
+            self.background.wait()
             raise TimeLimitError(f"the time limit was reached {where}")
+
+    def _write(self, shot: Snapshot) -> None:
+        checkpoint.write(self.run, shot)
+        checkpoint.thin(self.run, self.plan.config.checkpoint.keep)
 
     def measuring(self) -> AbstractContextManager[None]:
         """A signal breaks the measuring off: the position is kept before it, and measured when the run goes on."""

@@ -90,5 +90,8 @@ def _in_directories(plans: Sequence[Plan], folders: Sequence[Path], hooks: Seque
             facts.append(with_session(about, None, []))
             watching = (hooks, on_step) if i == 0 else ((), silent)
             keepers.append(begun(folder, one, plain_config(one), facts[-1], (), *watching, interrupts, deadline))
-        ends = fit_together(plans, keepers)
+        with ExitStack() as writing:
+            for keeper in keepers:
+                writing.enter_context(keeper)
+            ends = fit_together(plans, keepers)
         return [ended(keeper, fact, end) for keeper, fact, end in zip(keepers, facts, ends, strict=True)]

@@ -246,7 +246,8 @@ def _kept(directory: Path, decided: Plan, config: dict[str, Any], about: dict[st
           call: _Call, interrupts: Interrupts) -> Run:  # fmt: skip
     history = tuple(saved.state["history"]) if saved else ()
     keeper = begun(directory, decided, config, about, history, call.hooks, call.on_step, interrupts, call.deadline)
-    progress = fit(decided, None if saved is None else partial(checkpoint.restore, saved), keeper)
+    with keeper:
+        progress = fit(decided, None if saved is None else partial(checkpoint.restore, saved), keeper)
     return ended(keeper, about, progress)
 
 
@@ -254,8 +255,8 @@ def begun(directory: Path, decided: Plan, config: dict[str, Any], about: dict[st
           hooks: Sequence[Hook], on_step: OnStep, interrupts: Interrupts, deadline: float) -> Keeper:  # fmt: skip
     """What keeps a run in its directory, which is written down as begun; all hooks are told."""
     recorder = prepare(directory, config, about, history)
-    save = partial(checkpoint.save, directory, decided, about=about, config=config)
-    keeper = Keeper(Audience(decided, (recorder, *hooks), on_step), directory, save, interrupts, deadline)
+    snapshot = partial(checkpoint.snapshot, decided, about=about, config=config)
+    keeper = Keeper(Audience(decided, (recorder, *hooks), on_step), directory, snapshot, interrupts, deadline)
     for hook in keeper.hooks:
         hook.started(decided)
     return keeper

@@ -72,7 +72,7 @@ def plan(config: Config, data: Dataset, network: Network) -> Plan:
     config.data.augment.check(data.row_shape)
     rows = split(data, config.data.split)
     options, evaluation = config.training, config.evaluation
-    batches = Batches(len(rows.train), _batch_size(config, network, len(rows.train)), options.seed, options.replacement)
+    batches = Batches(rows.train, _batch_size(config, network, len(rows.train)), options.seed, options.replacement)
     _check_weights(data, rows)
     config = replace(config, loss=loss, training=replace(options, batch_size=batches.size))  # type: ignore[arg-type]
     n_steps = options.iterations or (options.epochs or 20) * batches.per_epoch

@@ -7,7 +7,6 @@ leave at any row of history, because it stops early or diverges, and go on by it
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from chainrule import optim
 from chainrule.arrays import Array
+from chainrule.kernels import Update, takes
 from chainrule.network import own_layers
 from chainrule.objective import objective, with_penalty
 from chainrule.training.divergence import NotFiniteError
@@ -136,11 +136,9 @@ class _Stacked:
         self.slots = {name: tuple(np.stack([state.slots[name][k] for state in states]) for k in range(len(held)))
                       for name, held in states[0].slots.items()}  # fmt: skip
         self.seeds = tuple(plan.config.training.seed for plan in plans)
-        self.update = None
-        if first.backend.kernels and first.config.training.clip_norm is None:
-            bound = (first.config.optimizer, self.parameters, self.slots, self.parameters, first.network.weights)
-            self.update = first.backend.kernels.update(*bound)
-        self._order = lru_cache(maxsize=2)(self._epoch_order)
+        kernels, rule, self.update = first.backend.kernels, first.config.optimizer, None
+        if kernels and takes(rule) and first.config.training.clip_norm is None:
+            self.update = Update(kernels, rule, self.parameters, self.slots, self.parameters, first.network.weights)
 
     def member(self, place: int) -> State:
         """Views of one member's arrays."""
@@ -150,7 +148,7 @@ class _Stacked:
     def __call__(self, step: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """One step of all: the batches' losses (P,) and, where a row is due, the objectives' gradient norms (P,)."""
         first, backend, data, options = self.first, self.first.backend, self.data, self.first.config.training
-        rows = self._rows(step)  # (P, batch)
+        rows = np.stack([plan.batches.rows(step) for plan in self.plans])  # (P, batch)
         flat = rows.reshape(-1)  # (P * batch,)
         x = backend.prepare_rows(data.X, flat, data.shift, data.scale).reshape(*rows.shape, -1)  # (P, batch, n_in)
         target = backend.gather(data.targets, flat).reshape(*rows.shape, *data.targets.shape[1:])  # (P, batch, ...)
@@ -172,15 +170,3 @@ class _Stacked:
             )  # fmt: skip
         self.parameters |= found.statistics
         return found.loss, norms if due else None
-
-    def _rows(self, step: int) -> NDArray[np.int64]:
-        """Row numbers of the members' batches, (P, batch)."""
-        batches, train = self.first.batches, self.first.rows.train
-        if batches.replacement:
-            return np.stack([train[plan.batches.rows(step)] for plan in self.plans])
-        epoch, place = divmod(step, batches.per_epoch)
-        end = None if place == batches.per_epoch - 1 else (place + 1) * batches.size
-        return np.ascontiguousarray(self._order(epoch)[:, place * batches.size : end])
-
-    def _epoch_order(self, epoch: int) -> NDArray[np.int64]:
-        return np.stack([self.first.rows.train[plan.batches.order(epoch)] for plan in self.plans])  # (P, n_train)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from chainrule import optim
 from chainrule.arrays import Array
 from chainrule.backprop import Parameters
+from chainrule.kernels import Update, takes
 from chainrule.network.audit import audit
 from chainrule.objective import Objective, objective, with_penalty
 from chainrule.training.evaluate import affine_arrays
@@ -60,7 +61,7 @@ def start(plan: Plan) -> State:
 def batch(plan: Plan, data: Resident, step: int) -> tuple[Array, Array, Array | None]:
     """x (batch, n_in) prepared and augmented, targets and weights of `step`."""
     backend, augment = plan.backend, plan.config.data.augment
-    rows = plan.rows.train[plan.batches.rows(step)]
+    rows = plan.batches.rows(step)
     if augment:
         moved = augment(backend.gather(data.X, rows), plan.data.row_shape, plan.config.training.seed, step, backend)
         x = backend.prepare(moved, data.shift, data.scale)  # (batch, n_in)
@@ -101,7 +102,7 @@ class Stepper:
         self.working = plan.backend.working(parameters, plan.network.parameters)
         kernels, network = plan.backend.kernels, plan.network
         bound = (plan.config.optimizer, parameters, slots, self.working, network.weights)
-        self.update = None if kernels is None else kernels.update(*bound)
+        self.update = Update(kernels, *bound) if kernels and takes(plan.config.optimizer) else None
 
     def __call__(self, step: int, lr_scale: float = 1.0) -> Step:
         """The next step; the state of an earlier one is overwritten."""
