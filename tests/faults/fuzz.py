@@ -135,7 +135,8 @@ def fuzz(reader: str, seconds: int, seed: int, folder: Path) -> None:
         return bytes(atheris.Mutate(data, most))
 
     flags = [f"-max_total_time={seconds}", f"-seed={seed}", "-max_len=65536", f"-timeout={_HANGS}", "-rss_limit_mb=3000",
-             f"-dict={words}", f"-artifact_prefix={folder}/native-", "-len_control=0"]  # fmt: skip
+             f"-artifact_prefix={folder}/native-", "-len_control=0"]  # fmt: skip
+    flags += [f"-dict={words}"] if target.words else []  # an empty one ends libFuzzer
     atheris.Setup([sys.argv[0], *flags, str(folder / "corpus")], try_one, custom_mutator=mutate)
     atheris.Fuzz()
 
