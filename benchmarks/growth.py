@@ -22,14 +22,12 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule import optim
-from chainrule.backends import choose
 from chainrule.data import Split
-from chainrule.objective import objective
 from chainrule.text import columns
 from chainrule.training.config import DataOptions
-from chainrule.training.plan import Plan, plan
-from chainrule.training.step import State, Stepper, batch, resident, start
+from chainrule.training.plan import Plan, plan, reseeded
+from chainrule.training.population import Stacked
+from chainrule.training.step import Stepper, resident, start
 
 LONG = 10**7  # steps: a run long enough for kernels in C, with no row of history among those measured
 
@@ -67,11 +65,7 @@ def planned(shape: Shape) -> Plan:
         evaluation=cr.Evaluation(every_steps=LONG),
         compute=cr.Compute(device="cpu"),
     )
-    p = plan(config, data, cr.mlp([shape.width] * shape.depth))
-    if shape.networks:
-        flops = 3 * p.network.flops_per_row * shape.batch * shape.networks
-        p = replace(p, backend=choose(config.compute, flops))
-    return p
+    return plan(config, data, cr.mlp([shape.width] * shape.depth))
 
 
 def next_step(p: Plan, networks: int | None) -> Callable[[], Any]:
@@ -81,28 +75,10 @@ def next_step(p: Plan, networks: int | None) -> Callable[[], Any]:
         data = resident(p)
         if networks is None:
             advance = Stepper(p, data, start(p))
-            return lambda: advance(next(numbers))
-        state = stacked(p, networks)
-
-    def step() -> None:
-        nonlocal state
-        k, backend = next(numbers), p.backend
-        context = backend.context(training=True, seed=tuple(range(networks)), step=k)
-        x, target, weight = batch(p, data, k)  # x (batch, n_in), the same for all networks
-        working = backend.working(state.parameters, p.network.parameters)
-        found = objective(p.network.layers, working, p.loss, x, target, weight, context)
-        state = State(*optim.update(p.config.optimizer, state.parameters, found.gradients, state.slots, p.lr(k), k,
-                                    p.network.weights, backend.xp))  # fmt: skip
-
-    return step
-
-
-def stacked(p: Plan, networks: int) -> State:
-    """Networks of other seeds under one leading axis: parameters (P, ...)."""
-    initial = [p.network.initial(seed) for seed in range(networks)]
-    parameters = p.backend.parameters({name: np.stack([one[name] for one in initial]) for name in initial[0]})
-    trainable = {name: parameters[name] for name in p.network.trainable}
-    return State(parameters, optim.init(p.config.optimizer, trainable, p.backend.xp))
+        else:
+            plans = [reseeded(p, seed) for seed in range(networks)]
+            advance = Stacked(plans, data, [start(one) for one in plans])
+    return lambda: advance(next(numbers))
 
 
 def milliseconds(p: Plan, step: Callable[[], Any], seconds: float) -> float:

@@ -105,6 +105,8 @@ def machine() -> dict[str, Any]:
 def one_case(options: argparse.Namespace) -> dict[str, Any]:
     import torch
 
+    from chainrule.training.population import together
+
     from . import limit as bound
     from . import measure, ours, report
     from .cases import CASES
@@ -118,6 +120,8 @@ def one_case(options: argparse.Namespace) -> dict[str, Any]:
     if plans[ours.AUTO].backend.name == "torch":
         plans[ours.FLOAT32] = ours.planned(case, "float32", threads)
     own = [ours.contestant(name, plan) for name, plan in plans.items()]
+    if together(plans[ours.AUTO], 16):
+        own.append(ours.stacked(plans[ours.AUTO]))
     for name, plan in plans.items():
         print(f"{name}: {ours.described(plan)}")
     alone = measure.rounds(own, options.rounds, options.seconds)

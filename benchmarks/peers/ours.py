@@ -7,13 +7,14 @@ from typing import Any
 import chainrule as cr
 from chainrule.data import Split
 from chainrule.training.config import DataOptions
-from chainrule.training.plan import Plan, plan
+from chainrule.training.plan import Plan, plan, reseeded
+from chainrule.training.population import Stacked
 from chainrule.training.step import Stepper, resident, start
 
 from .cases import Case, noise
 from .measure import Contestant, stepping
 
-AUTO, FLOAT32 = "ours", "ours, float32"
+AUTO, FLOAT32, STACKED = "ours", "ours, float32", "ours, 16 seeds stacked"
 _LONG = 10**7  # steps: a run long enough for kernels in C, with no row of history among those measured
 
 
@@ -37,6 +38,14 @@ def next_step(p: Plan) -> Callable[[], Any]:
     with p.backend.scope():
         advance, numbers = Stepper(p, resident(p), start(p)), count()
     return lambda: advance(next(numbers)).loss
+
+
+def stacked(p: Plan, n: int = 16) -> Contestant:
+    """`n` seeds of the training, stacked: a step of all."""
+    plans, numbers = [reseeded(p, seed) for seed in range(n)], count()
+    with p.backend.scope():
+        advance = Stacked(plans, resident(p), [start(one) for one in plans])
+    return stepping(STACKED, lambda: advance(next(numbers))[0], p.backend.scope)
 
 
 def contestant(name: str, p: Plan) -> Contestant:

@@ -369,7 +369,11 @@ _MEMBERS = (("set/rows.bin", 10), ("set/names.txt", 100))
 def _tar(form: int = tarfile.PAX_FORMAT) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=form) as archive:
-        for name, content in (("set/rows.bin", b"0123456789"), ("other/" * 30 + "x", b"x"), ("set/names.txt", b"cat\ndog")):
+        for name, content in (
+            ("set/rows.bin", b"0123456789"),
+            ("other/" * 30 + "x", b"x"),
+            ("set/names.txt", b"cat\ndog"),
+        ):
             info = tarfile.TarInfo(name)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))

@@ -34,14 +34,20 @@ class Batches:
         """Rows of the batch of `step`."""
         if self.replacement:
             return self.of[stream(self.seed, "shuffle", step).integers(len(self.of), size=self.size)]
+        epoch, begin, end = self.place(step)
+        return self.order(epoch)[begin:end]
+
+    def place(self, step: int) -> tuple[int, int, int]:
+        """The epoch of `step`, and where its batch begins and ends in the epoch's order."""
         epoch, place = divmod(step, self.per_epoch)
-        order = self._order(epoch)
-        end = None if place == self.per_epoch - 1 else (place + 1) * self.size
-        return order[place * self.size : end]
+        begin = place * self.size
+        return epoch, begin, len(self.of) if place == self.per_epoch - 1 else begin + self.size
 
     @cached_property
-    def _order(self) -> Callable[[int], NDArray[np.int64]]:
+    def order(self) -> Callable[[int], NDArray[np.int64]]:
         """All rows in the order in which an epoch visits them, (n,); that of the current one is kept."""
-        return lru_cache(maxsize=2)(
-            lambda epoch: self.of[stream(self.seed, "shuffle", epoch).permutation(len(self.of))]
-        )
+
+        def order(epoch: int) -> NDArray[np.int64]:
+            return self.of[stream(self.seed, "shuffle", epoch).permutation(len(self.of))]
+
+        return lru_cache(maxsize=2)(order)

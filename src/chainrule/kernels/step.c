@@ -316,28 +316,36 @@ static inline float exponential(float x) {
 }
 
 /* Softmax cross-entropy of logits z (n_networks, n_rows, n_out) against class indices: the mean over rows, one a network,
-   and dz = (softmax(z) - t) / n_rows, t the smoothed targets. e: scratch for n_out numbers a row. values: a row's loss. */
+   and dz = (softmax(z) - t) / n_rows, t the smoothed targets. e: scratch for all of z. values: a row's loss. A block of
+   rows has its exponentials taken in one loop, however few outputs a row has. */
+#define BLOCK 16
 #define CROSS_ENTROPY(NAME, T, WIDE, STORE)                                                                            \
     void cross_entropy_##NAME(const T *z, const int64_t *classes, int64_t n_networks, int64_t n_rows, int64_t n_out,   \
-                              float smoothing, float *scratch, T *dz, float *values, float *loss, int32_t threads) {   \
-        const int64_t n = n_networks * n_rows * n_out;                                                                 \
+                              float smoothing, float *e, T *dz, float *values, float *loss, int32_t threads) {         \
+        const int64_t all = n_networks * n_rows, n = all * n_out, blocks = (all + BLOCK - 1) / BLOCK;                  \
         const float on = 1.0f - smoothing, off = smoothing / (float)n_out, share = 1.0f / (float)n_rows;               \
         (void)n, (void)threads;                                                                                        \
         PARALLEL                                                                                                       \
-        for (int64_t i = 0; i < n_networks * n_rows; i++) {                                                            \
-            const T *restrict row = z + i * n_out;                                                                     \
-            float *restrict e = scratch + i * n_out;                                                                   \
-            T *restrict out = dz + i * n_out;                                                                          \
-            float top = WIDE(row[0]);                                                                                  \
-            for (int64_t j = 1; j < n_out; j++) top = WIDE(row[j]) > top ? WIDE(row[j]) : top;                         \
-            for (int64_t j = 0; j < n_out; j++) e[j] = exponential(WIDE(row[j]) - top);                                \
-            double total = 0.0, moved = 0.0;                                                                           \
-            for (int64_t j = 0; j < n_out; j++) total += e[j];                                                         \
-            for (int64_t j = 0; smoothing != 0.0f && j < n_out; j++) moved += WIDE(row[j]) - top;                      \
-            const float of_class = WIDE(row[classes[i]]) - top, rest = 1.0f / (float)total;                            \
-            values[i] = (float)(log(total) - on * of_class - off * moved);                                             \
-            e[classes[i]] -= (float)(on * total);                                                                      \
-            for (int64_t j = 0; j < n_out; j++) out[j] = STORE((e[j] * rest - off) * share);                           \
+        for (int64_t block = 0; block < blocks; block++) {                                                             \
+            const int64_t begin = block * BLOCK, end = begin + BLOCK < all ? begin + BLOCK : all;                      \
+            for (int64_t i = begin; i < end; i++) {                                                                    \
+                const T *row = z + i * n_out;                                                                          \
+                float top = WIDE(row[0]), moved = 0.0f;                                                                \
+                for (int64_t j = 1; j < n_out; j++) top = WIDE(row[j]) > top ? WIDE(row[j]) : top;                     \
+                for (int64_t j = 0; j < n_out; j++) e[i * n_out + j] = WIDE(row[j]) - top;                             \
+                if (smoothing != 0.0f)                                                                                 \
+                    for (int64_t j = 0; j < n_out; j++) moved += e[i * n_out + j];                                     \
+                values[i] = -on * e[i * n_out + classes[i]] - off * moved;                                             \
+            }                                                                                                          \
+            for (int64_t k = begin * n_out; k < end * n_out; k++) e[k] = exponential(e[k]);                            \
+            for (int64_t i = begin; i < end; i++) {                                                                    \
+                float *row = e + i * n_out, total = 0.0f;                                                              \
+                for (int64_t j = 0; j < n_out; j++) total += row[j];                                                   \
+                const float rest = 1.0f / total;                                                                       \
+                values[i] += logf(total);                                                                              \
+                row[classes[i]] -= on * total;                                                                         \
+                for (int64_t j = 0; j < n_out; j++) dz[i * n_out + j] = STORE((row[j] * rest - off) * share);          \
+            }                                                                                                          \
         }                                                                                                              \
         for (int64_t k = 0; k < n_networks; k++) {                                                                     \
             double sum = 0.0;                                                                                          \

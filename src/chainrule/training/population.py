@@ -7,6 +7,7 @@ leave at any row of history, because it stops early or diverges, and go on by it
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ def fit_together(plans: Sequence[Plan], watches: Sequence[Watch]) -> list[Progre
         _keep_all(members, watches)
         left: dict[int, Progress] = {}
         while members:
-            stacked = _Stacked([plans[i] for i in members], data, [members[i].now.state for i in members])
+            stacked = Stacked([plans[i] for i in members], data, [members[i].now.state for i in members])
             measured = _measured(plans, data, watches, _advanced(stacked, members, watches, clock))
             for i, progress in measured.items():
                 watches[i].row(progress, data)
@@ -75,7 +76,7 @@ def _keep_all(members: dict[int, Progress], watches: Sequence[Watch]) -> None:
 
 
 def _advanced(
-    stacked: "_Stacked", members: dict[int, Progress], watches: Sequence[Watch], clock: Clock
+    stacked: "Stacked", members: dict[int, Progress], watches: Sequence[Watch], clock: Clock
 ) -> dict[int, Progress]:
     """Steps until a row of history is due."""
     step, norms = next(iter(members.values())).now.step, None
@@ -90,7 +91,7 @@ def _advanced(
     return _at(stacked, members, step, losses, norms, clock)
 
 
-def _at(stacked: "_Stacked", members: dict[int, Progress], step: int, losses: Array, norms: Array | None,
+def _at(stacked: "Stacked", members: dict[int, Progress], step: int, losses: Array, norms: Array | None,
         clock: Clock) -> dict[int, Progress]:  # fmt: skip
     seconds = clock.read()
     return {
@@ -100,7 +101,7 @@ def _at(stacked: "_Stacked", members: dict[int, Progress], step: int, losses: Ar
     }  # fmt: skip
 
 
-def _finite(stacked: "_Stacked", members: dict[int, Progress]) -> dict[int, Progress]:
+def _finite(stacked: "Stacked", members: dict[int, Progress]) -> dict[int, Progress]:
     found = {}
     for plan, (i, progress) in zip(stacked.plans, members.items(), strict=True):
         with suppress(NotFiniteError):  # it leaves at the next row
@@ -125,7 +126,7 @@ def _measured(
     return found
 
 
-class _Stacked:
+class Stacked:
     """The members' steps, in place, on a stacked copy of their states (P, ...)."""
 
     def __init__(self, plans: Sequence[Plan], data: Resident, states: Sequence[State]) -> None:
@@ -136,6 +137,7 @@ class _Stacked:
         self.slots = {name: tuple(np.stack([state.slots[name][k] for state in states]) for k in range(len(held)))
                       for name, held in states[0].slots.items()}  # fmt: skip
         self.seeds = tuple(plan.config.training.seed for plan in plans)
+        self._order = lru_cache(maxsize=2)(self._epoch_order)
         kernels, rule, self.update = first.backend.kernels, first.config.optimizer, None
         if kernels and takes(rule) and first.config.training.clip_norm is None:
             self.update = Update(kernels, rule, self.parameters, self.slots, self.parameters, first.network.weights)
@@ -148,7 +150,7 @@ class _Stacked:
     def __call__(self, step: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """One step of all: the batches' losses (P,) and, where a row is due, the objectives' gradient norms (P,)."""
         first, backend, data, options = self.first, self.first.backend, self.data, self.first.config.training
-        rows = np.stack([plan.batches.rows(step) for plan in self.plans])  # (P, batch)
+        rows = self._rows(step)  # (P, batch)
         flat = rows.reshape(-1)  # (P * batch,)
         x = backend.prepare_rows(data.X, flat, data.shift, data.scale).reshape(*rows.shape, -1)  # (P, batch, n_in)
         target = backend.gather(data.targets, flat).reshape(*rows.shape, *data.targets.shape[1:])  # (P, batch, ...)
@@ -170,3 +172,14 @@ class _Stacked:
             )  # fmt: skip
         self.parameters |= found.statistics
         return found.loss, norms if due else None
+
+    def _rows(self, step: int) -> NDArray[np.int64]:
+        """Row numbers of the members' batches, (P, batch)."""
+        batches = self.first.batches
+        if batches.replacement:
+            return np.stack([plan.batches.rows(step) for plan in self.plans])
+        epoch, begin, end = batches.place(step)
+        return np.ascontiguousarray(self._order(epoch)[:, begin:end])
+
+    def _epoch_order(self, epoch: int) -> NDArray[np.int64]:
+        return np.stack([plan.batches.order(epoch) for plan in self.plans])  # (P, n_train)
