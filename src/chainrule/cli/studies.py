@@ -1,0 +1,63 @@
+"""Conduct studies and look at them."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chainrule.cli.common import Changes, Json, Quiet, app, show, warn
+from chainrule.errors import ConfigError, Interrupted
+
+Database = Annotated[
+    str | None, typer.Option("--database", metavar="URL", help="PostgreSQL or SQLite; a file in the study if left out.")
+]
+
+
+@app.command()
+def study(
+    config: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="Training, space, search, finalists.")],
+    changes: Changes = [],  # noqa: B006
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Study directory; studies/NAME if not given.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that train at the same time.")] = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the study in the directory, or start it there.")
+    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Read the test rows although they have been read.")] = False,
+    database: Database = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Search hyperparameters, train the finalists again with fresh seeds, and read the test rows once."""
+    from chainrule.study import load_study, run_study
+    from chainrule.study.text import Progress, told
+
+    asked = load_study(config, changes)
+    directory = output or Path("studies") / config.stem
+    how: dict[str, Any] = {} if quiet else {"view": Progress(asked, workers)}
+    try:
+        outcome = run_study(asked, directory, workers=workers, resume=resume, again=again, database=database, **how)
+    except Interrupted as stopped:
+        warn(str(stopped))
+        raise typer.Exit(stopped.exit_code) from None
+    show(json.dumps(outcome.summary) if as_json else told(asked, outcome.summary), data=as_json)
+
+
+@app.command()
+def trials(
+    directory: Annotated[Path, typer.Argument(metavar="STUDY", help="Directory that `study` wrote.")],
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """List the trials of a study, also while it runs: values, states, reasons."""
+    from chainrule.study.conduct import opened
+    from chainrule.study.text import listed
+
+    asked, ledger = opened(directory, database)
+    found = ledger.trials()
+    if not found:
+        raise ConfigError(f"the study in {directory} has no trials yet")
+    show(json.dumps([asdict(one) for one in found]) if as_json else listed(found, asked), data=as_json)

@@ -1,0 +1,202 @@
+"""A study from beginning to end: the search, its finalists, and the test rows read once."""
+
+import tomllib
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from chainrule.backends.choice import available_threads
+from chainrule.data import split
+from chainrule.errors import ConfigError
+from chainrule.intervals import mean_interval
+from chainrule.runs.assess import assess_run
+from chainrule.runs.files import format_json, write
+from chainrule.runs.interrupts import Interrupts
+from chainrule.runs.lock import LOCK, locked
+from chainrule.runs.run import load_run, read_data
+from chainrule.study.config import Study, study
+from chainrule.study.coordinator import Coordinator, View
+from chainrule.study.executors import Executor, InProcess
+from chainrule.study.ledger import Ledger, Trial, open_ledger
+from chainrule.study.processes import Processes
+
+LEDGER, STUDY, SUMMARY = "ledger.sqlite", "study.toml", "summary.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a study came to. summary: plain, what summary.json holds. trials: all of the ledger, by number."""
+
+    study: Study
+    search: int
+    trials: list[Trial]
+    summary: dict[str, Any]
+
+
+def run_study(
+    asked: Study,
+    directory: Path,
+    *,
+    workers: int = 1,
+    resume: bool = False,
+    again: bool = False,
+    database: str | None = None,
+    executor: Executor | None = None,
+    view: View = unseen,
+) -> Outcome:
+    """Conduct `asked` in `directory`, or go on with it there. workers: processes; 1 trains in this one.
+
+    A resumed study may have larger budgets: it is the same search, and proposes on. With another space, training or
+    sampler a new search begins in the same study, whose candidates are kept apart from those before. again: the test
+    rows may be read although they have been.
+    """
+    directory = directory.absolute()
+    _check_free(directory, resume)
+    directory.mkdir(parents=True, exist_ok=True)
+    interrupts = Interrupts()
+    with interrupts.caught(), locked(directory):
+        ledger = open_ledger(database or f"sqlite:///{directory / LEDGER}", asked.name)
+        ledger.create(
+            directory, asked.train.get("compute", {}).get("threads") or max(available_threads() // workers, 1)
+        )
+        search = _search(ledger, asked)
+        write(directory / STUDY, tomli_w.dumps({"name": asked.name} | asked.plain).encode())
+        made = executor or (InProcess() if workers == 1 else Processes(workers, ledger.threads()))
+        with closing(made):
+            coordinator = Coordinator(asked, ledger, search, directory, made, interrupts, view)
+            coordinator.run_search()
+            chosen = best(asked, coordinator.own, asked.options.finalists.n)
+            finalists = coordinator.run_finalists(chosen) if chosen else []
+        readings = _read_test(ledger, search, directory, finalists, again=again)
+        summary = summarised(asked, search, ledger, finalists, readings)
+        write(directory / SUMMARY, format_json(summary))
+        return Outcome(asked, search, ledger.trials(), summary)
+
+
+def unseen(trials: list[Trial], total: int | None) -> None:
+    """The view of no one."""
+
+
+def opened(directory: Path, database: str | None = None) -> tuple[Study, Ledger]:
+    """The study in `directory` as it was last asked for, and its ledger, to be read."""
+    path = directory / STUDY
+    if not path.is_file():
+        raise ConfigError(f"{directory} holds no study: it has no {STUDY}. Name what `chainrule study --output` wrote")
+    plain = tomllib.loads(path.read_text(encoding="utf-8"))
+    made = study({key: value for key, value in plain.items() if key != "name"}, plain["name"])
+    return made, open_ledger(database or f"sqlite:///{directory.absolute() / LEDGER}", made.name)
+
+
+def _check_free(directory: Path, resume: bool) -> None:
+    if directory.exists() and not directory.is_dir():
+        raise ConfigError(f"output {directory} is a file; name a directory")
+    if directory.is_dir() and not resume and any(path.name != LOCK for path in directory.iterdir()):
+        raise ConfigError(
+            f"output {directory} is not empty; name another directory, or give --resume to go on with its study"
+        )
+
+
+def _search(ledger: Ledger, asked: Study) -> int:
+    """The number of the search that `asked` is: the last one, if only budgets have changed."""
+    before = ledger.searches()
+    if before and _identity(study(before[-1], asked.name)) == _identity(asked):
+        ledger.replace_search(len(before) - 1, asked.plain)
+        return len(before) - 1
+    return ledger.add_search(asked.plain)
+
+
+def _identity(one: Study) -> Any:
+    """What makes candidates comparable; budgets, pruning and finalists may change."""
+    search = one.options.search
+    return one.train, one.space, search.sampler, search.seeds, search.seed, one.metric
+
+
+def best(asked: Study, trials: Sequence[Trial], n: int) -> list[Trial]:
+    """The n best of the finished trials, the earlier of equals first."""
+    finished = [one for one in trials if one.state == "finished" and one.value is not None]
+    sign = -1.0 if asked.maximise else 1.0
+    return sorted(finished, key=lambda one: (sign * (one.value or 0.0), one.number))[:n]
+
+
+def run_folders(directory: Path, trial: Trial) -> list[Path]:
+    """The runs of a finished trial, a seed each."""
+    folder = directory / "trials" / f"{trial.number:05d}" / str(trial.attempt)
+    return sorted(folder.glob("seed-*"), key=lambda path: int(path.name.removeprefix("seed-")))
+
+
+def _read_test(
+    ledger: Ledger, search: int, directory: Path, finalists: Sequence[Trial], *, again: bool
+) -> list[dict[str, Any]]:
+    """Every reading of the test rows; one more if there are finalists that none has judged."""
+    readings = ledger.readings()
+    judged = {entry["trial"] for one in readings for entry in one["result"]["finalists"]}
+    new = [one for one in finalists if one.state == "finished" and one.number not in judged]
+    if not new:
+        return readings
+    if readings and not again:
+        raise ConfigError(
+            f"the test rows were read at {readings[-1]['at']}, and there are other finalists now; to choose by test "
+            "rows would be to fool oneself. Give --again to read them again, which every later summary will say"
+        )
+    loaded = {one.number: [load_run(path) for path in run_folders(directory, one)] for one in new}
+    first = loaded[new[0].number][0].config.data
+    data = read_data(first)
+    if not len(split(data, first.split)["test"]):
+        return readings
+    result = {
+        "finalists": [
+            {"trial": number, "of": one.finalist_of, "runs": [asdict(assess_run(run, "test", data)) for run in runs]}
+            for one, (number, runs) in zip(new, loaded.items(), strict=True)
+        ]
+    }
+    ledger.read_test(search, result)
+    return ledger.readings()
+
+
+def summarised(
+    asked: Study, search: int, ledger: Ledger, finalists: Sequence[Trial], readings: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What the study came to, as plain values."""
+    trials = ledger.trials()
+    own = [one for one in trials if one.search == search and one.finalist_of is None]
+    failed = [one for one in own if one.state == "failed"]
+    states = {state: sum(one.state == state for one in own) for state in ("finished", "pruned", "failed")}
+    tests = {entry["trial"]: entry["runs"] for one in readings for entry in one["result"]["finalists"]}
+    return {
+        "study": asked.name,
+        "metric": asked.metric,
+        "search": search,
+        "searches_before": search,
+        "trials": states,
+        "epochs": sum(one.epochs * asked.options.search.seeds for one in own),
+        "seconds": sum(one.seconds for one in own),
+        "best": [_candidate(one) for one in best(asked, own, 10)],
+        "failures": [
+            {"trial": one.number, "params": one.params, "reason": one.reason} for one in own if one.state == "failed"
+        ],
+        "finalists": [
+            _candidate(one) | {"of": one.finalist_of, "test": _tested(tests.get(one.number, []))} for one in finalists
+        ],
+        "test_readings": [{"at": one["at"], "search": one["search"]} for one in readings],
+    }
+
+
+def _candidate(one: Trial) -> dict[str, Any]:
+    interval = mean_interval(list(one.seed_values))[1:] if len(one.seed_values) > 1 else None
+    return {"trial": one.number, "params": one.params, "value": one.value, "seed_values": one.seed_values,
+            "interval_95": interval, "state": one.state, "reason": one.reason}  # fmt: skip
+
+
+def _tested(runs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    if not runs:
+        return None
+    found: dict[str, Any] = {"n": runs[0]["n"]}
+    for name in runs[0]["metrics"]:
+        values = [run["metrics"][name] for run in runs]
+        mean, low, high = mean_interval(values) if len(values) > 1 else (values[0], None, None)
+        found[name] = {"mean": mean, "low_95": low, "high_95": high, "runs": len(values)}
+    return found

@@ -1,0 +1,190 @@
+"""STUDY.toml: which training, what varies, how candidates are proposed, when one is stopped, who is trained again."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from chainrule.errors import ConfigError
+from chainrule.spec import from_plain, spec
+from chainrule.study.space import Parameter, Params, applied, grid, parse
+from chainrule.training.config import Config, set_option
+from chainrule.training.metrics import greater_is_better
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+@spec
+class Search:
+    """How candidates are proposed, and when the search ends: whichever of trials, seconds and epochs comes first.
+
+    sampler: "grid" takes every combination in turn; "random"; "quasi-random", a scrambled Sobol sequence; "tpe", which
+    learns from the trials that have ended. epochs: of all trials together. seeds: runs of each candidate, whose mean
+    counts. seed: of the proposals. metric: a column of the history, evaluation.monitor where it is left out.
+    """
+
+    sampler: Literal["grid", "random", "quasi-random", "tpe"] = "tpe"
+    trials: Positive | None = None
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    epochs: Positive | None = None
+    seeds: Positive = 1
+    seed: int = 0
+    metric: str | None = None
+
+
+@spec
+class Pruning:
+    """When a candidate is stopped early, judged by the metric at its rows of history.
+
+    kind: "median", below the median of the others at the same row; "asha", not among the best 1/factor of those that
+    reached a rung, with rungs at `first`, first·factor, first·factor² rows; "hyperband", as asha with a `first` of its
+    own for every third, ninth ... of the candidates. first: rows before anyone is stopped. warm_up: candidates that are
+    never stopped, for median.
+    """
+
+    kind: Literal["none", "median", "asha", "hyperband"] = "none"
+    first: Positive = 1
+    factor: Annotated[int, Field(ge=2)] = 3
+    warm_up: Annotated[int, Field(ge=0)] = 5
+
+
+@spec
+class Finalists:
+    """The best `n` candidates, trained again with `seeds` fresh seeds each and then judged on the test rows, once.
+
+    Choosing the best of many flatters it; what a finalist scores with seeds that had no part in the choice does not.
+    n 0: no one is trained again, and the test rows are not read.
+    """
+
+    n: Annotated[int, Field(ge=0)] = 3
+    seeds: Positive = 5
+
+
+@spec
+class Options:
+    """The tables of STUDY.toml beside [train] and [space]."""
+
+    search: Search = field(default_factory=Search)
+    pruning: Pruning = field(default_factory=Pruning)
+    finalists: Finalists = field(default_factory=Finalists)
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A study as decided. train: the plain configuration of every trial before its values. plain: all as written."""
+
+    name: str
+    train: dict[str, Any]
+    space: tuple[Parameter, ...]
+    options: Options
+    metric: str
+    plain: dict[str, Any]
+
+    @property
+    def maximise(self) -> bool:
+        """Whether the greater metric is the better one."""
+        return greater_is_better(self.metric)
+
+    def config(self, params: Params) -> Config:
+        """The configuration of a trial. Raises a ConfigError where the values do not go together."""
+        return from_plain(Config, complete(applied(self.train, params)))
+
+
+def load_study(path: Path, changes: Iterable[str] = ()) -> Study:
+    """The study in the TOML file at `path`, with `changes` such as "search.trials=50"."""
+    try:
+        plain = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The study {path} cannot be read: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"The study {path} is not TOML: {error}") from None
+    for change in changes:
+        set_option(plain, change)
+    base = plain.pop("base", None)
+    if base is not None:
+        above = path.parent / str(base)
+        try:
+            plain["train"] = _merged(tomllib.loads(above.read_text(encoding="utf-8")), plain.get("train", {}))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"base {str(base)!r}: {above} cannot be read as TOML: {error}") from None
+    return study(plain, path.stem)
+
+
+def study(plain: Mapping[str, Any], name: str) -> Study:
+    """The study written as plain tables. Every candidate that can be told beforehand is held against the schema."""
+    known = {one.name for one in fields(Options)}
+    if unknown := set(plain) - known - {"train", "space"}:
+        raise ConfigError(
+            f"{sorted(unknown)[0]!r} is no table of a study; expected base, train, space, {', '.join(sorted(known))}"
+        )
+    options = from_plain(Options, {key: value for key, value in plain.items() if key in known})
+    train = dict(plain.get("train", {}))
+    config = from_plain(Config, complete(train))
+    space = parse(plain.get("space", {}))
+    made = Study(name, train, space, options, options.search.metric or config.evaluation.monitor, dict(plain))
+    _check(made)
+    return made
+
+
+def _check(made: Study) -> None:
+    search = made.options.search
+    if not made.metric.startswith(("validation_", "train_")):
+        raise ConfigError(
+            f"search.metric {made.metric!r}: expected a column of the history, such as validation_accuracy"
+        )
+    if search.sampler == "grid":
+        candidates = grid(made.space)
+        if len({str(one) for one in candidates}) > _MOST:
+            raise ConfigError(f"the grid has {len(candidates):,} candidates; at most {_MOST:,} are allowed")
+    else:
+        if search.trials is search.seconds is search.epochs is None:
+            raise ConfigError(
+                f"sampler {search.sampler!r} never ends by itself: give search.trials, .seconds or .epochs"
+            )
+        candidates = [params for parameter in made.space for params in _ends(parameter)]
+    problems: dict[str, None] = {}
+    for params in candidates:
+        try:
+            made.config(params)
+        except ConfigError as error:
+            lines = str(error).splitlines()
+            for line in [one.strip() for one in lines[1:]] or lines:
+                problems.setdefault(f"{line} (with {shown(params)})")
+    if problems:
+        few = [*problems][:10]
+        more = f"\n  and {len(problems) - len(few)} more" if len(problems) > len(few) else ""
+        raise ConfigError("The space holds values that a training cannot have:\n  " + "\n  ".join(few) + more)
+
+
+_MOST = 100_000
+
+
+def _ends(parameter: Parameter) -> list[Params]:
+    """Every choice of one parameter, or both ends of its range, with what its condition asks for."""
+    values = parameter.choices or (parameter.at(0.0), parameter.at(1 - 1e-9))
+    asked = {path: allowed[0] for path, allowed in parameter.when}
+    return [asked | {parameter.path: value} for value in values]
+
+
+def complete(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """An `optimizer` table without a kind is Adam's, as in a training."""
+    optimizer = plain.get("optimizer")
+    return dict(plain) | ({"optimizer": {"kind": "adam"} | optimizer} if isinstance(optimizer, dict) else {})
+
+
+def shown(params: Params) -> str:
+    """Values in one line."""
+    return ", ".join(
+        f"{path} = {f'{value:.4g}' if isinstance(value, float) else value}" for path, value in params.items()
+    )
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    both = dict(below)
+    for key, value in above.items():
+        inner = both.get(key)
+        both[key] = _merged(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
+    return both

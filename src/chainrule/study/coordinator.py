@@ -1,0 +1,183 @@
+"""The one process that decides: it proposes, gives trials away, judges rows, and writes everything down."""
+
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean
+from time import monotonic
+from typing import Any
+
+from chainrule.errors import Interrupted
+from chainrule.runs.interrupts import Interrupts
+from chainrule.study.config import Study, complete
+from chainrule.study.executors import Executor, InProcess
+from chainrule.study.ledger import Ledger, Trial
+from chainrule.study.proposals import Told, n_candidates, proposer
+from chainrule.study.pruning import stopped
+from chainrule.study.space import applied
+from chainrule.study.task import Ended, Event, Row, Task
+
+ATTEMPTS = 20
+"""After so many lost attempts a trial is taken to be what ends its workers."""
+
+FRESH = 1_000_000
+"""Finalists are trained with seeds from here on, which no candidate was judged by."""
+
+
+View = Callable[[list[Trial], int | None], None]
+"""Called with all trials, and with how many candidates or finalists there will be, whenever one has ended."""
+
+
+class Coordinator:
+    """One search of a study, from where the ledger stands to its end."""
+
+    def __init__(self, study: Study, ledger: Ledger, search: int, directory: Path, executor: Executor,
+                 interrupts: Interrupts, view: View) -> None:  # fmt: skip
+        self.study, self.ledger, self.search, self.directory = study, ledger, search, directory
+        self.executor, self.interrupts, self.view = executor, interrupts, view
+        self.threads = ledger.threads()
+        self.trials = {trial.number: trial for trial in ledger.trials()}
+        self.out: dict[int, Trial] = {}
+        self.stopping: dict[int, str] = {}
+        self.left = [trial for trial in self.trials.values() if trial.state in ("running", "waiting")]
+        self.noted: dict[int, Trial] = {}
+        self.changed = False
+        if isinstance(executor, InProcess):
+            executor.judge = self._row
+
+    @property
+    def own(self) -> list[Trial]:
+        """Candidates of this search, in order; finalists are no candidates."""
+        return [one for one in self.trials.values() if one.search == self.search and one.finalist_of is None]
+
+    def run_search(self) -> None:
+        """Propose and train until a budget is spent."""
+        options, propose, begun = self.study.options.search, proposer(self.study), monotonic()
+        limit = n_candidates(self.study)
+        most = min((n for n in (options.trials, limit) if n is not None), default=None)
+        first = min((one.number for one in self.own), default=len(self.trials))
+
+        def more() -> Trial | None:
+            own = self.own
+            spent = sum(one.epochs * options.seeds for one in own)
+            over = (most is not None and len(own) >= most) or (options.epochs is not None and spent >= options.epochs)
+            if over or (options.seconds is not None and monotonic() - begun >= options.seconds):
+                return None
+            params = propose(len(own), self._told(first))
+            return None if params is None else Trial(len(self.trials), self.search, params)
+
+        self._drain(more, most)
+
+    def run_finalists(self, chosen: list[Trial]) -> list[Trial]:
+        """Train the chosen again, with fresh seeds."""
+        there = {one.finalist_of for one in self.trials.values()}
+        waiting = [one for one in chosen if one.number not in there]
+
+        def more() -> Trial | None:
+            if not waiting:
+                return None
+            of = waiting.pop(0)
+            return Trial(len(self.trials), self.search, of.params, finalist_of=of.number)
+
+        self._drain(more, len(chosen))
+        return [one for one in self.trials.values() if one.finalist_of in {of.number for of in chosen}]
+
+    def _drain(self, more: Callable[[], Trial | None], total: int | None) -> None:
+        """Keep the executor busy until there is nothing more, and all that is out has come back."""
+        done = False
+        while not done or self.out or self.left:
+            while len(self.out) < self.executor.slots and (self.left or not done):
+                trial = self.left.pop(0) if self.left else more()
+                if trial is None:
+                    done = True
+                    break
+                self._give(trial)
+            for event in self.executor.poll(0.2):
+                self._take(event)
+            if self.noted:
+                self.ledger.note(list(self.noted.values()))
+                self.noted.clear()
+            if self.changed:
+                self.view(list(self.trials.values()), total)
+                self.changed = False
+            if self.interrupts.received:
+                raise Interrupted(
+                    f"interrupted with {len(self.out)} trials at work; go on with --resume", self.interrupts.received
+                )
+
+    def _told(self, first: int) -> list[Told]:
+        sign = -1.0 if self.study.maximise else 1.0
+        told = []
+        for one in self.own:
+            value = (
+                one.value if one.state == "finished" else one.curve[-1] if one.state == "pruned" and one.curve else None
+            )
+            if value is not None or one.state == "running":
+                told.append(Told(one.number - first, one.params, None if value is None else sign * value))
+        return told
+
+    def _give(self, trial: Trial) -> None:
+        trial.attempt += 1
+        trial.state, trial.reason = "running", None
+        folder = self.directory / "trials" / f"{trial.number:05d}"
+        earlier = folder / str(trial.attempt - 1)
+        finalist = trial.finalist_of is not None
+        plain = self._plain(trial)
+        if finalist:
+            plain = applied(plain, {"training.seed": FRESH + plain.get("training", {}).get("seed", 0)})
+        seeds = self.study.options.finalists.seeds if finalist else self.study.options.search.seeds
+        task = Task(trial.number, trial.attempt, plain, seeds, self.study.metric, str(folder / str(trial.attempt)),
+                    str(earlier) if trial.attempt > 1 else None)  # fmt: skip
+        self.trials[trial.number] = self.out[trial.number] = trial
+        self.ledger.begin(trial)
+        self.executor.submit(task)
+
+    def _plain(self, trial: Trial) -> dict[str, Any]:
+        plain = complete(applied(self.study.train, trial.params))
+        threads = plain.get("compute", {}).get("threads", self.threads)
+        return applied(plain, {"compute.threads": threads})
+
+    def _take(self, event: Event) -> None:
+        trial = self.out.get(event.trial)
+        if trial is None or trial.attempt != event.attempt:
+            return  # a worker that was given up: its trial has a new attempt, and this one no longer counts
+        if isinstance(event, Row):
+            self._row(event)
+        else:
+            self._ended(trial, event)
+
+    def _row(self, row: Row) -> None:
+        trial = self.out[row.trial]
+        place = row.index - 1
+        trial.curve += [row.value] * (row.index - len(trial.curve))  # a row that was lost with its worker
+        trial.curve[place], trial.epochs = row.value, row.epochs
+        self.noted[trial.number] = trial
+        if trial.finalist_of is None and trial.number not in self.stopping and len(trial.curve) == row.index:
+            sign = -1.0 if self.study.maximise else 1.0
+            own = [one for one in self.own if one.state != "failed"]
+            first = own[0].number
+            curves = {one.number - first: [sign * value for value in one.curve] for one in own}
+            reason = stopped(self.study.options.pruning, curves, trial.number - first)
+            if reason is not None:
+                self.stopping[trial.number] = reason
+                self.executor.stop(trial.number)
+
+    def _ended(self, trial: Trial, ended: Ended) -> None:
+        del self.out[trial.number]
+        stopped_for = self.stopping.pop(trial.number, None)
+        trial.epochs, trial.seconds = max(trial.epochs, ended.epochs), trial.seconds + ended.seconds
+        trial.reason, trial.seed_values = ended.reason, ended.values
+        if ended.outcome == "lost":
+            trial.state = "waiting" if trial.attempt < ATTEMPTS else "failed"
+            if trial.state == "waiting":
+                self.left.append(trial)
+            else:
+                trial.reason = f"{ended.reason}, {trial.attempt} times"
+        elif ended.outcome == "pruned":
+            trial.state, trial.reason = "pruned", stopped_for or "asked to stop"
+        elif ended.outcome == "failed":
+            trial.state = "failed"
+        else:
+            trial.state, trial.value = "finished", fmean(ended.values)
+        self.noted.pop(trial.number, None)
+        self.ledger.end(trial, ended.environment)
+        self.changed = True

@@ -1,0 +1,158 @@
+"""One attempt at one trial, as a worker does it: plain values in, plain values out, an ordinary run in between."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from math import ceil, isfinite
+from pathlib import Path
+from typing import Any, Literal
+
+from chainrule.data import Dataset
+from chainrule.errors import ChainruleError, DamagedError
+from chainrule.runs import checkpoint
+from chainrule.runs.directory import ENVIRONMENT
+from chainrule.runs.hooks import Hook
+from chainrule.runs.run import Run, read_data
+from chainrule.runs.seeds import train_seeds
+from chainrule.spec import from_plain, to_plain
+from chainrule.training.config import Config, DataOptions
+from chainrule.training.measure import Row as HistoryRow
+from chainrule.training.plan import Plan
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker is given. config: plain. directory: of this attempt. earlier: that of the attempt before it."""
+
+    trial: int
+    attempt: int
+    config: dict[str, Any]
+    seeds: int
+    metric: str
+    directory: str
+    earlier: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """The first seed's metric at row `index` (from 1) of its history, after so many epochs of all seeds."""
+
+    trial: int
+    attempt: int
+    index: int
+    value: float
+    epochs: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What came of an attempt. values: the metric, a seed each. "lost": the worker died, or has not been heard of."""
+
+    trial: int
+    attempt: int
+    outcome: Literal["finished", "pruned", "failed", "lost"]
+    reason: str | None = None
+    values: tuple[float, ...] = ()
+    epochs: float = 0.0
+    seconds: float = 0.0
+    environment: dict[str, Any] | None = None
+
+
+Event = Row | Ended
+
+
+class _StopHere(Exception):  # noqa: N818
+    """The coordinator has asked to stop."""
+
+
+class _Reporter(Hook):
+    def __init__(self, task: Task, report: Callable[[Row], None], stop: Callable[[], bool]) -> None:
+        self.task, self.report, self.stop = task, report, stop
+        self.begun, self.every, self.epochs = 0, 1, 0.0
+
+    def started(self, plan: Plan) -> None:
+        """Seeds that are trained one after the other begin one after the other; the first of them is judged."""
+        self.begun, self.every = self.begun + 1, plan.every
+
+    def logged(self, row: HistoryRow) -> None:
+        """Report the row; stop where that was asked for."""
+        self.epochs = row["epoch"]
+        if self.begun == 1 and self.task.metric in row:
+            index = ceil(row["step"] / self.every)
+            self.report(Row(self.task.trial, self.task.attempt, index, row[self.task.metric], row["epoch"]))
+        if self.stop():
+            raise _StopHere
+
+
+def perform(task: Task, report: Callable[[Row], None], stop: Callable[[], bool]) -> Ended:
+    """Train, from the checkpoint of the attempt before where there is one. Errors become an outcome with a reason."""
+    reporter = _Reporter(task, report, stop)
+    try:
+        config = from_plain(Config, task.config)
+        directory = Path(task.directory)
+        if task.earlier is not None:
+            inherit(Path(task.earlier), directory)
+        data = _data(json.dumps(to_plain(config.data)))
+        runs = _trained(config, task, directory, data, reporter)
+    except _StopHere:
+        return Ended(task.trial, task.attempt, "pruned", epochs=reporter.epochs, environment=_environment(task))
+    except (ChainruleError, OSError, MemoryError, ArithmeticError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        return Ended(task.trial, task.attempt, "failed", reason, epochs=reporter.epochs, environment=_environment(task))
+    values = tuple(float(run.metrics["model"].get(task.metric, float("nan"))) for run in runs)
+    epochs = sum(run.history[-1]["epoch"] for run in runs)
+    seconds = sum(run.metrics["seconds"] for run in runs)
+    bad = next((value for value in values if not isfinite(value)), None)
+    if bad is not None:
+        reason = f"{task.metric} is {bad}; expected a finite number"
+        return Ended(task.trial, task.attempt, "failed", reason, (), epochs, seconds, runs[0].environment)
+    return Ended(task.trial, task.attempt, "finished", None, values, epochs, seconds, runs[0].environment)
+
+
+def _trained(config: Config, task: Task, directory: Path, data: Dataset, reporter: _Reporter) -> list[Run]:
+    how: dict[str, Any] = {"data": data, "hooks": (reporter,), "warn": lambda _: None, "inexact": True}
+    try:
+        return train_seeds(config, task.seeds, directory, resume=True, **how)
+    except DamagedError:  # nothing of the earlier attempt is sound
+        return train_seeds(config, task.seeds, directory, overwrite=True, **how)
+
+
+@lru_cache(maxsize=2)
+def _data(options: str) -> Dataset:
+    return read_data(from_plain(DataOptions, json.loads(options)))
+
+
+def _environment(task: Task) -> dict[str, Any] | None:
+    for path in sorted(Path(task.directory).glob(f"*/{ENVIRONMENT}")):
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+def inherit(earlier: Path, directory: Path) -> None:
+    """Copy the checkpoints of an earlier attempt. Its worker may live and write still: in its own directory alone.
+
+    A checkpoint that goes away while it is copied is left out; one that is torn is found by its hash.
+    """
+    for folder in sorted(earlier.glob(f"*/{checkpoint.FOLDER}")):
+        here = directory / folder.parent.name / checkpoint.FOLDER
+        for one in checkpoint.listed(folder.parent):
+            try:
+                shutil.copytree(folder / one.name, here / one.name)
+            except (OSError, shutil.Error):
+                shutil.rmtree(here / one.name, ignore_errors=True)
+
+
+def plain(event: Event) -> dict[str, Any]:
+    """An event as JSON can hold it."""
+    return {"kind": type(event).__name__.lower()} | asdict(event)
+
+
+def event(plain: dict[str, Any]) -> Event:
+    """The event that `plain` made."""
+    rest = {key: value for key, value in plain.items() if key != "kind"}
+    return Row(**rest) if plain["kind"] == "row" else Ended(**rest | {"values": tuple(rest["values"])})

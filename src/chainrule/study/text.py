@@ -1,0 +1,135 @@
+"""A study in words: a line as each trial ends, and what it came to."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from time import monotonic
+from typing import Any
+
+from chainrule.intervals import mean_interval
+from chainrule.study.config import Study, shown
+from chainrule.study.ledger import ENDED, Trial
+from chainrule.text import columns, number, printable
+
+
+class Progress:
+    """One line on stderr for each trial that has ended: what came of it, the best so far, the time left."""
+
+    def __init__(self, study: Study, workers: int) -> None:
+        self.study, self.workers, self.begun = study, workers, monotonic()
+        self.told: set[int] | None = None
+        self.first = 0
+
+    def __call__(self, trials: list[Trial], total: int | None) -> None:
+        """Tell what is new."""
+        ended = [one for one in trials if one.state in ENDED]
+        if self.told is None:
+            before = ended[:-1]
+            self.told, self.first = {one.number for one in before}, len(before)
+        for one in ended:
+            if one.number not in self.told:
+                self.told.add(one.number)
+                self._write(one, ended, trials, total)
+
+    def _write(self, one: Trial, ended: Sequence[Trial], trials: Sequence[Trial], total: int | None) -> None:
+        kind = [other for other in ended if (other.finalist_of is None) == (one.finalist_of is None)]
+        running = sum(other.state == "running" for other in trials)
+        what = (
+            f"trial {one.number}" if one.finalist_of is None else f"finalist {one.number} (of trial {one.finalist_of})"
+        )
+        came = f"{number(one.value)}" if one.value is not None else f"{one.state}: {one.reason}"
+        done = len(kind)
+        left = ""
+        if total is not None and total > done:
+            rate = (monotonic() - self.begun) / max(len(self.told or ()) - self.first, 1)
+            left = f", about {_time(rate * (total - done))} left"
+        best = self._best(kind)
+        share = f"{done}/{total}" if total else f"{done}"
+        self.line(f"{share} | {what}: {came} with {shown(one.params)} | {best}{running} at work{left}")
+
+    def _best(self, trials: Sequence[Trial]) -> str:
+        finished = [one for one in trials if one.value is not None]
+        if not finished:
+            return ""
+        top = (max if self.study.maximise else min)(finished, key=lambda one: one.value or 0.0)
+        return f"best {_value(top)} (trial {top.number}) | "
+
+    def line(self, text: str) -> None:
+        """A line on stderr."""
+        print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _value(trial: Trial) -> str:
+    if len(trial.seed_values) < 2:
+        return number(trial.value or 0.0)
+    mean, low, high = mean_interval(list(trial.seed_values))
+    return f"{number(mean)} [{number(low)}, {number(high)}]"
+
+
+def _time(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{seconds / 60:.0f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )
+
+
+def told(study: Study, summary: Mapping[str, Any]) -> str:
+    """The outcome as tables."""
+    counts = ", ".join(f"{n} {state}" for state, n in summary["trials"].items())
+    lines = [f"{sum(summary['trials'].values())} trials: {counts}; {summary['epochs']:.4g} epochs"]
+    if summary["searches_before"]:
+        lines.append(f"{summary['searches_before']} earlier searches of other spaces are kept apart in the ledger")
+    lines += [
+        "",
+        f"best by {study.metric}, chosen on these very rows, so flattered:",
+        _candidates(summary["best"], study),
+    ]
+    for one in summary["failures"][:5]:
+        lines.append(f"failed: trial {one['trial']} ({shown(one['params'])}): {one['reason']}")
+    if summary["finalists"]:
+        lines += ["", "finalists, trained again with fresh seeds:", _candidates(summary["finalists"], study)]
+        again = len(summary["test_readings"])
+        if again:
+            times = "once" if again == 1 else f"{again} times, so the figures above are no longer those of unseen rows"
+            lines.append(f"The test rows have been read {times} ({summary['test_readings'][-1]['at']}).")
+    return "\n".join(lines)
+
+
+def _candidates(found: Sequence[Mapping[str, Any]], study: Study) -> str:
+    paths = [parameter.path for parameter in study.space]
+    tests = list(dict.fromkeys(name for one in found for name in (one.get("test") or {}) if name != "n"))
+    header = ["trial", *paths, study.metric, "95 % over seeds", "seeds", *(f"test {name}" for name in tests)]
+    rows = []
+    for one in found:
+        interval = one["interval_95"]
+        between = f"{number(interval[0])} to {number(interval[1])}" if interval else ""
+        value = number(one["value"]) if one["value"] is not None else f"{one['state']}: {one['reason']}"
+        rows.append([one["trial"], *(_short(one["params"].get(path, "")) for path in paths), value, between,
+                     len(one["seed_values"]), *(_test(one, name) for name in tests)])  # fmt: skip
+    return columns(header, rows, right=(0,))
+
+
+def _test(one: Mapping[str, Any], name: str) -> str:
+    found = (one.get("test") or {}).get(name)
+    if not found:
+        return ""
+    between = f" [{number(found['low_95'])}, {number(found['high_95'])}]" if found["low_95"] is not None else ""
+    return f"{number(found['mean'])}{between}"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def listed(trials: Sequence[Trial], study: Study) -> str:
+    """All trials as a table."""
+    paths = [parameter.path for parameter in study.space]
+    rows = [
+        [one.number, one.search, one.state, *(_short(one.params.get(path, "")) for path in paths),
+         "" if one.value is None else number(one.value), f"{one.epochs:.4g}", one.attempt,
+         f"finalist of {one.finalist_of}" if one.finalist_of is not None else (one.reason or "")[:60]]
+        for one in trials
+    ]  # fmt: skip
+    return columns(["trial", "search", "state", *paths, study.metric, "epochs", "attempts", ""], rows, right=(0, 1))
