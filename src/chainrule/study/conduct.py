@@ -37,6 +37,10 @@ class Outcome:
     summary: dict[str, Any]
 
 
+def unseen(trials: list[Trial], total: int | None) -> None:
+    """The view of no one."""
+
+
 def run_study(
     asked: Study,
     directory: Path,
@@ -75,10 +79,6 @@ def run_study(
         summary = summarised(asked, search, ledger, finalists, readings)
         write(directory / SUMMARY, format_json(summary))
         return Outcome(asked, search, ledger.trials(), summary)
-
-
-def unseen(trials: list[Trial], total: int | None) -> None:
-    """The view of no one."""
 
 
 def opened(directory: Path, database: str | None = None) -> tuple[Study, Ledger]:
@@ -175,9 +175,7 @@ def summarised(
         "epochs": sum(one.epochs * asked.options.search.seeds for one in own),
         "seconds": sum(one.seconds for one in own),
         "best": [_candidate(one) for one in best(asked, own, 10)],
-        "failures": [
-            {"trial": one.number, "params": one.params, "reason": one.reason} for one in own if one.state == "failed"
-        ],
+        "failures": [{"trial": one.number, "params": one.params, "reason": one.reason} for one in failed],
         "finalists": [
             _candidate(one) | {"of": one.finalist_of, "test": _tested(tests.get(one.number, []))} for one in finalists
         ],

@@ -95,7 +95,7 @@ _WORDS = {"low", "high", "log", "step", "choices", "when"}
 
 
 def _flat(plain: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """ "optimizer.lr" may be written as one quoted key or as a table in a table."""
+    """A path may be written as one quoted key, "optimizer.lr", or as a table in a table."""
     for name, value in plain.items():
         if isinstance(value, Mapping) and not _WORDS & set(value):
             yield from _flat(value, f"{above}{name}.")
