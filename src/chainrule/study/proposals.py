@@ -5,6 +5,7 @@ proposes the same candidates however often it is interrupted and however many wo
 that have ended when it is asked, so there the order in which workers finish decides too.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -79,6 +80,7 @@ def _tpe(study: Study) -> Proposer:
         return FloatDistribution(one.low, one.high, log=one.log, step=None if one.log else one.step)
 
     distributions = {path: distribution(path) for path in space}
+    conditional = any(parameter.when for parameter in study.space)
 
     def as_optuna(params: Params) -> dict[str, Any]:
         return {
@@ -98,7 +100,9 @@ def _tpe(study: Study) -> Proposer:
 
     def propose(number: int, told: Sequence[Told]) -> Params:
         seed = int(stream(study.options.search.seed, "study/tpe", number).integers(2**31))
-        sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+        with warnings.catch_warnings():  # that parts of a sampler may change is known: its version is pinned
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=conditional, constant_liar=True)
         asked = optuna.create_study(sampler=sampler)
         ended = [one for one in told if one.value is not None][-LEARNT_FROM:]
         for one in ended:
