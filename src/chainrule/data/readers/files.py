@@ -50,7 +50,7 @@ class Sips(io.BufferedReader):
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         """Go to a byte."""
-        if whence == 0 and offset > self.at_most:
+        if whence == 0 and not 0 <= offset <= self.at_most:
             raise OSError(f"it leads to byte {offset:,}, of {self.at_most:,} expected at most")
         return super().seek(offset, whence)
 
