@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from chainrule.errors import ConfigError
-from chainrule.spec import from_plain, spec
+from chainrule.spec import from_plain, spec, to_plain
 from chainrule.study.space import Parameter, Params, applied, grid, parse
 from chainrule.training.config import Config, set_option
 from chainrule.training.metrics import greater_is_better
@@ -74,7 +74,7 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """A study as decided. train: the plain configuration of every trial before its values. plain: all as written."""
+    """A study as decided. train: the plain configuration of a trial before its values. plain: all, as TOML holds it."""
 
     name: str
     train: dict[str, Any]
@@ -124,7 +124,8 @@ def study(plain: Mapping[str, Any], name: str) -> Study:
     train = dict(plain.get("train", {}))
     config = from_plain(Config, complete(train))
     space = parse(plain.get("space", {}))
-    made = Study(name, train, space, options, options.search.metric or config.evaluation.monitor, dict(plain))
+    resolved = {"train": train, "space": dict(plain["space"])} | to_plain(options)
+    made = Study(name, train, space, options, options.search.metric or config.evaluation.monitor, resolved)
     _check(made)
     return made
 
@@ -164,7 +165,7 @@ _MOST = 100_000
 
 def _ends(parameter: Parameter) -> list[Params]:
     """Every choice of one parameter, or both ends of its range, with what its condition asks for."""
-    values = parameter.choices or (parameter.at(0.0), parameter.at(1 - 1e-9))
+    values = parameter.choices or (parameter.low, parameter.high)
     asked = {path: allowed[0] for path, allowed in parameter.when}
     return [asked | {parameter.path: value} for value in values]
 

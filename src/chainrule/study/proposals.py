@@ -53,10 +53,11 @@ def _sobol(study: Study) -> Proposer:
     from scipy.stats.qmc import Sobol
 
     points: list[Any] = []
+    seed = int(stream(study.options.search.seed, "study/sobol").integers(2**31))
 
     def propose(number: int, _: Sequence[Told]) -> Params:
         while number >= len(points):  # doubling: a Sobol sequence is balanced at powers of two
-            sequence = Sobol(len(study.space), rng=stream(study.options.search.seed, "study/sobol"))
+            sequence = Sobol(len(study.space), rng=seed)
             points[:] = sequence.random(max(64, 2 * len(points)))
         return from_unit(study.space, points[number])
 

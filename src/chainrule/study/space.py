@@ -44,7 +44,7 @@ class Parameter(NamedTuple):
             return self._whole(self.low + self.step * int(u * n))  # type: ignore[operator]
         if self.log:  # half a step more on both sides, so that the ends are as likely as what is between
             half = 0.5 * (self.step or 0.0)
-            low, high = log(self.low - half), log(self.high + half)
+            low, high = log(max(self.low - half, 0.5 * self.low)), log(self.high + half)
             x = exp(low + u * (high - low))
             x = self.low + self.step * round((x - self.low) / self.step) if self.step else x
             return self._whole(min(max(x, self.low), self.high))

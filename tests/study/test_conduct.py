@@ -1,0 +1,200 @@
+"""Whole studies on the digits: the same on every executor, resumed, extended, and honest about the test rows."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from chainrule.errors import BusyError, ConfigError
+from chainrule.runs.lock import locked
+from chainrule.study import run_study
+from chainrule.study.conduct import opened, run_folders
+from chainrule.study.config import study
+from chainrule.study.executors import InProcess
+from chainrule.study.processes import Processes
+from chainrule.study.task import Ended, Row
+
+TRAIN = {"training": {"epochs": 2, "batch_size": 64}, "compute": {"threads": 1}}
+SPACE = {"network.hidden": [[5], [10]], "optimizer.lr": {"low": 1e-3, "high": 1e-1, "log": True}}
+
+
+def asked(space=SPACE, train=TRAIN, **tables):
+    search = {"sampler": "random", "trials": 4} | tables.pop("search", {})
+    finalists = {"n": 1, "seeds": 2} | tables.pop("finalists", {})
+    return study({"train": train, "space": space, "search": search, "finalists": finalists} | tables, "small")
+
+
+def values(outcome):
+    return {one.number: (one.state, one.value, one.seed_values, one.params) for one in outcome.trials}
+
+
+def test_every_executor_gives_the_same_trials(tmp_path):
+    here = run_study(asked(), tmp_path / "here")
+    there = run_study(asked(), tmp_path / "there", workers=2)
+    assert values(here) == values(there)
+    assert here.summary["best"] == there.summary["best"]
+    assert here.summary["finalists"] == there.summary["finalists"]
+    finalist = here.trials[4]
+    assert finalist.finalist_of == here.summary["best"][0]["trial"]
+    assert len(finalist.seed_values) == 2
+    seeds = [
+        json.loads((path / "metrics.json").read_text()) and path.name
+        for path in run_folders(tmp_path / "here", finalist)
+    ]
+    assert seeds == ["seed-1000000", "seed-1000001"]  # which had no part in the choice
+
+
+def test_a_finished_study_is_not_trained_again_and_can_be_extended(tmp_path):
+    first = run_study(asked(), tmp_path / "one")
+    again = run_study(asked(), tmp_path / "one", resume=True)
+    assert values(first) == values(again)
+    more = run_study(asked(search={"trials": 6}, finalists={"n": 0}), tmp_path / "one", resume=True)
+    assert [one.number for one in more.trials if one.finalist_of is None] == [0, 1, 2, 3, 5, 6]
+    straight = run_study(asked(search={"trials": 6}, finalists={"n": 0}), tmp_path / "two")
+    own = [one.value for one in more.trials if one.finalist_of is None]
+    assert own == [one.value for one in straight.trials]
+
+
+def test_another_space_is_another_search_kept_apart(tmp_path):
+    run_study(asked(finalists={"n": 0}), tmp_path / "one")
+    other = asked(space={"network.hidden": [[7]]}, search={"trials": 1}, finalists={"n": 0})
+    found = run_study(other, tmp_path / "one", resume=True)
+    assert (found.search, found.summary["searches_before"]) == (1, 1)
+    assert [one["trial"] for one in found.summary["best"]] == [4]
+    assert [one.search for one in found.trials] == [0, 0, 0, 0, 1]
+
+
+def test_the_test_rows_are_read_once(tmp_path):
+    first = run_study(asked(search={"trials": 2}), tmp_path / "one")
+    assert len(first.summary["test_readings"]) == 1
+    assert first.summary["finalists"][0]["test"]["accuracy"]["runs"] == 2
+    run_study(asked(search={"trials": 2}), tmp_path / "one", resume=True)  # nothing new to judge
+    other = asked(search={"trials": 2}, finalists={"n": 2})
+    with pytest.raises(ConfigError, match=r"the test rows were read at .* Give --again to read them again"):
+        run_study(other, tmp_path / "one", resume=True)
+    second = run_study(other, tmp_path / "one", resume=True, again=True)
+    assert len(second.summary["test_readings"]) == 2
+
+
+def test_failures_keep_their_reason(tmp_path):
+    space = {"optimizer.lr": [1e-3, 1e30]}
+    train = TRAIN | {"optimizer": {"kind": "sgd"}, "data": {"preprocessing": "none"}}
+    found = run_study(
+        asked(space, train, search={"sampler": "grid", "trials": None}, finalists={"n": 0}), tmp_path / "one"
+    )
+    good, bad = found.trials
+    assert (good.state, bad.state) == ("finished", "failed")
+    assert bad.reason.startswith("DivergenceError: ")
+    assert "not finite" in bad.reason
+    assert found.summary["failures"][0]["trial"] == 1
+
+
+def test_what_does_not_fit_the_data_fails_with_its_reason(tmp_path):
+    found = run_study(
+        asked({"training.batch_size": [10_000]}, search={"trials": 1}, finalists={"n": 2}), tmp_path / "one"
+    )
+    assert found.trials[0].reason.startswith("ConfigError: training.batch_size 10000 is more than the")
+    assert found.summary["best"] == found.summary["finalists"] == []
+
+
+def test_a_full_disk_is_a_reason(tmp_path):
+    class Full(InProcess):
+        def poll(self, seconds):
+            if not self.tasks:
+                return []
+            task = self.tasks.popleft()
+            return [Ended(task.trial, task.attempt, "failed", "OutputError: x could not be written: No space left")]
+
+    found = run_study(asked(search={"trials": 1}, finalists={"n": 0}), tmp_path / "one", executor=Full())
+    assert "No space left" in found.trials[0].reason
+
+
+def test_seeds_are_repeated_and_their_mean_counts(tmp_path):
+    found = run_study(asked(search={"trials": 2, "seeds": 3}, finalists={"n": 0}), tmp_path / "one")
+    for one in found.trials:
+        assert len(set(one.seed_values)) == 3
+        assert one.value == pytest.approx(sum(one.seed_values) / 3)
+    assert found.summary["best"][0]["interval_95"] is not None
+
+
+def test_pruned_trials_keep_their_curve_and_reason(tmp_path):
+    space = {"optimizer.lr": [1e-2, 1e-7, 1e-7, 1e-7]}
+    tables = {
+        "pruning": {"kind": "asha", "first": 1},
+        "search": {"sampler": "grid", "trials": None},
+        "finalists": {"n": 0},
+    }
+    found = run_study(asked(space, TRAIN | {"training": {"epochs": 5, "batch_size": 64}}, **tables), tmp_path / "one")
+    assert [one.state for one in found.trials] == ["finished", "pruned"]  # equal candidates of a grid are one
+    assert found.trials[1].reason == "at row 1 it is not among the best 1 of 2"
+    assert len(found.trials[1].curve) == 1
+    assert found.summary["epochs"] == 6
+
+
+def test_budgets_end_a_search(tmp_path):
+    found = run_study(asked(search={"trials": None, "epochs": 5}, finalists={"n": 0}), tmp_path / "one")
+    assert len(found.trials) == 3  # of two epochs each
+    found = run_study(asked(search={"trials": None, "seconds": 1e-9}, finalists={"n": 0}), tmp_path / "two")
+    assert found.trials == []
+
+
+def test_a_directory_is_one_coordinators(tmp_path):
+    run_study(asked(search={"trials": 1}, finalists={"n": 0}), tmp_path / "one")
+    with pytest.raises(ConfigError, match="is not empty; name another directory, or give --resume"):
+        run_study(asked(), tmp_path / "one")
+    with locked(tmp_path / "one"), pytest.raises(BusyError, match="is in use by"):
+        run_study(asked(), tmp_path / "one", resume=True)
+    made, ledger = opened(tmp_path / "one")
+    assert (made.name, len(ledger.trials())) == ("small", 1)
+
+
+def test_results_of_an_attempt_that_was_given_up_are_refused(tmp_path):
+    class Late(InProcess):
+        """Gives trial 0 up once; its first worker wakes and reports while the second one is at work."""
+
+        def poll(self, seconds):
+            if not self.tasks:
+                return []
+            task = self.tasks.popleft()
+            if task.attempt == 1:
+                return [Ended(task.trial, 1, "lost", "nothing was heard of the worker for 60 s")]
+            assert task.earlier.endswith("/1")
+            assert task.directory.endswith("/2")
+            stale = [Row(task.trial, 1, 1, -99.0, 1.0), Ended(task.trial, 1, "finished", None, (-99.0,))]
+            return [*stale, Ended(task.trial, 2, "finished", None, (0.5,)), *stale]
+
+    found = run_study(asked(search={"trials": 2}, finalists={"n": 0}), tmp_path / "one", executor=Late())
+    assert [(one.value, one.attempt, one.curve) for one in found.trials] == [(0.5, 2, []), (0.5, 2, [])]
+
+
+def test_a_stopped_worker_loses_its_trial_and_another_goes_on(tmp_path):
+    """SIGSTOP, as a machine that hangs."""
+
+    class Watched(Processes):
+        stopped = 0
+
+        def poll(self, seconds):
+            busy = [worker for worker in self.workers if worker.task is not None]
+            if busy and not self.stopped and (tmp_path / "one/trials").exists():
+                self.stopped = busy[0].process.pid
+                os.kill(self.stopped, signal.SIGSTOP)
+            return super().poll(seconds)
+
+    executor = Watched(2, 1, lease=3.0)
+    long = TRAIN | {"training": {"epochs": 30, "batch_size": 16}}
+    found = run_study(asked(train=long, search={"trials": 3}, finalists={"n": 0}), tmp_path / "one", executor=executor)
+    assert executor.stopped
+    assert sorted(one.attempt for one in found.trials) == [1, 1, 2]
+    assert values(found) == values(
+        run_study(asked(train=long, search={"trials": 3}, finalists={"n": 0}), tmp_path / "two")
+    )
+    _, ledger = opened(tmp_path / "one")
+    assert any(one["outcome"] == "nothing was heard of the worker for 3 s" for one in ledger.attempts())
+
+
+def test_a_study_of_one_trial_is_quick(tmp_path):
+    begin = time.perf_counter()
+    run_study(asked(search={"trials": 1}, finalists={"n": 0}), tmp_path / "one")
+    assert time.perf_counter() - begin < 10

@@ -1,0 +1,63 @@
+"""STUDY.toml is refused before anything runs, with every problem named."""
+
+import pytest
+
+from chainrule.errors import ConfigError
+from chainrule.study.config import load_study, study
+
+SMALL = {"train": {"training": {"epochs": 1}}, "space": {"optimizer.lr": [1e-3, 1e-2]}, "search": {"sampler": "grid"}}
+
+
+def changed(**tables):
+    return study(SMALL | tables, "small")
+
+
+def test_a_file_with_a_base_and_changes(tmp_path):
+    (tmp_path / "base.toml").write_text("[training]\nepochs = 3\nbatch_size = 16\n[optimizer]\nlr = 0.5\n")
+    path = tmp_path / "one.toml"
+    path.write_text('base = "base.toml"\n[train.training]\nepochs = 7\n[space]\n"network.hidden" = [[3], [4]]\n')
+    made = load_study(path, ["search.sampler=grid", "search.metric=validation_accuracy"])
+    assert made.train["training"] == {"epochs": 7, "batch_size": 16}
+    assert made.config({"network.hidden": [3]}).optimizer.lr == 0.5
+    assert (made.name, made.metric, made.maximise) == ("one", "validation_accuracy", True)
+
+
+def test_the_metric_is_what_the_training_monitors():
+    assert (changed().metric, changed().maximise) == ("validation_loss", False)
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"space": {"network.hiden": [[3]]}}, "network.hiden: unknown option (did you mean 'hidden'?) (with network.hiden = [3])"),
+        ({"space": {"optimizer.lr": ["fast"]}}, "optimizer.lr: should be a valid number, got 'fast'"),
+        ({"space": {"training.batch_size": [0]}}, "training.batch_size: should be greater than 0, got 0"),
+        ({"space": {"network.dropout": {"low": 0.0, "high": 1.0}}, "search": {"trials": 3}}, "should be less than 1"),
+        ({"spaces": {}}, "'spaces' is no table of a study; expected base, train, space, finalists, pruning, search"),
+        ({"search": {"sampler": "tpe"}}, "sampler 'tpe' never ends by itself: give search.trials, .seconds or .epochs"),
+        ({"search": {"sampler": "gird"}}, "search.sampler: should be 'grid', 'random', 'quasi-random' or 'tpe', got 'gird'"),
+        ({"search": {"sampler": "grid", "metric": "accuracy"}}, "search.metric 'accuracy': expected a column of the history"),
+        ({"train": {"training": {"epoch": 1}}}, "training.epoch: unknown option (did you mean 'epochs'?)"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_named(tables, message):
+    with pytest.raises(ConfigError) as error:
+        changed(**tables)
+    assert message in str(error.value)
+
+
+def test_values_that_do_not_go_together_are_found():
+    space = {"network.layers": [[{"kind": "relu"}]], "network.hidden": [[3]]}
+    with pytest.raises(ConfigError, match=r"network\.layers lists every layer, so network\.hidden would do nothing"):
+        changed(space=space)
+
+
+def test_a_file_that_is_none(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_study(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("[")
+    with pytest.raises(ConfigError, match="is not TOML"):
+        load_study(tmp_path / "bad.toml")
+    (tmp_path / "base.toml").write_text('base = "none.toml"')
+    with pytest.raises(ConfigError, match=r"base 'none.toml': .* cannot be read as TOML"):
+        load_study(tmp_path / "base.toml")
