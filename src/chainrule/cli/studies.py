@@ -23,6 +23,9 @@ def study(
         Path | None, typer.Option("--output", "-o", help="Study directory; studies/NAME if not given.")
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that train at the same time.")] = 1,
+    ray: Annotated[
+        str | None, typer.Option("--ray", metavar="local|auto|ADDRESS", help="Train on a Ray cluster instead.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the study in the directory, or start it there.")
     ] = False,
@@ -37,9 +40,15 @@ def study(
 
     asked = load_study(config, changes)
     directory = output or Path("studies") / config.stem
+    if ray is not None and workers > 1:
+        raise ConfigError(
+            f"--workers {workers} with --ray: the cluster's CPUs decide how many trials run; leave one out"
+        )
     how: dict[str, Any] = {} if quiet else {"view": Progress(asked, workers)}
     try:
-        outcome = run_study(asked, directory, workers=workers, resume=resume, again=again, database=database, **how)
+        outcome = run_study(
+            asked, directory, workers=workers, resume=resume, again=again, database=database, ray=ray, **how
+        )
     except Interrupted as stopped:
         warn(str(stopped))
         raise typer.Exit(stopped.exit_code) from None

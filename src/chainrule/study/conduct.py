@@ -49,11 +49,14 @@ def run_study(
     resume: bool = False,
     again: bool = False,
     database: str | None = None,
+    ray: str | None = None,
     executor: Executor | None = None,
     view: View = unseen,
 ) -> Outcome:
-    """Conduct `asked` in `directory`, or go on with it there. workers: processes; 1 trains in this one.
+    """Conduct `asked` in `directory`, or go on with it there.
 
+    workers: processes on this machine; 1 trains in this one. ray: "local", "auto" or the address of a Ray cluster,
+    whose CPUs then decide how many trials run at a time. executor: one of your own.
     A resumed study may have larger budgets: it is the same search, and proposes on. With another space, training or
     sampler a new search begins in the same study, whose candidates are kept apart from those before. again: the test
     rows may be read although they have been.
@@ -69,7 +72,7 @@ def run_study(
         )
         search = _search(ledger, asked)
         write(directory / STUDY, tomli_w.dumps({"name": asked.name} | asked.plain).encode())
-        made = executor or (InProcess() if workers == 1 else Processes(workers, ledger.threads()))
+        made = executor or _executor(workers, ray, ledger.threads())
         with closing(made):
             coordinator = Coordinator(asked, ledger, search, directory, made, interrupts, view)
             coordinator.run_search()
@@ -98,6 +101,14 @@ def _check_free(directory: Path, resume: bool) -> None:
         raise ConfigError(
             f"output {directory} is not empty; name another directory, or give --resume to go on with its study"
         )
+
+
+def _executor(workers: int, ray: str | None, threads: int) -> Executor:
+    if ray is not None:
+        from chainrule.study.ray_executor import Cluster
+
+        return Cluster(ray, threads)
+    return InProcess() if workers == 1 else Processes(workers, threads)
 
 
 def _search(ledger: Ledger, asked: Study) -> int:

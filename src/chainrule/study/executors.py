@@ -7,9 +7,11 @@ from chainrule.study.task import Event, Row, Task, perform
 
 
 class Executor(Protocol):
-    """slots: how many attempts it carries out at the same time."""
+    """Carries attempts out."""
 
-    slots: int
+    @property
+    def slots(self) -> int:
+        """How many attempts at the same time; it may change, as a cluster's nodes come and go."""
 
     def submit(self, task: Task) -> None:
         """Begin an attempt; at most `slots` are out at a time."""
@@ -27,9 +29,8 @@ class Executor(Protocol):
 class InProcess:
     """Here and now, one after the other. A row is judged before the next one is trained for."""
 
-    slots = 1
-
     def __init__(self) -> None:
+        self.slots = 1
         self.tasks: deque[Task] = deque()
         self.judge: Judge | None = None
         self.asked = False

@@ -1,0 +1,137 @@
+"""Attempts as tasks of a Ray cluster. The ledger stays here: of a cluster that dies no trial is lost, only attempts.
+
+Every node must see the study's directory under the same path; a task that does not see it fails with that reason.
+"""
+
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from chainrule.errors import ChainruleError, ConfigError
+from chainrule.study.task import Ended, Event, Row, Task, event, perform, plain
+
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+
+
+class Cluster:
+    """A Ray cluster: "local" starts one on this machine alone, "auto" joins the one that runs here, else an address.
+
+    threads: of every trial, and the CPUs that its task takes. A cluster that is started here asks for a token, has no
+    dashboard and listens on 127.0.0.1. Joining another takes the token from $RAY_AUTH_TOKEN, as Ray does.
+    """
+
+    def __init__(self, address: str, threads: int) -> None:
+        try:
+            os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
+            if address == "local":
+                os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+            import ray
+        except ImportError:
+            raise ConfigError("--ray needs Ray, which is not installed; pip install 'chainrule[ray]'") from None
+        self.ray, self.threads = ray, threads
+        self.started = not ray.is_initialized()
+        how: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        if address == "local":
+            how |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1", "num_cpus": os.cpu_count()}
+        else:
+            how |= {"address": address}
+        try:
+            if self.started:
+                ray.init(**how)
+        except Exception as error:
+            reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+            raise ChainruleError(
+                f"--ray {address}: the cluster cannot be joined: {reason}. Check the address, that it runs, and "
+                "that $RAY_AUTH_TOKEN is the cluster's"
+            ) from error
+        here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+            ray.get_runtime_context().get_node_id(), soft=True
+        )
+        self.board = ray.remote(_Board).options(num_cpus=0, max_restarts=-1, scheduling_strategy=here).remote()
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+        self.work = ray.remote(_work).options(
+            num_cpus=threads, max_retries=0, runtime_env={"env_vars": dict.fromkeys(names, str(threads))}
+        )
+        self.out: dict[Any, Task] = {}
+
+    @property
+    def slots(self) -> int:
+        """As many trials as the cluster's CPUs have room for, now; nodes come and go."""
+        return max(int(self.ray.cluster_resources().get("CPU", 1)) // self.threads, 1)
+
+    def submit(self, task: Task) -> None:
+        """A Ray task."""
+        self.out[self.work.remote(asdict(task), self.board)] = task
+
+    def stop(self, trial: int) -> None:
+        """By the board, where the worker looks at every row."""
+        self.board.stop.remote(trial)
+
+    def poll(self, seconds: float) -> list[Event]:
+        """Rows from the board, and tasks that have ended or died."""
+        ray = self.ray
+        done, _ = ray.wait(list(self.out), num_returns=1, timeout=seconds) if self.out else ([], [])
+        found: list[Event] = []
+        with suppress(ray.exceptions.RayError):  # the board is being restarted; all that it held were rows
+            found += [event(one) for one in ray.get(self.board.drained.remote(), timeout=10)]
+        for reference in done:
+            task = self.out.pop(reference)
+            try:
+                found.append(event(ray.get(reference)))
+            except ray.exceptions.RayError as error:
+                reason = f"its Ray task died: {type(error).__name__}"
+                found.append(Ended(task.trial, task.attempt, "lost", reason))
+        return found
+
+    def close(self) -> None:
+        """Tasks are cancelled, and a cluster that was started here ends."""
+        for reference in self.out:
+            self.ray.cancel(reference, force=True)
+        if self.started:
+            self.ray.shutdown()
+
+
+class _Board:
+    """Where workers pin their rows, and look whether they should stop."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.stopping: set[int] = set()
+
+    def report(self, row: dict[str, Any]) -> bool:
+        """Whether the trial should stop."""
+        self.rows.append(row)
+        return row["trial"] in self.stopping
+
+    def stop(self, trial: int) -> None:
+        self.stopping.add(trial)
+
+    def drained(self) -> list[dict[str, Any]]:
+        rows, self.rows = self.rows, []
+        return rows
+
+
+def _work(given: dict[str, Any], board: Any) -> dict[str, Any]:
+    import ray
+
+    task = Task(**given)
+    study = Path(task.directory).parents[2]
+    if not study.is_dir():
+        reason = (
+            f"{study} is not there on node {ray.util.get_node_ip_address()}; put the study where every node sees it"
+        )
+        return plain(Ended(task.trial, task.attempt, "failed", reason))
+    asked = False
+
+    def report(row: Row) -> None:
+        nonlocal asked
+        try:
+            asked = ray.get(board.report.remote(plain(row)), timeout=10)
+        except ray.exceptions.RayError:
+            asked = False  # the board is being restarted: go on
+
+    return plain(perform(task, report, lambda: asked))
