@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from contextlib import closing
 
 import pytest
 
@@ -147,7 +148,8 @@ def test_a_directory_is_one_coordinators(tmp_path):
     with locked(tmp_path / "one"), pytest.raises(BusyError, match="is in use by"):
         run_study(asked(), tmp_path / "one", resume=True)
     made, ledger = opened(tmp_path / "one")
-    assert (made.name, len(ledger.trials())) == ("small", 1)
+    with closing(ledger):
+        assert (made.name, len(ledger.trials())) == ("small", 1)
 
 
 def test_results_of_an_attempt_that_was_given_up_are_refused(tmp_path):
@@ -191,7 +193,8 @@ def test_a_stopped_worker_loses_its_trial_and_another_goes_on(tmp_path):
         run_study(asked(train=long, search={"trials": 3}, finalists={"n": 0}), tmp_path / "two")
     )
     _, ledger = opened(tmp_path / "one")
-    assert any(one["outcome"] == "nothing was heard of the worker for 3 s" for one in ledger.attempts())
+    with closing(ledger):
+        assert any(one["outcome"] == "nothing was heard of the worker for 3 s" for one in ledger.attempts())
 
 
 def test_a_study_of_one_trial_is_quick(tmp_path):

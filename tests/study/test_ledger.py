@@ -1,6 +1,7 @@
 """The ledger keeps what it is told, is quick to list, and says what is wrong with a database."""
 
 import time
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,8 @@ from chainrule.study.ledger import Trial, open_ledger
 def ledger(tmp_path):
     made = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite", "one")
     made.create(tmp_path, threads=1)
-    return made
+    with closing(made):
+        yield made
 
 
 def test_a_trial_comes_back_as_it_was_entered(ledger):

@@ -1,6 +1,7 @@
 """Conduct studies and look at them."""
 
 import json
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -66,7 +67,8 @@ def trials(
     from chainrule.study.text import listed
 
     asked, ledger = opened(directory, database)
-    found = ledger.trials()
+    with closing(ledger):
+        found = ledger.trials()
     if not found:
         raise ConfigError(f"the study in {directory} has no trials yet")
     show(json.dumps([asdict(one) for one in found]) if as_json else listed(found, asked), data=as_json)

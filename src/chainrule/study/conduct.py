@@ -65,8 +65,8 @@ def run_study(
     _check_free(directory, resume)
     directory.mkdir(parents=True, exist_ok=True)
     interrupts = Interrupts()
-    with interrupts.caught(), locked(directory):
-        ledger = open_ledger(database or f"sqlite:///{directory / LEDGER}", asked.name)
+    ledger = open_ledger(database or f"sqlite:///{directory / LEDGER}", asked.name)
+    with interrupts.caught(), locked(directory), closing(ledger):
         ledger.create(
             directory, asked.train.get("compute", {}).get("threads") or max(available_threads() // workers, 1)
         )

@@ -106,6 +106,10 @@ class Ledger:
     def __init__(self, engine: sa.Engine, name: str) -> None:
         self.engine, self.name = engine, name
 
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
         with reported(self.engine.url), self.engine.begin() as connection:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from chainrule.seeds import stream
 from chainrule.study.config import Study
-from chainrule.study.space import Params, from_unit, grid
+from chainrule.study.space import Parameter, Params, from_unit, grid
 
 LEARNT_FROM = 1000
 """Ended trials that TPE looks at, the newest: its time grows with their number."""
@@ -64,57 +64,62 @@ def _sobol(study: Study) -> Proposer:
     return propose
 
 
+def as_optuna(space: Sequence[Parameter], told: Sequence[Told]) -> list[Any]:
+    """Trials as Optuna's; those without a value run."""
+    import optuna
+
+    by_path = {parameter.path: parameter for parameter in space}
+    distributions = {path: distribution(parameter) for path, parameter in by_path.items()}
+
+    def number(path: str, value: Any) -> Any:
+        choices = by_path[path].choices
+        return choices.index(value) if choices else value
+
+    return [
+        optuna.trial.create_trial(
+            state=optuna.trial.TrialState.RUNNING if one.value is None else optuna.trial.TrialState.COMPLETE,
+            value=one.value,
+            params={path: number(path, value) for path, value in one.params.items()},
+            distributions={path: distributions[path] for path in one.params},
+        )
+        for one in told
+    ]
+
+
+def distribution(one: Parameter) -> Any:
+    """The parameter as Optuna's distribution; choices by their places, as a choice may be a list."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if one.choices:
+        return CategoricalDistribution(tuple(range(len(one.choices))))
+    if one.integer:
+        return IntDistribution(int(one.low), int(one.high), log=one.log, step=1 if one.log else int(one.step or 1))
+    return FloatDistribution(one.low, one.high, log=one.log, step=None if one.log else one.step)
+
+
 def _tpe(study: Study) -> Proposer:
     import optuna
-    from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    space = {parameter.path: parameter for parameter in study.space}
-
-    def distribution(path: str) -> BaseDistribution:
-        one = space[path]
-        if one.choices:  # by their places, as a choice may be a list
-            return CategoricalDistribution(tuple(range(len(one.choices))))
-        if one.integer:
-            step = 1 if one.log else int(one.step or 1)
-            return IntDistribution(int(one.low), int(one.high), log=one.log, step=step)
-        return FloatDistribution(one.low, one.high, log=one.log, step=None if one.log else one.step)
-
-    distributions = {path: distribution(path) for path in space}
     conditional = any(parameter.when for parameter in study.space)
-
-    def as_optuna(params: Params) -> dict[str, Any]:
-        return {
-            path: space[path].choices.index(value) if space[path].choices else value for path, value in params.items()
-        }
-
-    def trial(told: Told) -> Any:
-        running = told.value is None
-        return optuna.trial.create_trial(
-            state=optuna.trial.TrialState.RUNNING if running else optuna.trial.TrialState.COMPLETE,
-            value=told.value,
-            params=as_optuna(told.params),
-            distributions={path: distributions[path] for path in told.params},
-        )
-
-    known: dict[int, Any] = {}  # ended trials as Optuna's; making one costs more than it should
+    known: dict[int, Any] = {}  # ended trials as Optuna's: making one costs more than asking
 
     def propose(number: int, told: Sequence[Told]) -> Params:
         seed = int(stream(study.options.search.seed, "study/tpe", number).integers(2**31))
         with warnings.catch_warnings():  # that parts of a sampler may change is known: its version is pinned
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=conditional, constant_liar=True)
-        asked = optuna.create_study(sampler=sampler)
         ended = [one for one in told if one.value is not None][-LEARNT_FROM:]
-        for one in ended:
-            if one.number not in known:
-                known[one.number] = trial(one)
-        asked.add_trials([*(known[one.number] for one in ended), *(trial(one) for one in told if one.value is None)])
+        new = [one for one in ended if one.number not in known]
+        known.update(zip((one.number for one in new), as_optuna(study.space, new), strict=True))
+        running = as_optuna(study.space, [one for one in told if one.value is None])
+        asked = optuna.create_study(sampler=sampler)
+        asked.add_trials([*(known[one.number] for one in ended), *running])
         drawn, chosen = asked.ask(), Params()
-        for path, parameter in space.items():
+        for parameter in study.space:
             if parameter.exists(chosen):
-                value = drawn._suggest(path, distributions[path])
-                chosen[path] = parameter.choices[value] if parameter.choices else value
+                value = drawn._suggest(parameter.path, distribution(parameter))
+                chosen[parameter.path] = parameter.choices[value] if parameter.choices else value
         return chosen
 
     return propose

@@ -5,6 +5,8 @@ Every node must see the study's directory under the same path; a task that does 
 
 import os
 import secrets
+import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +15,9 @@ from typing import Any
 from chainrule.errors import ChainruleError, ConfigError
 from chainrule.study.task import Ended, Event, Row, Task, event, perform, plain
 
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+PATIENCE = 30.0
+"""Seconds that a cluster has to answer."""
+_SETTINGS = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
 class Cluster:
@@ -24,11 +28,10 @@ class Cluster:
     """
 
     def __init__(self, address: str, threads: int) -> None:
+        settings = _SETTINGS | ({"RAY_AUTH_TOKEN": secrets.token_hex(32)} if address == "local" else {})
+        for name, value in settings.items():
+            os.environ.setdefault(name, value)
         try:
-            os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
-            os.environ.setdefault("RAY_AUTH_MODE", "token")
-            if address == "local":
-                os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
             import ray
         except ImportError:
             raise ConfigError("--ray needs Ray, which is not installed; pip install 'chainrule[ray]'") from None
@@ -39,15 +42,9 @@ class Cluster:
             how |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1", "num_cpus": os.cpu_count()}
         else:
             how |= {"address": address}
-        try:
-            if self.started:
-                ray.init(**how)
-        except Exception as error:
-            reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-            raise ChainruleError(
-                f"--ray {address}: the cluster cannot be joined: {reason}. Check the address, that it runs, and "
-                "that $RAY_AUTH_TOKEN is the cluster's"
-            ) from error
+            _try(address)
+        if self.started:
+            ray.init(**how)
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=True
         )
@@ -93,6 +90,23 @@ class Cluster:
             self.ray.cancel(reference, force=True)
         if self.started:
             self.ray.shutdown()
+
+
+def _try(address: str) -> None:
+    """Join the cluster in a process that can be given up: Ray waits for minutes where a token is not accepted."""
+    joining = "import sys, ray; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR')"
+    try:
+        done = subprocess.run([sys.executable, "-c", joining, address], capture_output=True, text=True,  # noqa: S603
+                              timeout=PATIENCE, check=False)  # fmt: skip
+        lines = done.stderr.strip().splitlines()
+        reason = None if done.returncode == 0 else lines[-1] if lines else f"exit code {done.returncode}"
+    except subprocess.TimeoutExpired:
+        reason = f"there was no answer within {PATIENCE:g} s"
+    if reason is not None:
+        raise ChainruleError(
+            f"--ray {address}: the cluster cannot be joined: {reason}. Check the address, that it runs, and "
+            "that $RAY_AUTH_TOKEN is the cluster's"
+        )
 
 
 class _Board:

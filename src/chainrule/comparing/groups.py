@@ -1,0 +1,143 @@
+"""Runs in groups: those whose configurations differ in nothing but the seed; each with its score of every row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule.comparing.statistics import Scores
+from chainrule.data import Dataset, split
+from chainrule.errors import ConfigError, DataError
+from chainrule.intervals import mean_interval, proportion_interval
+from chainrule.runs.model import Model
+from chainrule.runs.run import Run, load_run, read_data
+from chainrule.spec import to_plain
+from chainrule.study.conduct import STUDY, opened, run_folders
+
+SCORES = {"classification": "accuracy", "multilabel": "label_accuracy", "regression": "squared error"}
+"""What is compared, a number a row: whether it is right, the share of its labels that are, its squared error."""
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Runs of one configuration. scores (n_seeds, n_rows): of `metric`, a row each; seeds: in the same order."""
+
+    name: str
+    metric: str
+    part: str
+    seeds: tuple[int, ...]
+    scores: Scores
+
+    @property
+    def greater_is_better(self) -> bool:
+        """Whether more is better."""
+        return self.metric != "squared error"
+
+    def over_seeds(self) -> tuple[float, float, float]:
+        """Mean over seeds and rows, and its interval over seeds."""
+        return mean_interval(self.scores.mean(axis=1).tolist())
+
+    def over_rows(self) -> tuple[float, float] | None:
+        """Wilson's interval of the mean accuracy over rows; None for what is no share."""
+        n = self.scores.shape[1]
+        return proportion_interval(float(self.scores.mean()), n) if self.metric == "accuracy" else None
+
+
+def gather(paths: Sequence[Path], part: str = "validation", data: Dataset | None = None) -> list[Group]:
+    """Groups of the runs at `paths`: run directories, folders of seed-* directories, or studies (their finalists).
+
+    Raises a ConfigError where the runs were not trained on the same rows of the same data.
+    """
+    named = [(name, load_run(folder)) for path in paths for name, folder in _runs(path)]
+    if len(named) < 2:
+        raise ConfigError(f"{len(named)} run to compare; name at least two, or a folder that holds seed-* directories")
+    first = named[0][1]
+    for name, run in named[1:]:
+        _check_comparable(named[0][0], first, name, run)
+    groups: dict[str, tuple[str, list[Run]]] = {}
+    for name, run in named:
+        groups.setdefault(_identity(run), (name, []))[1].append(run)
+    return [_scored(name, runs, part, data) for name, runs in _distinct(groups.values())]
+
+
+def _runs(path: Path) -> list[tuple[str, Path]]:
+    """(name of the group, run directory)."""
+    if (path / STUDY).is_file():
+        _, ledger = opened(path)
+        finalists = [one for one in ledger.trials() if one.finalist_of is not None and one.state == "finished"]
+        ledger.close()
+        if not finalists:
+            raise ConfigError(f"the study in {path} has no finalists to compare; finish it, or set finalists.n")
+        return [
+            (f"{path.name}/trial {one.finalist_of}", folder) for one in finalists for folder in run_folders(path, one)
+        ]
+    inner = sorted(path.glob("seed-*"))
+    if inner and not (path / "config.toml").is_file():
+        return [(str(path), folder) for folder in inner]
+    return [(str(path.parent) if path.name.startswith("seed-") else str(path), path)]
+
+
+def _identity(run: Run) -> str:
+    plain: dict[str, Any] = to_plain(run.config)
+    plain["training"].pop("seed", None)
+    for table in ("checkpoint", "compute"):
+        plain.pop(table, None)
+    return str(plain)
+
+
+def _distinct(groups: Any) -> list[tuple[str, list[Run]]]:
+    """Two configurations under one name, because their runs lie in one folder, are told apart by a number."""
+    found: list[tuple[str, list[Run]]] = []
+    for name, runs in groups:
+        n = sum(one.partition(" #")[0] == name for one, _ in found)
+        found.append((f"{name} #{n + 1}" if n else name, runs))
+    return found
+
+
+def _check_comparable(name: str, run: Run, other_name: str, other: Run) -> None:
+    if run.environment["data_sha256"] != other.environment["data_sha256"]:
+        raise ConfigError(f"{name} and {other_name} were trained on different data; they cannot be compared")
+    if run.config.data.split != other.config.data.split:
+        raise ConfigError(
+            f"{name} and {other_name} part their data otherwise, {run.config.data.split} and "
+            f"{other.config.data.split}, so one was trained on rows that the other is judged by; train them with the same "
+            "data.split"
+        )
+
+
+def _scored(name: str, runs: Sequence[Run], part: str, data: Dataset | None) -> Group:
+    own = _data(runs[0]) if data is None else data
+    if own.digest != runs[0].environment["data_sha256"]:
+        raise DataError(f"{own.name}: these are not the data that {name} was trained on; their digest differs.")
+    rows = split(own, runs[0].config.data.split)[part]
+    if not len(rows):
+        raise DataError(f"{own.name}: the split has no {part} rows to compare runs on.")
+    ordered = sorted(runs, key=lambda run: run.config.training.seed)
+    seeds = tuple(run.config.training.seed for run in ordered)
+    if len(set(seeds)) < len(seeds):
+        raise ConfigError(f"{name}: two runs have the same seed and configuration; a run counts once")
+    scores = np.stack([score_rows(run.model, own.X[rows], own.y[rows]) for run in ordered])  # (n_seeds, n_rows)
+    return Group(name, SCORES[runs[0].model.task], part, seeds, scores)
+
+
+def score_rows(model: Model, X: Any, y: Any) -> Scores:
+    """The score of each row, (n_rows,)."""
+    p = model.scores(X)
+    if model.task == "classification":
+        return np.asarray(p.argmax(axis=1) == y, dtype=np.float64)
+    y = y.reshape(len(y), -1)  # (n_rows, n_out)
+    if model.task == "multilabel":
+        return np.asarray(((p >= 0.5) == y).mean(axis=1), dtype=np.float64)
+    return np.asarray(((p.reshape(len(p), -1) - y) ** 2).mean(axis=1), dtype=np.float64)
+
+
+def _data(run: Run) -> Dataset:
+    return _read(run.config.data)
+
+
+@lru_cache(maxsize=1)
+def _read(options: Any) -> Dataset:
+    return read_data(options)

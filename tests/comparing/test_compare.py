@@ -1,0 +1,95 @@
+"""Runs compared: groups, sentences, refusals, and the command."""
+
+import json
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.comparing import compare, gather
+from chainrule.comparing.pairs import shown
+from chainrule.errors import ConfigError, DataError
+from command import chainrule
+
+DIGITS = cr.read("digits")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs")
+    for name, lr in (("good", 1e-2), ("bad", 1e-4)):
+        cr.train(cr.mlp([20]), DIGITS, optimizer=cr.Adam(lr), training=cr.Training(epochs=3, batch_size=32), seeds=3,
+                 output=path / name)  # fmt: skip
+    return path
+
+
+def test_a_clear_difference_is_concluded(folder):
+    groups = gather([folder / "good", folder / "bad"])
+    assert [(one.name, one.seeds, one.scores.shape) for one in groups] == [
+        (str(folder / "good"), (0, 1, 2), (3, 144)), (str(folder / "bad"), (0, 1, 2), (3, 144)),
+    ]  # fmt: skip
+    [pair] = compare(groups)
+    assert pair.better == str(folder / "good")
+    assert pair.found.how == "paired"
+    assert pair.sentence.endswith(f"{folder / 'good'} is better.")
+    run = cr.load_run(folder / "good" / "seed-1")
+    assert groups[0].scores[1].mean() == pytest.approx(run.metrics["model"]["validation_accuracy"])
+
+
+def test_runs_of_one_configuration_are_one_group_wherever_they_are_named(folder):
+    groups = gather([folder / "good" / "seed-0", folder / "good" / "seed-2", folder / "bad" / "seed-1"])
+    assert [one.seeds for one in groups] == [(0, 2), (1,)]
+    [pair] = compare(groups)
+    assert "one of them a single run" in pair.sentence
+    assert "Of other seeds it says nothing" in pair.sentence
+
+
+def test_the_same_against_itself_cannot_be_told(folder):
+    groups = gather([folder / "good", folder / "bad"])
+    pairs = compare([groups[0], groups[0], groups[0]])
+    assert [pair.better for pair in pairs] == [None] * 3
+    assert "No difference was seen." in pairs[0].sentence
+    assert "after correcting for 3 comparisons" in pairs[0].sentence
+    assert "95 % over rows" in shown(groups, compare(groups))
+
+
+def test_what_cannot_be_compared_is_refused(folder, tmp_path):
+    with pytest.raises(ConfigError, match="1 run to compare; name at least two"):
+        gather([folder / "good" / "seed-0"])
+    other = cr.Dataset("other", DIGITS.X[:300], DIGITS.y[:300], "classification", DIGITS.target_names)
+    cr.train(cr.mlp([20]), other, training=cr.Training(epochs=1), output=tmp_path / "other")
+    with pytest.raises(ConfigError, match="were trained on different data; they cannot be compared"):
+        gather([folder / "good", tmp_path / "other"])
+    cr.train(cr.mlp([20]), DIGITS, training=cr.Training(epochs=1), split=cr.Split(seed=9), output=tmp_path / "split")
+    with pytest.raises(ConfigError, match="part their data otherwise"):
+        gather([folder / "good", tmp_path / "split"])
+    with pytest.raises(ConfigError, match="two runs have the same seed and configuration"):
+        gather([folder / "good", folder / "good"])
+    with pytest.raises(DataError, match="these are not the data"):
+        gather([folder / "good", folder / "bad"], data=other)
+
+
+def test_regression_is_compared_by_squared_errors(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 3))
+    data = cr.Dataset("made", X, X[:, 0] ** 2 + X[:, 1], "regression", ("y",))
+    for name, hidden in (("wide", [32]), ("narrow", [1])):
+        cr.train(cr.mlp(hidden), data, optimizer=cr.Adam(1e-2), training=cr.Training(epochs=20, batch_size=32), seeds=3,
+                 output=tmp_path / name)  # fmt: skip
+    [pair] = compare(gather([tmp_path / "wide", tmp_path / "narrow"], data=data))
+    assert (pair.better, pair.found.mean < 0) == (str(tmp_path / "wide"), True)
+    assert "squared error" in pair.sentence
+
+
+def test_the_command(folder):
+    found = chainrule("compare", folder / "good", folder / "bad", "--json")
+    assert found.returncode == 0, found.stderr
+    told = json.loads(found.stdout)
+    assert told["pairs"][0]["better"] == str(folder / "good")
+    assert told["groups"][0]["rows"] == 144
+    plain = chainrule("compare", folder / "good/seed-0", folder / "bad/seed-0", "--split", "test")
+    assert "McNemar's test" in plain.stdout
+    assert "on 359 test rows" in plain.stdout
+    json.loads(chainrule("compare", folder / "good/seed-0", folder / "bad/seed-0", "--json").stdout)  # no infinities
+    wrong = chainrule("compare", folder / "good", "--split", "train")
+    assert (wrong.returncode, wrong.stderr) == (2, "error: --split 'train': expected validation or test\n")

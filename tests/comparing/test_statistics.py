@@ -1,0 +1,96 @@
+"""Differences of means: against SciPy, by simulation under the null and elsewhere, and by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from chainrule.comparing.statistics import Difference, difference, holm, seeds_needed
+
+
+def drawn(rng, n_seeds, n_rows, effect=0.0, seed_spread=0.02, row_spread=0.3):
+    """Scores of two procedures: a common difficulty of rows, effects of seeds, and their interaction."""
+    rows = rng.normal(0, 0.5, n_rows)
+    interaction = rng.normal(0, row_spread, n_rows)  # some rows suit a, some b: drawn anew with the rows
+    a = (
+        rows
+        + interaction / 2
+        + effect
+        + rng.normal(0, seed_spread, (n_seeds, 1))
+        + rng.normal(0, 0.1, (n_seeds, n_rows))
+    )
+    b = rows - interaction / 2 + rng.normal(0, seed_spread, (n_seeds, 1)) + rng.normal(0, 0.1, (n_seeds, n_rows))
+    return a, b
+
+
+def test_with_endless_rows_it_is_students_and_welchs_test():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(6, 1)), rng.normal(0.4, 1, size=(6, 1))
+    wide = [np.repeat(x, 10**4, axis=1) for x in (a, b)]  # rows that do not differ
+    paired = difference(*wide, paired=True)
+    assert paired.p == pytest.approx(stats.ttest_rel(a[:, 0], b[:, 0]).pvalue, rel=1e-6)
+    apart = difference(*wide, paired=False)
+    assert apart.p == pytest.approx(stats.ttest_ind(a[:, 0], b[:, 0], equal_var=False).pvalue, rel=1e-6)
+    assert (paired.low, paired.high) == pytest.approx(stats.ttest_rel(a[:, 0], b[:, 0]).confidence_interval(), rel=1e-6)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize(("n_seeds", "n_rows"), [(3, 100), (5, 1000), (5, 60)])
+def test_one_in_twenty_equal_procedures_is_called_different_at_most(paired, n_seeds, n_rows):
+    rng = np.random.default_rng(1)
+    found = [difference(*drawn(rng, n_seeds, n_rows), paired=paired) for _ in range(1500)]
+    share = np.mean([one.p < 0.05 for one in found])
+    assert share < 0.05 + 3 * (0.05 * 0.95 / 1500) ** 0.5
+
+
+def test_intervals_hold_the_true_difference_and_are_not_wasteful():
+    rng = np.random.default_rng(2)
+    found = [difference(*drawn(rng, 5, 400, effect=0.05), paired=True) for _ in range(1500)]
+    share = np.mean([one.low <= 0.05 <= one.high for one in found])
+    assert 0.94 < share < 0.985
+
+
+def test_seeds_alone_would_call_equal_procedures_different():
+    """Why rows count too: on the same few rows a hundred seeds agree on what is an accident of the rows."""
+    rng = np.random.default_rng(3)
+    pairs = [drawn(rng, 20, 100, seed_spread=0.001) for _ in range(300)]
+    assert np.mean([stats.ttest_rel(a.mean(axis=1), b.mean(axis=1)).pvalue < 0.05 for a, b in pairs]) > 0.3
+    assert np.mean([difference(a, b, paired=True).p < 0.05 for a, b in pairs]) < 0.08
+
+
+def test_one_run_each_is_mcnemars_exact_test():
+    a, b = np.ones((1, 100)), np.ones((1, 100))
+    a[0, :3], b[0, 3:15] = 0, 0
+    found = difference(a, b, paired=True)
+    assert found.how == "McNemar"
+    assert found.p == pytest.approx(stats.binomtest(3, 15).pvalue)
+    assert found.mean == pytest.approx(0.09)
+    assert difference(a, a, paired=True).p == 1.0
+
+
+def test_one_run_against_several_is_of_rows_alone():
+    rng = np.random.default_rng(4)
+    found = difference(rng.normal(size=(1, 50)), rng.normal(size=(3, 50)), paired=False)
+    assert (found.how, found.se_seeds, seeds_needed(found)) == ("rows", np.inf, None)
+
+
+@settings(max_examples=50, deadline=None)
+@given(p=st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_keeps_the_order_and_is_between_one_and_all(p):
+    corrected = holm(p)
+    assert all(one <= two <= min(1, len(p) * one) + 1e-12 for one, two in zip(p, corrected, strict=True))
+    order = np.argsort(p, kind="stable")
+    assert list(np.diff(np.array(corrected)[order]) >= -1e-12) == [True] * (len(p) - 1)
+
+
+def test_as_many_seeds_as_were_said_to_be_needed_find_the_difference_four_times_in_five():
+    """The size that was seen is taken to be the true one."""
+    found = Difference(0.02, 0, 0, 0.2, "paired", 0.01, 0.0, 0.02 * 2**0.5)
+    n = seeds_needed(found)
+    rng = np.random.default_rng(5)
+    d = 0.02 + 0.02 * 2**0.5 * rng.normal(size=(2000, n))
+    power = np.mean(stats.ttest_1samp(d, 0, axis=1).pvalue < 0.05)
+    assert 0.72 < power < 0.88
+    assert seeds_needed(found._replace(se_rows=0.02)) is None  # the rows alone leave too much open
+    assert seeds_needed(found._replace(mean=0.0)) is None
