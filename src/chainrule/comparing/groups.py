@@ -103,8 +103,8 @@ def _check_comparable(name: str, run: Run, other_name: str, other: Run) -> None:
     if run.config.data.split != other.config.data.split:
         raise ConfigError(
             f"{name} and {other_name} part their data otherwise, {run.config.data.split} and "
-            f"{other.config.data.split}, so one was trained on rows that the other is judged by; train them with the same "
-            "data.split"
+            f"{other.config.data.split}, so one was trained on rows that the other is judged by; train them with the "
+            "same data.split"
         )
 
 

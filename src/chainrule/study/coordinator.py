@@ -36,6 +36,8 @@ class Coordinator:
         self.executor, self.interrupts, self.view = executor, interrupts, view
         self.threads = ledger.threads()
         self.trials = {trial.number: trial for trial in ledger.trials()}
+        # Candidates of this search, in order; finalists are no candidates.
+        self.own = [one for one in self.trials.values() if one.search == search and one.finalist_of is None]
         self.out: dict[int, Trial] = {}
         self.stopping: dict[int, str] = {}
         self.left = [trial for trial in self.trials.values() if trial.state in ("running", "waiting")]
@@ -44,25 +46,17 @@ class Coordinator:
         if isinstance(executor, InProcess):
             executor.judge = self._row
 
-    @property
-    def own(self) -> list[Trial]:
-        """Candidates of this search, in order; finalists are no candidates."""
-        return [one for one in self.trials.values() if one.search == self.search and one.finalist_of is None]
-
     def run_search(self) -> None:
         """Propose and train until a budget is spent."""
         options, propose, begun = self.study.options.search, proposer(self.study), monotonic()
         limit = n_candidates(self.study)
         most = min((n for n in (options.trials, limit) if n is not None), default=None)
-        first = min((one.number for one in self.own), default=len(self.trials))
 
         def more() -> Trial | None:
-            own = self.own
-            spent = sum(one.epochs * options.seeds for one in own)
-            over = (most is not None and len(own) >= most) or (options.epochs is not None and spent >= options.epochs)
-            if over or (options.seconds is not None and monotonic() - begun >= options.seconds):
+            late = options.seconds is not None and monotonic() - begun >= options.seconds
+            if late or (most is not None and len(self.own) >= most) or self._spent(options.epochs):
                 return None
-            params = propose(len(own), self._told(first))
+            params = propose(len(self.own), self._told)
             return None if params is None else Trial(len(self.trials), self.search, params)
 
         self._drain(more, most)
@@ -104,8 +98,13 @@ class Coordinator:
                     f"interrupted with {len(self.out)} trials at work; go on with --resume", self.interrupts.received
                 )
 
-    def _told(self, first: int) -> list[Told]:
-        sign = -1.0 if self.study.maximise else 1.0
+    def _spent(self, epochs: int | None) -> bool:
+        seeds = self.study.options.search.seeds
+        return epochs is not None and sum(one.epochs * seeds for one in self.own) >= epochs
+
+    def _told(self) -> list[Told]:
+        """What a sampler may learn from; trials are numbered within the search."""
+        sign, first = -1.0 if self.study.maximise else 1.0, self.own[0].number if self.own else 0
         told = []
         for one in self.own:
             value = (
@@ -127,6 +126,8 @@ class Coordinator:
         seeds = self.study.options.finalists.seeds if finalist else self.study.options.search.seeds
         task = Task(trial.number, trial.attempt, plain, seeds, self.study.metric, str(folder / str(trial.attempt)),
                     str(earlier) if trial.attempt > 1 else None)  # fmt: skip
+        if trial.attempt == 1 and not finalist:
+            self.own.append(trial)
         self.trials[trial.number] = self.out[trial.number] = trial
         self.ledger.begin(trial)
         self.executor.submit(task)
@@ -151,10 +152,10 @@ class Coordinator:
         trial.curve += [row.value] * (row.index - len(trial.curve))  # a row that was lost with its worker
         trial.curve[place], trial.epochs = row.value, row.epochs
         self.noted[trial.number] = trial
-        if trial.finalist_of is None and trial.number not in self.stopping and len(trial.curve) == row.index:
-            sign = -1.0 if self.study.maximise else 1.0
+        judged = self.study.options.pruning.kind != "none" and trial.finalist_of is None
+        if judged and trial.number not in self.stopping and len(trial.curve) == row.index:
+            sign, first = -1.0 if self.study.maximise else 1.0, self.own[0].number
             own = [one for one in self.own if one.state != "failed"]
-            first = own[0].number
             curves = {one.number - first: [sign * value for value in one.curve] for one in own}
             reason = stopped(self.study.options.pruning, curves, trial.number - first)
             if reason is not None:

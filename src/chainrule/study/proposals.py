@@ -13,8 +13,8 @@ from chainrule.seeds import stream
 from chainrule.study.config import Study
 from chainrule.study.space import Parameter, Params, from_unit, grid
 
-LEARNT_FROM = 1000
-"""Ended trials that TPE looks at, the newest: its time grows with their number."""
+NEWEST, BEST = 100, 20
+"""TPE looks at the newest trials, 100 to 200 of them, and the best of all before: its time grows with their number."""
 
 
 class Told(NamedTuple):
@@ -25,8 +25,8 @@ class Told(NamedTuple):
     value: float | None
 
 
-Proposer = Callable[[int, Sequence[Told]], Params | None]
-"""number, what is known -> the candidate, or None where there are no more."""
+Proposer = Callable[[int, Callable[[], Sequence[Told]]], Params | None]
+"""number, what is known by then -> the candidate, or None where there are no more."""
 
 
 def proposer(study: Study) -> Proposer:
@@ -55,7 +55,7 @@ def _sobol(study: Study) -> Proposer:
     points: list[Any] = []
     seed = int(stream(study.options.search.seed, "study/sobol").integers(2**31))
 
-    def propose(number: int, _: Sequence[Told]) -> Params:
+    def propose(number: int, _: Any) -> Params:
         while number >= len(points):  # doubling: a Sobol sequence is balanced at powers of two
             sequence = Sobol(len(study.space), rng=seed)
             points[:] = sequence.random(max(64, 2 * len(points)))
@@ -97,29 +97,65 @@ def distribution(one: Parameter) -> Any:
     return FloatDistribution(one.low, one.high, log=one.log, step=None if one.log else one.step)
 
 
+class _Known:
+    """Trials in an Optuna study, kept up to date: to tell it all again would cost more than to ask."""
+
+    def __init__(self, space: Sequence[Parameter], begin: int) -> None:
+        import optuna
+
+        self.space, self.begin = space, begin
+        self.study = optuna.create_study()
+        self.places: dict[int, int] = {}  # by our number, Optuna's
+        self.running: set[int] = set()
+
+    def learn(self, told: Sequence[Told]) -> None:
+        """New trials, and running ones that have ended; a running one that is not told of any more has failed."""
+        import optuna
+
+        for one in told:
+            if one.number in self.running and one.value is not None:
+                self.study.tell(self.places[one.number], one.value)
+                self.running.discard(one.number)
+        for number in self.running - {one.number for one in told}:
+            self.study.tell(self.places[number], state=optuna.trial.TrialState.FAIL)
+            self.running.discard(number)
+        new = [one for one in told if one.number not in self.places]
+        for one, trial in zip(new, as_optuna(self.space, new), strict=True):
+            self.places[one.number] = len(self.places)
+            self.study.add_trial(trial)
+            if one.value is None:
+                self.running.add(one.number)
+
+
 def _tpe(study: Study) -> Proposer:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     conditional = any(parameter.when for parameter in study.space)
-    known: dict[int, Any] = {}  # ended trials as Optuna's: making one costs more than asking
+    known = _Known(study.space, 0)
 
-    def propose(number: int, told: Sequence[Told]) -> Params:
+    def propose(number: int, told: Callable[[], Sequence[Told]]) -> Params:
+        nonlocal known
+        all_told = told()
+        ended = [one for one in all_told if one.value is not None]
+        begin = max(0, (len(ended) // NEWEST - 1) * NEWEST)
+        if begin != known.begin:
+            known = _Known(study.space, begin)
+            known.learn(sorted(ended[:begin], key=lambda one: (one.value, one.number))[:BEST])
+        known.learn([*ended[begin:], *(one for one in all_told if one.value is None)])
         seed = int(stream(study.options.search.seed, "study/tpe", number).integers(2**31))
         with warnings.catch_warnings():  # that parts of a sampler may change is known: its version is pinned
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=conditional, constant_liar=True)
-        ended = [one for one in told if one.value is not None][-LEARNT_FROM:]
-        new = [one for one in ended if one.number not in known]
-        known.update(zip((one.number for one in new), as_optuna(study.space, new), strict=True))
-        running = as_optuna(study.space, [one for one in told if one.value is None])
-        asked = optuna.create_study(sampler=sampler)
-        asked.add_trials([*(known[one.number] for one in ended), *running])
-        drawn, chosen = asked.ask(), Params()
+            known.study.sampler = optuna.samplers.TPESampler(
+                seed=seed, multivariate=True, group=conditional, constant_liar=True
+            )
+        drawn, chosen = known.study.ask(), Params()
         for parameter in study.space:
             if parameter.exists(chosen):
                 value = drawn._suggest(parameter.path, distribution(parameter))
                 chosen[parameter.path] = parameter.choices[value] if parameter.choices else value
+        known.places[number] = drawn.number
+        known.running.add(number)
         return chosen
 
     return propose
