@@ -44,6 +44,7 @@ class Processes:
         self.environment = os.environ | dict.fromkeys(names, str(threads))
         self.selector = selectors.DefaultSelector()
         self.workers: list[_Worker] = []
+        self.polled = monotonic()
         for _ in range(slots):
             self._hire()
 
@@ -68,6 +69,9 @@ class Processes:
     def poll(self, seconds: float) -> list[Event]:
         """Messages of the workers; and trials that are lost, because a worker died or is silent."""
         found: list[Event] = []
+        if monotonic() - self.polled > self.lease / 2:  # it was this process that stood still, as a machine asleep does
+            for worker in self.workers:
+                worker.heard = monotonic()
         for key, _ in self.selector.select(seconds):
             found += self._heard(key.data)
         for worker in list(self.workers):
@@ -82,6 +86,7 @@ class Processes:
             if worker.task is not None:
                 found.append(Ended(worker.task.trial, worker.task.attempt, "lost", reason))
             self._hire()
+        self.polled = monotonic()
         return found
 
     def _heard(self, worker: _Worker) -> list[Event]:
