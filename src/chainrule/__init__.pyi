@@ -57,6 +57,8 @@ from .runs import load_model as load_model
 from .runs import load_run as load_run
 from .runs import train as train
 from .runs import train_config as train_config
+from .study import load_study as load_study
+from .study import run_study as run_study
 from .training import Checkpoint as Checkpoint
 from .training import Config as Config
 from .training import Evaluation as Evaluation

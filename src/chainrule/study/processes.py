@@ -8,12 +8,21 @@ import signal
 import subprocess
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from time import monotonic
 
 from chainrule.study.task import Ended, Event, Task, event
 
 LEASE = 60.0
 """Seconds without a sign of life after which a worker's trial is given to another."""
+
+
+def gpus() -> tuple[str, ...]:
+    """GPUs of this machine that may be used, by the names that $CUDA_VISIBLE_DEVICES takes."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return tuple(one.strip() for one in visible.split(",") if one.strip())
+    return tuple(sorted(path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*")))
 
 
 class _Worker:
@@ -27,6 +36,7 @@ class _Worker:
             raise OSError("a worker was started without pipes")
         self.stdin, self.stdout = stdin, stdout
         self.task: Task | None = None
+        self.place = 0
         self.heard, self.rest = monotonic(), b""
 
     def say(self, message: object) -> None:
@@ -36,7 +46,7 @@ class _Worker:
 
 
 class Processes:
-    """`slots` workers of `threads` threads each."""
+    """`slots` workers of `threads` threads each; of several GPUs each sees one, which it may share with another."""
 
     def __init__(self, slots: int, threads: int, lease: float = LEASE) -> None:
         self.slots, self.lease = slots, lease
@@ -45,11 +55,14 @@ class Processes:
         self.selector = selectors.DefaultSelector()
         self.workers: list[_Worker] = []
         self.polled = monotonic()
-        for _ in range(slots):
-            self._hire()
+        for place in range(slots):
+            self._hire(place)
 
-    def _hire(self) -> None:
-        worker = _Worker(self.environment)
+    def _hire(self, place: int) -> None:
+        devices = gpus()
+        seen = {"CUDA_VISIBLE_DEVICES": devices[place % len(devices)]} if devices else {}
+        worker = _Worker(self.environment | seen)
+        worker.place = place
         os.set_blocking(worker.stdout.fileno(), False)
         self.selector.register(worker.stdout, selectors.EVENT_READ, worker)
         self.workers.append(worker)
@@ -85,7 +98,7 @@ class Processes:
             self._dismiss(worker)
             if worker.task is not None:
                 found.append(Ended(worker.task.trial, worker.task.attempt, "lost", reason))
-            self._hire()
+            self._hire(worker.place)
         self.polled = monotonic()
         return found
 
