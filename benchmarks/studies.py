@@ -124,8 +124,8 @@ def cost() -> None:
         print(f"a study of one trial of one epoch, whole process: {perf_counter() - begin:.2f} s")
 
 
-def workers(rounds: int = 5) -> None:
-    """16 trials of network C, 64-100-10 at batch 32 with Adam, on the digits."""
+def workers(rounds: int = 3) -> None:
+    """48 trials of network C, 64-100-10 at batch 32 with Adam, on the digits."""
     train = {
         "training": {"epochs": 60, "batch_size": 32},
         "compute": {"threads": 1},
@@ -133,7 +133,7 @@ def workers(rounds: int = 5) -> None:
     }
     space = {"optimizer.lr": {"low": 1e-4, "high": 1e-2, "log": True}}
     made = study(
-        {"train": train, "space": space, "search": {"sampler": "random", "trials": 16}, "finalists": {"n": 0}}, "c"
+        {"train": train, "space": space, "search": {"sampler": "random", "trials": 48}, "finalists": {"n": 0}}, "c"
     )
     ratios = []
     for _ in range(rounds):

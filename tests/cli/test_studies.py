@@ -62,7 +62,7 @@ def test_trials_importance_and_comparison(done):
     assert sum(shares.values()) == pytest.approx(1)
     assert next(iter(shares)) == "optimizer.lr"
     compared = chainrule("compare", folder / "studies/small")
-    assert "small/trial" in compared.stdout
+    assert "small: network.hidden = [" in compared.stdout
 
 
 def test_mistakes(done, tmp_path):

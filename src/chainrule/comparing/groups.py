@@ -16,6 +16,7 @@ from chainrule.runs.model import Model
 from chainrule.runs.run import Run, load_run, read_data
 from chainrule.spec import to_plain
 from chainrule.study.conduct import STUDY, opened, run_folders
+from chainrule.study.config import shown
 
 SCORES = {"classification": "accuracy", "multilabel": "label_accuracy", "regression": "squared error"}
 """What is compared, a number a row: whether it is right, the share of its labels that are, its squared error."""
@@ -71,9 +72,7 @@ def _runs(path: Path) -> list[tuple[str, Path]]:
         ledger.close()
         if not finalists:
             raise ConfigError(f"the study in {path} has no finalists to compare; finish it, or set finalists.n")
-        return [
-            (f"{path.name}/trial {one.finalist_of}", folder) for one in finalists for folder in run_folders(path, one)
-        ]
+        return [(f"{path.name}: {shown(one.params)}", folder) for one in finalists for folder in run_folders(path, one)]
     inner = sorted(path.glob("seed-*"))
     if inner and not (path / "config.toml").is_file():
         return [(str(path), folder) for folder in inner]

@@ -46,10 +46,10 @@ def _judged(a: Group, b: Group, found: Difference, p: float, n_pairs: int) -> Pa
         f"{a.name} against {b.name}: {found.mean:+.4g} in {a.metric} [{found.low:+.4g}, {found.high:+.4g}] on "
         f"{a.scores.shape[1]:,} {a.part} rows ({over}), p = {p:.2g}{correction}"
     )
-    return Pair(a.name, b.name, found, p, better, f"{measured}. {_concluded(found, better)}")
+    return Pair(a.name, b.name, found, p, better, f"{measured}. {_concluded(found, better, n_pairs)}")
 
 
-def _concluded(found: Difference, better: str | None) -> str:
+def _concluded(found: Difference, better: str | None, n_pairs: int) -> str:
     if found.how in ("McNemar", "rows"):
         these = (
             f"These very networks differ: {better} is better" if better else "These very networks cannot be told apart"
@@ -57,7 +57,7 @@ def _concluded(found: Difference, better: str | None) -> str:
         return f"{these}. Of other seeds it says nothing; train each with several (--seeds 5)."
     if better:
         return f"{better} is better."
-    n = seeds_needed(found)
+    n = seeds_needed(found, n_pairs)
     if found.mean == 0:
         return "No difference was seen."
     if n is None:

@@ -6,7 +6,7 @@ s²/n_seeds of the seeds' means and se_rows² = s²/n_rows of the rows' means.
 """
 
 from collections.abc import Sequence
-from math import ceil, inf, sqrt
+from math import inf, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -95,14 +95,21 @@ POWER_Z = 0.8416212
 """Standard normal quantile of 0.8: a difference of this size is to be found in four of five such comparisons."""
 
 
-def seeds_needed(found: Difference) -> int | None:
-    """Paired seeds after which a true difference of the size seen would be found with probability 0.8 at 5 %.
+def seeds_needed(found: Difference, comparisons: int = 1) -> int | None:
+    """Paired seeds after which a true difference of the size seen would be found with probability 0.8.
 
-    None where no number would do: the rows alone leave too much open.
+    At 5 % divided by the number of comparisons, Holm's first step. None where no number would do: the rows alone leave
+    too much open. With few seeds Student's quantile counts, so the number is found by trying.
     """
-    size = abs(found.mean)
-    allowed = (size / (1.959964 + POWER_Z)) ** 2 - found.se_rows**2
-    if size == 0 or allowed <= 0 or found.deviation == inf:
+    from scipy.stats import norm
+    from scipy.stats import t as student
+
+    level, size = 1 - 0.025 / comparisons, abs(found.mean)
+    if size == 0 or found.deviation == inf or size <= (norm.ppf(level) + POWER_Z) * found.se_rows:
         return None
-    n = max(ceil(found.deviation**2 / allowed), 2)
-    return n if n <= MOST_SEEDS else None
+    for n in range(2, MOST_SEEDS + 1):
+        seeds, rows = found.deviation**2 / n, found.se_rows**2
+        freedom = (seeds + rows) ** 2 / (seeds**2 / (n - 1)) if seeds > 0 else inf
+        if size >= (student.ppf(level, freedom) + POWER_Z) * sqrt(seeds + rows):
+            return n
+    return None
