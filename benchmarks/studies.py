@@ -94,7 +94,7 @@ def cost() -> None:
     """The whole loop with trainings that take no time, one row each: asking, the ledger, judging."""
     global EPOCHS
     EPOCHS = 1
-    for sampler in ("random", "tpe"):
+    for sampler in ("tpe", "random"):
         for n in (1_000, 10_000):
             with tempfile.TemporaryDirectory() as folder:
                 coordinator = coordinated(asked(n, sampler), Path(folder))

@@ -13,8 +13,8 @@ from chainrule.seeds import stream
 from chainrule.study.config import Study
 from chainrule.study.space import Parameter, Params, from_unit, grid
 
-NEWEST, BEST = 100, 20
-"""TPE looks at the newest trials, 100 to 200 of them, and the best of all before: its time grows with their number."""
+NEWEST, BEST = 70, 20
+"""TPE looks at the newest trials, 70 to 140 of them, and the best of all before: its time grows with their number."""
 
 
 class Told(NamedTuple):
