@@ -67,6 +67,19 @@ def test_another_space_is_another_search_kept_apart(tmp_path):
     assert [one.search for one in found.trials] == [0, 0, 0, 0, 1]
 
 
+def test_what_another_search_left_at_work_is_given_up(tmp_path):
+    class Dies(InProcess):
+        def poll(self, seconds):
+            raise OSError("the machine is gone")
+
+    with pytest.raises(OSError, match="the machine is gone"):
+        run_study(asked(), tmp_path / "one", executor=Dies())
+    other = asked(space={"network.hidden": [[7]]}, search={"trials": 1}, finalists={"n": 0})
+    found = run_study(other, tmp_path / "one", resume=True)
+    assert [(one.search, one.state) for one in found.trials] == [(0, "failed"), (1, "finished")]
+    assert found.trials[0].reason == "given up: the study went on with another space or training"
+
+
 def test_the_test_rows_are_read_once(tmp_path):
     first = run_study(asked(search={"trials": 2}), tmp_path / "one")
     assert len(first.summary["test_readings"]) == 1
@@ -114,6 +127,7 @@ def test_a_full_disk_is_a_reason(tmp_path):
 
 def test_seeds_are_repeated_and_their_mean_counts(tmp_path):
     found = run_study(asked(search={"trials": 2, "seeds": 3}, finalists={"n": 0}), tmp_path / "one")
+    assert found.summary["epochs"] == 12
     for one in found.trials:
         assert len(set(one.seed_values)) == 3
         assert one.value == pytest.approx(sum(one.seed_values) / 3)

@@ -183,7 +183,7 @@ def summarised(
         "search": search,
         "searches_before": search,
         "trials": states,
-        "epochs": sum(one.epochs * asked.options.search.seeds for one in own),
+        "epochs": sum(one.epochs for one in own),
         "seconds": sum(one.seconds for one in own),
         "best": [_candidate(one) for one in best(asked, own, 10)],
         "failures": [{"trial": one.number, "params": one.params, "reason": one.reason} for one in failed],

@@ -22,7 +22,8 @@ class Search:
     """How candidates are proposed, and when the search ends: whichever of trials, seconds and epochs comes first.
 
     sampler: "grid" takes every combination in turn; "random"; "quasi-random", a scrambled Sobol sequence; "tpe", which
-    learns from the trials that have ended. epochs: of all trials together. seeds: runs of each candidate, whose mean
+    learns from the trials that have ended. seconds: since the study was begun or resumed. epochs: of all trials and
+    seeds together. seeds: runs of each candidate, whose mean
     counts. seed: of the proposals. metric: a column of the history, evaluation.monitor where it is left out.
     """
 

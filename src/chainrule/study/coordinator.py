@@ -39,12 +39,23 @@ class Coordinator:
         # Candidates of this search, in order; finalists are no candidates.
         self.own = [one for one in self.trials.values() if one.search == search and one.finalist_of is None]
         self.out: dict[int, Trial] = {}
+        self.left: list[Trial] = []
         self.stopping: dict[int, str] = {}
-        self.left = [trial for trial in self.trials.values() if trial.state in ("running", "waiting")]
+        for trial in self.trials.values():
+            if trial.state in ("running", "waiting"):
+                self._recover(trial)
         self.noted: dict[int, Trial] = {}
         self.changed = False
         if isinstance(executor, InProcess):
             executor.judge = self._row
+
+    def _recover(self, trial: Trial) -> None:
+        """A trial that was at work when the study last ended goes on, if it is of this search."""
+        if trial.search == self.search:
+            self.left.append(trial)
+        else:
+            trial.state, trial.reason = "failed", "given up: the study went on with another space or training"
+            self.ledger.end(trial)
 
     def run_search(self) -> None:
         """Propose and train until a budget is spent."""
@@ -99,17 +110,16 @@ class Coordinator:
                 )
 
     def _spent(self, epochs: int | None) -> bool:
-        seeds = self.study.options.search.seeds
-        return epochs is not None and sum(one.epochs * seeds for one in self.own) >= epochs
+        return epochs is not None and sum(one.epochs for one in self.own) >= epochs
 
     def _told(self) -> list[Told]:
         """What a sampler may learn from; trials are numbered within the search."""
         sign, first = -1.0 if self.study.maximise else 1.0, self.own[0].number if self.own else 0
         told = []
         for one in self.own:
-            value = (
-                one.value if one.state == "finished" else one.curve[-1] if one.state == "pruned" and one.curve else None
-            )
+            value = one.value
+            if one.state == "pruned" and one.curve:
+                value = one.curve[-1]
             if value is not None or one.state == "running":
                 told.append(Told(one.number - first, one.params, None if value is None else sign * value))
         return told

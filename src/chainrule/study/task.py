@@ -37,7 +37,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Row:
-    """The first seed's metric at row `index` (from 1) of its history, after so many epochs of all seeds."""
+    """The first seed's metric at row `index` (from 1) of its history, after so many epochs."""
 
     trial: int
     attempt: int
@@ -88,16 +88,16 @@ class _Reporter(Hook):
 
 def perform(task: Task, report: Callable[[Row], None], stop: Callable[[], bool]) -> Ended:
     """Train, from the checkpoint of the attempt before where there is one. Errors become an outcome with a reason."""
-    reporter = _Reporter(task, report, stop)
+    reporter, directory = _Reporter(task, report, stop), Path(task.directory)
     try:
         config = from_plain(Config, task.config)
-        directory = Path(task.directory)
         if task.earlier is not None:
             inherit(Path(task.earlier), directory)
         data = _data(json.dumps(to_plain(config.data)))
         runs = _trained(config, task, directory, data, reporter)
     except _StopHere:
-        return Ended(task.trial, task.attempt, "pruned", epochs=reporter.epochs, environment=_environment(task))
+        begun = len(list(directory.glob("seed-*")))  # seeds that are stacked have come as far as the first
+        return Ended(task.trial, task.attempt, "pruned", epochs=begun * reporter.epochs, environment=_environment(task))
     except (ChainruleError, OSError, MemoryError, ArithmeticError) as error:
         reason = f"{type(error).__name__}: {error}"
         return Ended(task.trial, task.attempt, "failed", reason, epochs=reporter.epochs, environment=_environment(task))
