@@ -19,7 +19,7 @@ from typing import Any
 from chainrule.intervals import mean_interval
 from chainrule.runs.interrupts import Interrupts
 from chainrule.seeds import stream
-from chainrule.study import run_study
+from chainrule.study import coordinator, run_study
 from chainrule.study.conduct import unseen
 from chainrule.study.config import Study, study
 from chainrule.study.coordinator import Coordinator
@@ -124,29 +124,48 @@ def cost() -> None:
         print(f"a study of one trial of one epoch, whole process: {perf_counter() - begin:.2f} s")
 
 
-def workers(rounds: int = 3) -> None:
+def network_c(space: dict[str, Any]) -> Study:
     """48 trials of network C, 64-100-10 at batch 32 with Adam, on the digits."""
     train = {
         "training": {"epochs": 60, "batch_size": 32},
         "compute": {"threads": 1},
         "evaluation": {"every_epochs": 20},
     }
-    space = {"optimizer.lr": {"low": 1e-4, "high": 1e-2, "log": True}}
-    made = study(
-        {"train": train, "space": space, "search": {"sampler": "random", "trials": 48}, "finalists": {"n": 0}}, "c"
-    )
-    ratios = []
+    search = {"sampler": "random", "trials": 48}
+    return study({"train": train, "space": space, "search": search, "finalists": {"n": 0}}, "c")
+
+
+def seconds_of(made: Study, workers: int) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        begin = perf_counter()
+        run_study(made, Path(folder, "study"), workers=workers)
+        return perf_counter() - begin
+
+
+def told(what: str, first: list[float], second: list[float]) -> None:
+    ratios = [a / b for a, b in zip(first, second, strict=True)]
+    print(f"{what}: {median(first):.2f} s and {median(second):.2f} s; ratio: median {median(ratios):.2f} "
+          f"[{min(ratios):.2f}, {max(ratios):.2f}], n = {len(ratios)}")  # fmt: skip
+
+
+def workers(rounds: int = 3) -> None:
+    """One worker and two, their start included; candidates differ in what those that share steps may not."""
+    made = network_c({"optimizer.beta1": {"low": 0.8, "high": 0.95}})
+    times = [(seconds_of(made, 1), seconds_of(made, 2)) for _ in range(rounds)]
+    told("one worker and two", *map(list, zip(*times, strict=True)))
+
+
+def shared(rounds: int = 3) -> None:
+    """Candidates that differ in the learning rate, one after the other and sharing their steps, in one process."""
+    made = network_c({"optimizer.lr": {"low": 1e-4, "high": 1e-2, "log": True}})
+    most, times = coordinator.TOGETHER, []
     for _ in range(rounds):
-        seconds = {}
-        for n in (1, 2):
-            with tempfile.TemporaryDirectory() as folder:
-                os.environ["OMP_NUM_THREADS"] = "1"
-                begin = perf_counter()
-                run_study(made, Path(folder, "study"), workers=n)
-                seconds[n] = perf_counter() - begin
-        ratios.append(seconds[1] / seconds[2])
-    print(f"one worker {seconds[1]:.2f} s, two {seconds[2]:.2f} s (last round); ratio: median {median(ratios):.2f} "
-          f"[{min(ratios):.2f}, {max(ratios):.2f}], n = {rounds}, the workers' start included")  # fmt: skip
+        found = []
+        for coordinator.TOGETHER in (1, most):
+            found.append(seconds_of(made, 1))
+        times.append(found)
+    told("one after the other and sharing steps", *map(list, zip(*times, strict=True)))
 
 
 def tpe(repetitions: int = 20) -> None:
@@ -188,5 +207,5 @@ def tpe(repetitions: int = 20) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["cost", "workers", "tpe"])
-    {"cost": cost, "workers": workers, "tpe": tpe}[parser.parse_args().what]()
+    parser.add_argument("what", choices=["cost", "workers", "shared", "tpe"])
+    {"cost": cost, "workers": workers, "shared": shared, "tpe": tpe}[parser.parse_args().what]()

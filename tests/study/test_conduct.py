@@ -10,7 +10,7 @@ import pytest
 
 from chainrule.errors import BusyError, ConfigError
 from chainrule.runs.lock import locked
-from chainrule.study import run_study
+from chainrule.study import coordinator, run_study, task
 from chainrule.study.conduct import opened, run_folders
 from chainrule.study.config import study
 from chainrule.study.executors import InProcess
@@ -76,7 +76,8 @@ def test_what_another_search_left_at_work_is_given_up(tmp_path):
         run_study(asked(), tmp_path / "one", executor=Dies())
     other = asked(space={"network.hidden": [[7]]}, search={"trials": 1}, finalists={"n": 0})
     found = run_study(other, tmp_path / "one", resume=True)
-    assert [(one.search, one.state) for one in found.trials] == [(0, "failed"), (1, "finished")]
+    assert {one.state for one in found.trials if one.search == 0} == {"failed"}
+    assert [one.state for one in found.trials if one.search == 1] == ["finished"]
     assert found.trials[0].reason == "given up: the study went on with another space or training"
 
 
@@ -118,11 +119,40 @@ def test_a_full_disk_is_a_reason(tmp_path):
         def poll(self, seconds):
             if not self.tasks:
                 return []
-            task = self.tasks.popleft()
-            return [Ended(task.trial, task.attempt, "failed", "OutputError: x could not be written: No space left")]
+            reason = "OutputError: x could not be written: No space left"
+            return [Ended(one.trial, one.attempt, "failed", reason) for one in self.tasks.popleft().all]
 
     found = run_study(asked(search={"trials": 1}, finalists={"n": 0}), tmp_path / "one", executor=Full())
     assert "No space left" in found.trials[0].reason
+
+
+RATES = {"optimizer.lr": {"low": 1e-3, "high": 1e-1, "log": True}, "training.penalty": [0.0, 1e-3]}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_candidates_that_differ_in_scalars_share_their_steps_and_keep_their_values(tmp_path, monkeypatch, workers):
+    made, shared, train_alike = asked(RATES, search={"trials": 7}, finalists={"n": 0}), [], task.train_alike
+
+    def watched(configs, *rest):
+        runs = train_alike(configs, *rest)
+        shared.append(0 if runs is None else len(runs))
+        return runs
+
+    monkeypatch.setattr(task, "train_alike", watched)
+    found = run_study(made, tmp_path / "together", workers=workers)
+    assert shared == ([7] if workers == 1 else [])  # with two workers it is they who share
+    monkeypatch.setattr(coordinator, "TOGETHER", 1)
+    assert values(found) == values(run_study(made, tmp_path / "alone"))
+
+
+def test_one_that_fails_among_those_that_share_their_steps_fails_alone(tmp_path):
+    space = {"optimizer.lr": [1e-3, 1e30, 1e-2, 1e-1]}
+    train = TRAIN | {"optimizer": {"kind": "sgd"}, "data": {"preprocessing": "none"}}
+    tables = {"search": {"sampler": "grid", "trials": None}, "finalists": {"n": 0}}
+    found = run_study(asked(space, train, **tables), tmp_path / "one")
+    assert [one.state for one in found.trials][:2] == ["finished", "failed"]
+    assert found.trials[1].reason.startswith("DivergenceError: ")
+    assert all(one.attempt == 1 for one in found.trials)
 
 
 def test_seeds_are_repeated_and_their_mean_counts(tmp_path):
@@ -175,7 +205,8 @@ def test_results_of_an_attempt_that_was_given_up_are_refused(tmp_path):
                 return []
             task = self.tasks.popleft()
             if task.attempt == 1:
-                return [Ended(task.trial, 1, "lost", "nothing was heard of the worker for 60 s")]
+                return [Ended(one.trial, 1, "lost", "nothing was heard of the worker for 60 s") for one in task.all]
+            assert not task.others  # what was lost is tried again by itself
             assert task.earlier.endswith("/1")
             assert task.directory.endswith("/2")
             stale = [Row(task.trial, 1, 1, -99.0, 1.0), Ended(task.trial, 1, "finished", None, (-99.0,))]
@@ -202,7 +233,7 @@ def test_a_stopped_worker_loses_its_trial_and_another_goes_on(tmp_path):
     long = TRAIN | {"training": {"epochs": 30, "batch_size": 16}}
     found = run_study(asked(train=long, search={"trials": 3}, finalists={"n": 0}), tmp_path / "one", executor=executor)
     assert executor.stopped
-    assert sorted(one.attempt for one in found.trials) == [1, 1, 2]
+    assert {one.attempt for one in found.trials} == {1, 2}
     assert values(found) == values(
         run_study(asked(train=long, search={"trials": 3}, finalists={"n": 0}), tmp_path / "two")
     )

@@ -9,7 +9,7 @@ import chainrule as cr
 from chainrule.backends import choice
 from chainrule.training.loop import fit
 from chainrule.training.plan import plan, reseeded
-from chainrule.training.population import LARGEST_STEP, fit_together, together
+from chainrule.training.population import LARGEST_STEP, alike, fit_together, together
 from chainrule.training.watch import Watch
 
 DIGITS = cr.read("digits")
@@ -60,6 +60,35 @@ def assert_as_alone(made):
 @pytest.mark.parametrize("optimizer", [cr.Adam(1e-2), cr.SGD(0.1, momentum=0.9), cr.RMSprop()], ids=repr)
 def test_classes(network, training, optimizer):
     assert_as_alone(plans(cr.mlp([30], **network), training=training, optimizer=optimizer))
+
+
+def scalars(made, rates=(1e-3, 1e-2, 3e-2), penalties=(0.0, 1e-3, 0.1)):
+    """The plans with learning rates and penalties of their own."""
+    found = []
+    for one, lr, penalty in zip(made, rates, penalties, strict=True):
+        config = one.config
+        config = replace(
+            config, optimizer=replace(config.optimizer, lr=lr), training=replace(config.training, penalty=penalty)
+        )
+        found.append(replace(one, config=config))
+        assert alike(made[0], found[-1])
+    return found
+
+
+@pytest.mark.parametrize("training", [{}, {"clip_norm": 0.5}], ids=repr)
+@pytest.mark.parametrize(
+    "optimizer", [cr.Adam(), cr.AdamW(weight_decay=0.1), cr.SGD(), cr.SGD(momentum=0.9, nesterov=True), cr.RMSprop(momentum=0.5)],
+    ids=repr,
+)  # fmt: skip
+def test_learning_rates_and_penalties_of_their_own(training, optimizer):
+    assert_as_alone(scalars(plans(n=3, training=training, optimizer=optimizer)))
+
+
+def test_what_else_differs_is_not_alike():
+    one = plans()[0]
+    assert not alike(one, plans(training={"batch_size": 16})[0])
+    assert not alike(one, plans(cr.mlp([31]))[0])
+    assert not alike(one, plans(optimizer=cr.Adam(beta1=0.5))[0])
 
 
 def test_float64():

@@ -31,14 +31,14 @@ static inline uint16_t narrowed(float x) {
 }
 
 /* One parameter: its master p, gradient g (float32, or bfloat16 where `narrow`), slots a and b, and w, the bfloat16 copy
-   that the layers use (or NULL). weight: whether it is penalised and decayed. */
+   that the layers use (or NULL). weight: whether it is penalised and decayed. rule: by which of the rules. */
 typedef struct {
     float *p;
     const void *g;
     float *a, *b;
     uint16_t *w;
     int64_t n;
-    int32_t narrow, weight;
+    int32_t narrow, weight, rule;
 } Entry;
 
 /* g <- scale (g + penalty p), p <- decay p, then the rule. */
@@ -48,9 +48,11 @@ typedef struct {
     float momentum, beta1, rest1, beta2, rest2, epsilon;
 } Rule;
 
-#define EACH(RULE)                                                                                                     \
+#define EACH(CONSTANTS, RULE)                                                                                          \
     for (int64_t k = 0; k < n_entries; k++) {                                                                          \
         const Entry *e = entries + k;                                                                                  \
+        const Rule *r = rules + e->rule;                                                                               \
+        CONSTANTS;                                                                                                     \
         const int64_t n = e->n;                                                                                        \
         float *restrict const P = e->p;                                                                                \
         float *restrict const A = e->a;                                                                                \
@@ -78,36 +80,45 @@ typedef struct {
         COPY;                                                                                                          \
     }
 
-void update_sgd(const Entry *entries, int64_t n_entries, const Rule *r, int32_t threads) {
+void update_sgd(const Entry *entries, int64_t n_entries, const Rule *rules, int32_t threads) {
     (void)threads;
-    EACH(p = p - lr * g)
+    EACH(, p = p - lr * g)
 }
 
-void update_momentum(const Entry *entries, int64_t n_entries, const Rule *r, int32_t threads) {
-    const float momentum = r->momentum;
+#define MOMENTUM const float momentum = r->momentum
+void update_momentum(const Entry *entries, int64_t n_entries, const Rule *rules, int32_t threads) {
     (void)threads;
-    if (r->nesterov)
-        EACH(float b = momentum * A[i] + g; A[i] = b; p = p - lr * (g + momentum * b))
+    if (rules->nesterov)
+        EACH(MOMENTUM, float b = momentum * A[i] + g; A[i] = b; p = p - lr * (g + momentum * b))
     else
-        EACH(float b = momentum * A[i] + g; A[i] = b; p = p - lr * b)
+        EACH(MOMENTUM, float b = momentum * A[i] + g; A[i] = b; p = p - lr * b)
 }
 
-void update_adam(const Entry *entries, int64_t n_entries, const Rule *r, int32_t threads) {
-    const float beta1 = r->beta1, rest1 = r->rest1, beta2 = r->beta2, rest2 = r->rest2;
-    const float epsilon = r->epsilon;
+#define ADAM                                                                                                           \
+    const float beta1 = r->beta1;                                                                                      \
+    const float rest1 = r->rest1;                                                                                      \
+    const float beta2 = r->beta2;                                                                                      \
+    const float rest2 = r->rest2;                                                                                      \
+    const float epsilon = r->epsilon
+void update_adam(const Entry *entries, int64_t n_entries, const Rule *rules, int32_t threads) {
     (void)threads;
-    EACH(float m = beta1 * A[i] + rest1 * g; float v = beta2 * B[i] + rest2 * g * g; A[i] = m; B[i] = v;
+    EACH(ADAM, float m = beta1 * A[i] + rest1 * g; float v = beta2 * B[i] + rest2 * g * g; A[i] = m; B[i] = v;
          p = p - lr * m / (sqrtf(v) + epsilon))
 }
 
-void update_rmsprop(const Entry *entries, int64_t n_entries, const Rule *r, int32_t threads) {
-    const float alpha = r->beta2, rest = r->rest2, epsilon = r->epsilon, momentum = r->momentum;
+#define RMSPROP                                                                                                        \
+    const float alpha = r->beta2;                                                                                      \
+    const float rest = r->rest2;                                                                                       \
+    const float epsilon = r->epsilon;                                                                                  \
+    const float momentum = r->momentum;                                                                                \
+    (void)momentum
+void update_rmsprop(const Entry *entries, int64_t n_entries, const Rule *rules, int32_t threads) {
     (void)threads;
-    if (momentum != 0.0f)
-        EACH(float v = alpha * A[i] + rest * g * g; float b = momentum * B[i] + g / (sqrtf(v) + epsilon); A[i] = v;
-             B[i] = b; p = p - lr * b)
+    if (rules->momentum != 0.0f)
+        EACH(RMSPROP, float v = alpha * A[i] + rest * g * g; float b = momentum * B[i] + g / (sqrtf(v) + epsilon);
+             A[i] = v; B[i] = b; p = p - lr * b)
     else
-        EACH(float v = alpha * A[i] + rest * g * g; A[i] = v; p = p - lr * (g / (sqrtf(v) + epsilon)))
+        EACH(RMSPROP, float v = alpha * A[i] + rest * g * g; A[i] = v; p = p - lr * (g / (sqrtf(v) + epsilon)))
 }
 
 /* out <- (X[rows] - shift) scale, X (?, columns) of uint8 or float32, out (n_rows, columns) of float32 or bfloat16. */

@@ -10,10 +10,12 @@ from chainrule.kernels.calls import Kernels
 from chainrule.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from chainrule.optim.optimizers import adam_constants
 
+Numbers = float | list[float]
+
 
 class _Entry(ctypes.Structure):
     _fields_ = [("p", c_void_p), ("g", c_void_p), ("a", c_void_p), ("b", c_void_p), ("w", c_void_p), ("n", c_int64),
-                ("narrow", c_int32), ("weight", c_int32)]  # fmt: skip
+                ("narrow", c_int32), ("weight", c_int32), ("rule", c_int32)]  # fmt: skip
 
 
 class _Rule(ctypes.Structure):
@@ -23,45 +25,64 @@ class _Rule(ctypes.Structure):
 
 
 class Update:
-    """`optim.update` bound to the arrays that it changes: masters, slots, and the working copies renewed with them."""
+    """`optim.update` bound to the arrays that it changes: masters, slots, and the working copies renewed with them.
+
+    networks: of P stacked networks each may have a rate and a penalty of its own; 1 where they share them.
+    """
 
     def __init__(self, kernels: Kernels, optimizer: Optimizer, parameters: Mapping[str, Array],
-                 slots: Mapping[str, tuple[Array, ...]], working: Mapping[str, Array],
-                 weights: tuple[str, ...]) -> None:  # fmt: skip
+                 slots: Mapping[str, tuple[Array, ...]], working: Mapping[str, Array], weights: tuple[str, ...],
+                 networks: int = 1) -> None:  # fmt: skip
         place = kernels.address
         self.kernels, self.optimizer = kernels, optimizer
         self.held = (parameters, slots, working)  # the addresses below are of these
-        self.names = tuple(slots)
-        self.entries = (_Entry * len(self.names))()
-        for entry, name in zip(self.entries, self.names, strict=True):
+        self.entries = (_Entry * (len(slots) * networks))()
+        self.rules = (_Rule * networks)(*(_constant(optimizer) for _ in range(networks)))
+        self.places: list[tuple[_Entry, str, int]] = []  # entry, name, how many entries of the array lie before it
+        owners = [(name, k) for name in slots for k in range(networks)]
+        for entry, (name, k) in zip(self.entries, owners, strict=True):
             p, w = parameters[name], working[name]
-            entry.p, entry.n, entry.weight = place(p), prod(p.shape), name in weights
-            entry.w = None if w is p else place(w)
+            n = prod(p.shape) // networks
+            entry.n, entry.weight, entry.rule = n, name in weights, k
+            entry.p = place(p) + 4 * k * n
+            entry.w = None if w is p else place(w) + w.itemsize * k * n
             for field, slot in zip(("a", "b"), slots[name], strict=False):
-                setattr(entry, field, place(slot))
-        self.pairs = list(zip(self.entries, self.names, strict=True))
-        self.rule = _constant(optimizer)
+                setattr(entry, field, place(slot) + 4 * k * n)
+            self.places.append((entry, name, k * n))
         self.call = getattr(kernels.library, f"update_{_function(optimizer)}")
         self.call.argtypes, self.call.restype = [c_void_p, c_int64, c_void_p, c_int32], None
-        self.places = ctypes.addressof(self.entries), len(self.names), ctypes.addressof(self.rule), kernels.threads
+        self.arguments = (ctypes.addressof(self.entries), len(owners), ctypes.addressof(self.rules), kernels.threads)
 
-    def __call__(self, gradients: Mapping[str, Array], lr: float, t: int, penalty: float, scale: float | None) -> None:
-        """See `optim.update`."""
-        kernels, rule = self.kernels, self.rule
+    def __call__(
+        self, gradients: Mapping[str, Array], lr: Numbers, t: int, penalty: Numbers, scale: float | None
+    ) -> None:
+        """See `optim.update`; lr and penalty are one number, or one for each network."""
+        kernels = self.kernels
         wide, dtype, contiguous, place = kernels.xp.float32, kernels.dtype, kernels.arrays.contiguous, kernels.address
-        held = []  # what was copied must outlive the call
-        for entry, name in self.pairs:
+        held, found = [], {}  # what was copied must outlive the call
+        for name in self.held[1]:
             g = gradients[name]
             narrow = g.dtype != wide
             if not contiguous(g) or (narrow and g.dtype != dtype):
                 narrow, g = False, kernels.arrays.copy(kernels.xp.astype(g, wide))
                 held.append(g)
-            entry.narrow, entry.g = narrow, place(g)
-        rule.lr, rule.decay = lr, 1 - lr * self.optimizer.decay
+            found[name] = narrow, place(g), 2 if narrow else 4
+        for entry, name, before in self.places:
+            narrow, at, size = found[name]
+            entry.narrow, entry.g = narrow, at + size * before
+        for k, rule in enumerate(self.rules):
+            self._set(rule, _of(lr, k), t, _of(penalty, k))
+            rule.scaled, rule.scale = scale is not None, scale or 0.0
+        self.call(*self.arguments)
+
+    def _set(self, rule: _Rule, lr: float, t: int, penalty: float) -> None:
+        rule.lr, rule.decay, rule.penalty = lr, 1 - lr * self.optimizer.decay, 2 * penalty
         if isinstance(self.optimizer, (Adam, AdamW)):
             rule.lr, rule.epsilon = adam_constants(self.optimizer, lr, t)
-        rule.penalty, rule.scaled, rule.scale = 2 * penalty, scale is not None, scale or 0.0
-        self.call(*self.places)
+
+
+def _of(numbers: Numbers, k: int) -> float:
+    return numbers[k] if isinstance(numbers, list) else numbers
 
 
 def takes(optimizer: Optimizer) -> bool:

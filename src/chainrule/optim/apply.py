@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.arrays import Array, wide
+from chainrule.arrays import Array, rounded_to, wide
 from chainrule.backprop import Parameters
 from chainrule.objective import with_penalty
 from chainrule.optim.optimizers import Optimizer
@@ -33,7 +33,7 @@ def update(
 ) -> tuple[Parameters, Slots]:
     """Renewed parameters and slots after step `t`; parameters without a gradient pass unchanged.
 
-    lr: one number, or (P,) for P stacked networks. weights: names of the weight matrices, for decoupled decay.
+    lr: one number, or (P,) for P stacked networks, in float64. weights: names of the weight matrices, which decay.
     penalty: λ of a penalty that the gradients do not hold yet. scale: what the penalised gradients are clipped by.
     """
     parameters, slots = dict(parameters), dict(slots)
@@ -43,7 +43,7 @@ def update(
         g = g if scale is None else g * per_network(scale, g)
         rate = per_network(lr, p)
         if optimizer.decay and name in weights:
-            p = p * (1 - rate * optimizer.decay)
+            p = p * rounded_to(1 - rate * optimizer.decay, p, xp)
         parameters[name], slots[name] = optimizer.step(p, g, slots[name], rate, t, xp)
     return parameters, slots
 

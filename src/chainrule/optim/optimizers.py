@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from chainrule.arrays import Array
+from chainrule.arrays import Array, rounded_to
 from chainrule.errors import ConfigError
 from chainrule.spec import spec
 
@@ -60,6 +60,7 @@ class SGD(Optimizer):
 
     def step(self, p: Array, g: Array, slots: tuple[Array, ...], lr: Any, t: int, xp: Any) -> tuple[Array, Any]:  # noqa: ARG002
         """One step."""
+        lr = rounded_to(lr, p, xp)
         if not slots:
             return p - lr * g, ()
         b = self.momentum * slots[0] + g
@@ -124,7 +125,7 @@ def _adam(
     m = rule.beta1 * slots[0] + (1 - rule.beta1) * g
     v = rule.beta2 * slots[1] + (1 - rule.beta2) * g * g
     rate, epsilon = adam_constants(rule, lr, t)
-    return p - rate * m / (xp.sqrt(v) + epsilon), (m, v)
+    return p - rounded_to(rate, p, xp) * m / (xp.sqrt(v) + epsilon), (m, v)
 
 
 def adam_constants(rule: Adam | AdamW, lr: Any, t: int) -> tuple[Any, float]:
@@ -153,6 +154,7 @@ class RMSprop(Optimizer):
 
     def step(self, p: Array, g: Array, slots: tuple[Array, ...], lr: Any, t: int, xp: Any) -> tuple[Array, Any]:  # noqa: ARG002
         """One step."""
+        lr = rounded_to(lr, p, xp)
         v = self.alpha * slots[0] + (1 - self.alpha) * g * g
         scaled = g / (xp.sqrt(v) + self.epsilon)
         if not self.momentum:

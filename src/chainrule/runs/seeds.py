@@ -1,4 +1,4 @@
-"""Several seeds of one configuration: together where that is faster and changes no bit, else one after the other."""
+"""Several runs that differ in seeds, rates or penalties: together where that is faster and changes no bit."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -19,7 +19,7 @@ from chainrule.runs.run import Run, finished, read_data
 from chainrule.runs.train import begun, ended, nothing_lost, silent, to_stderr, train_config, with_session
 from chainrule.training.config import Config, with_seed
 from chainrule.training.plan import Plan, plan, reseeded
-from chainrule.training.population import fit_together, together
+from chainrule.training.population import alike, fit_together, together
 
 
 def train_seeds(
@@ -63,7 +63,21 @@ def train_seeds(
         if time_limit is not None:
             raise ConfigError("time_limit needs a run directory to keep checkpoints in; give output")
         return _in_memory(plans, hooks, on_step)
-    return _in_directories(plans, [Path(output) / f"seed-{seed}" for seed in seeds], hooks, on_step, deadline)
+    watching = [(tuple(hooks), on_step), *(((), silent) for _ in plans[1:])]
+    return _in_directories(plans, [Path(output) / f"seed-{seed}" for seed in seeds], watching, deadline)
+
+
+def train_alike(
+    configs: Sequence[Config], folders: Sequence[Path], data: Dataset, hooks: Sequence[Sequence[Hook]]
+) -> list[Run] | None:
+    """A run of each configuration in its folder, all new, trained together; None where that brings nothing.
+
+    hooks: of each run. What `train_config` raises for any of them is raised; the others have a checkpoint then.
+    """
+    plans = [plan(config, data, config.network.build()) for config in configs]
+    if not together(plans[0], len(plans)) or not all(alike(plans[0], one) for one in plans[1:]):
+        return None
+    return _in_directories(plans, folders, [(tuple(one), silent) for one in hooks], float("inf"))
 
 
 def _in_memory(plans: Sequence[Plan], hooks: Sequence[Hook], on_step: OnStep) -> list[Run]:
@@ -77,19 +91,18 @@ def _in_memory(plans: Sequence[Plan], hooks: Sequence[Hook], on_step: OnStep) ->
     return runs
 
 
-def _in_directories(plans: Sequence[Plan], folders: Sequence[Path], hooks: Sequence[Hook], on_step: OnStep,
-                    deadline: float) -> list[Run]:  # fmt: skip
+def _in_directories(plans: Sequence[Plan], folders: Sequence[Path],
+                    watching: Sequence[tuple[tuple[Hook, ...], OnStep]], deadline: float) -> list[Run]:  # fmt: skip
     interrupts, keepers, facts = Interrupts(), list[Keeper](), list[dict[str, Any]]()
     with interrupts.caught(), ExitStack() as locks:
         with nothing_lost(interrupts):
             about = environment(plans[0].backend, plans[0].data.digest)
-        for i, (one, folder) in enumerate(zip(plans, folders, strict=True)):
+        for one, folder, watched in zip(plans, folders, watching, strict=True):
             make(folder)
             locks.enter_context(locked(folder))
             clear(folder)
             facts.append(with_session(about, None, []))
-            watching = (hooks, on_step) if i == 0 else ((), silent)
-            keepers.append(begun(folder, one, plain_config(one), facts[-1], (), *watching, interrupts, deadline))
+            keepers.append(begun(folder, one, plain_config(one), facts[-1], (), *watched, interrupts, deadline))
         with ExitStack() as writing:
             for keeper in keepers:
                 writing.enter_context(keeper)

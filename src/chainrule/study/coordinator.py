@@ -1,6 +1,7 @@
 """The one process that decides: it proposes, gives trials away, judges rows, and writes everything down."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from time import monotonic
@@ -23,8 +24,12 @@ FRESH = 1_000_000
 """Finalists are trained with seeds from here on, which no candidate was judged by."""
 
 
+TOGETHER = 16
+"""Candidates that may share their steps: the next ones, if they differ in rate and penalty alone."""
+_SCALARS = ("optimizer.lr", "training.penalty")
+
 View = Callable[[list[Trial], int | None], None]
-"""Called with all trials, and with how many candidates or finalists there will be, whenever one has ended."""
+"""Called with all trials, and with how many candidates or finalists there will be: at first, and when any has ended."""
 
 
 class Coordinator:
@@ -39,6 +44,8 @@ class Coordinator:
         # Candidates of this search, in order; finalists are no candidates.
         self.own = [one for one in self.trials.values() if one.search == search and one.finalist_of is None]
         self.out: dict[int, Trial] = {}
+        self.leads: dict[int, int] = {}  # by trial that is out, the first trial of its task
+        self.ahead: list[Trial] = []  # proposed, and not given away yet
         self.left: list[Trial] = []
         self.stopping: dict[int, str] = {}
         for trial in self.trials.values():
@@ -68,7 +75,7 @@ class Coordinator:
             if late or (most is not None and len(self.own) >= most) or self._spent(options.epochs):
                 return None
             params = propose(len(self.own), self._told)
-            return None if params is None else Trial(len(self.trials), self.search, params)
+            return None if params is None else self._entered(Trial(len(self.trials), self.search, params))
 
         self._drain(more, most)
 
@@ -81,21 +88,23 @@ class Coordinator:
             if not waiting:
                 return None
             of = waiting.pop(0)
-            return Trial(len(self.trials), self.search, of.params, finalist_of=of.number)
+            return self._entered(Trial(len(self.trials), self.search, of.params, finalist_of=of.number))
 
         self._drain(more, len(chosen))
         return [one for one in self.trials.values() if one.finalist_of in {of.number for of in chosen}]
 
     def _drain(self, more: Callable[[], Trial | None], total: int | None) -> None:
         """Keep the executor busy until there is nothing more, and all that is out has come back."""
+        self.view(list(self.trials.values()), total)
         done = False
-        while not done or self.out or self.left:
-            while len(self.out) < self.executor.slots and (self.left or not done):
-                trial = self.left.pop(0) if self.left else more()
+        while not done or self.out or self.left or self.ahead:
+            while len(set(self.leads.values())) < self.executor.slots and (self.left or self.ahead or not done):
+                waiting = self.left or self.ahead
+                trial = waiting.pop(0) if waiting else more()
                 if trial is None:
                     done = True
                     break
-                self._give(trial)
+                self._give([trial, *self._companions(trial, more, total)])
             for event in self.executor.poll(0.2):
                 self._take(event)
             if self.noted:
@@ -124,7 +133,43 @@ class Coordinator:
                 told.append(Told(one.number - first, one.params, None if value is None else sign * value))
         return told
 
-    def _give(self, trial: Trial) -> None:
+    def _entered(self, trial: Trial) -> Trial:
+        self.trials[trial.number] = trial
+        if trial.finalist_of is None:
+            self.own.append(trial)
+        return trial
+
+    def _companions(self, trial: Trial, more: Callable[[], Trial | None], total: int | None) -> list[Trial]:
+        """The next candidates, if they differ from `trial` in what can differ among networks that share their steps.
+
+        Not where the next candidate depends on what came of this one, or this one may be stopped.
+        """
+        search, pruning = self.study.options.search, self.study.options.pruning
+        alone = search.sampler == "tpe" or pruning.kind != "none" or search.seeds > 1 or search.epochs or search.seconds
+        if total is None or alone or trial.finalist_of is not None or trial.attempt > 0:
+            return []
+        found: list[Trial] = []
+        remaining = total - len(self.own)
+        while len(found) + 1 < min(TOGETHER, 1 + remaining // self.executor.slots):
+            other = self.ahead.pop(0) if self.ahead else more()
+            if other is None or not self._alike(trial, other):
+                self.ahead += [] if other is None else [other]
+                break
+            found.append(other)
+        return found
+
+    def _alike(self, one: Trial, other: Trial) -> bool:
+        same = dict.fromkeys(_SCALARS, None)
+        return one.params | same == other.params | same and one.params.keys() == other.params.keys()
+
+    def _give(self, trials: list[Trial]) -> None:
+        tasks = [self._task(trial) for trial in trials]
+        for trial in trials:
+            self.out[trial.number], self.leads[trial.number] = trial, trials[0].number
+            self.ledger.begin(trial)
+        self.executor.submit(replace(tasks[0], others=tuple(tasks[1:])))
+
+    def _task(self, trial: Trial) -> Task:
         trial.attempt += 1
         trial.state, trial.reason = "running", None
         folder = self.directory / "trials" / f"{trial.number:05d}"
@@ -134,13 +179,8 @@ class Coordinator:
         if finalist:
             plain = applied(plain, {"training.seed": FRESH + plain.get("training", {}).get("seed", 0)})
         seeds = self.study.options.finalists.seeds if finalist else self.study.options.search.seeds
-        task = Task(trial.number, trial.attempt, plain, seeds, self.study.metric, str(folder / str(trial.attempt)),
+        return Task(trial.number, trial.attempt, plain, seeds, self.study.metric, str(folder / str(trial.attempt)),
                     str(earlier) if trial.attempt > 1 else None)  # fmt: skip
-        if trial.attempt == 1 and not finalist:
-            self.own.append(trial)
-        self.trials[trial.number] = self.out[trial.number] = trial
-        self.ledger.begin(trial)
-        self.executor.submit(task)
 
     def _plain(self, trial: Trial) -> dict[str, Any]:
         plain = complete(applied(self.study.train, trial.params))
@@ -173,7 +213,7 @@ class Coordinator:
                 self.executor.stop(trial.number)
 
     def _ended(self, trial: Trial, ended: Ended) -> None:
-        del self.out[trial.number]
+        del self.out[trial.number], self.leads[trial.number]
         stopped_for = self.stopping.pop(trial.number, None)
         trial.epochs, trial.seconds = max(trial.epochs, ended.epochs), trial.seconds + ended.seconds
         trial.reason, trial.seed_values = ended.reason, ended.values

@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Protocol
 
-from chainrule.study.task import Event, Row, Task, perform
+from chainrule.study.task import Event, Row, Task, perform_all
 
 
 class Executor(Protocol):
@@ -14,7 +14,7 @@ class Executor(Protocol):
         """How many attempts at the same time; it may change, as a cluster's nodes come and go."""
 
     def submit(self, task: Task) -> None:
-        """Begin an attempt; at most `slots` are out at a time."""
+        """Begin an attempt, and those that came with it; at most `slots` tasks are out at a time."""
 
     def poll(self, seconds: float) -> list[Event]:
         """What has happened since, waiting at most so long for the first event."""
@@ -44,7 +44,7 @@ class InProcess:
         if not self.tasks:
             return []
         self.asked = False
-        return [perform(self.tasks.popleft(), self._reported, lambda: self.asked)]
+        return [*perform_all(self.tasks.popleft(), self._reported, lambda: self.asked)]
 
     def _reported(self, row: Row) -> None:
         if self.judge is not None:

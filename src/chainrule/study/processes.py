@@ -36,6 +36,7 @@ class _Worker:
             raise OSError("a worker was started without pipes")
         self.stdin, self.stdout = stdin, stdout
         self.task: Task | None = None
+        self.at_work: set[int] = set()
         self.place = 0
         self.heard, self.rest = monotonic(), b""
 
@@ -71,12 +72,13 @@ class Processes:
         """To a worker that has none."""
         worker = next(one for one in self.workers if one.task is None)
         worker.task, worker.heard = task, monotonic()
+        worker.at_work = {one.trial for one in task.all}
         worker.say({"kind": "task", "task": asdict(task)})
 
     def stop(self, trial: int) -> None:
         """A message to the worker that has it."""
         for worker in self.workers:
-            if worker.task is not None and worker.task.trial == trial:
+            if worker.task is not None and trial in worker.at_work:
                 worker.say({"kind": "stop"})
 
     def poll(self, seconds: float) -> list[Event]:
@@ -97,7 +99,8 @@ class Processes:
             found += self._heard(worker)
             self._dismiss(worker)
             if worker.task is not None:
-                found.append(Ended(worker.task.trial, worker.task.attempt, "lost", reason))
+                lost = [one for one in worker.task.all if one.trial in worker.at_work]
+                found += [Ended(one.trial, one.attempt, "lost", reason) for one in lost]
             self._hire(worker.place)
         self.polled = monotonic()
         return found
@@ -114,7 +117,8 @@ class Processes:
             if message["kind"] in ("row", "ended"):
                 found.append(event(message))
             if message["kind"] == "ended":
-                worker.task = None
+                worker.at_work.discard(message["trial"])
+                worker.task = worker.task if worker.at_work else None
         return found
 
     def _dismiss(self, worker: _Worker) -> None:

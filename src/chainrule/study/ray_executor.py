@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.errors import ChainruleError, ConfigError
-from chainrule.study.task import Ended, Event, Row, Task, event, perform, plain
+from chainrule.study.task import Ended, Event, Row, Task, event, perform_all, plain, task
 
 PATIENCE = 30.0
 """Seconds that a cluster has to answer."""
@@ -76,12 +76,12 @@ class Cluster:
         with suppress(ray.exceptions.RayError):  # the board is being restarted; all that it held were rows
             found += [event(one) for one in ray.get(self.board.drained.remote(), timeout=10)]
         for reference in done:
-            task = self.out.pop(reference)
+            given = self.out.pop(reference)
             try:
-                found.append(event(ray.get(reference)))
+                found += [event(one) for one in ray.get(reference)]
             except ray.exceptions.RayError as error:
                 reason = f"its Ray task died: {type(error).__name__}"
-                found.append(Ended(task.trial, task.attempt, "lost", reason))
+                found += [Ended(one.trial, one.attempt, "lost", reason) for one in given.all]
         return found
 
     def close(self) -> None:
@@ -129,16 +129,16 @@ class _Board:
         return rows
 
 
-def _work(given: dict[str, Any], board: Any) -> dict[str, Any]:
+def _work(given: dict[str, Any], board: Any) -> list[dict[str, Any]]:
     import ray
 
-    task = Task(**given)
-    study = Path(task.directory).parents[2]
+    made = task(given)
+    study = Path(made.directory).parents[2]
     if not study.is_dir():
         reason = (
             f"{study} is not there on node {ray.util.get_node_ip_address()}; put the study where every node sees it"
         )
-        return plain(Ended(task.trial, task.attempt, "failed", reason))
+        return [plain(Ended(one.trial, one.attempt, "failed", reason)) for one in made.all]
     asked = False
 
     def report(row: Row) -> None:
@@ -148,4 +148,4 @@ def _work(given: dict[str, Any], board: Any) -> dict[str, Any]:
         except ray.exceptions.RayError:
             asked = False  # the board is being restarted: go on
 
-    return plain(perform(task, report, lambda: asked))
+    return [plain(one) for one in perform_all(made, report, lambda: asked)]

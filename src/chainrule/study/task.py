@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from math import ceil, isfinite
@@ -15,7 +15,7 @@ from chainrule.runs import checkpoint
 from chainrule.runs.directory import ENVIRONMENT
 from chainrule.runs.hooks import Hook
 from chainrule.runs.run import Run, read_data
-from chainrule.runs.seeds import train_seeds
+from chainrule.runs.seeds import train_alike, train_seeds
 from chainrule.spec import from_plain, to_plain
 from chainrule.training.config import Config, DataOptions
 from chainrule.training.measure import Row as HistoryRow
@@ -24,7 +24,10 @@ from chainrule.training.plan import Plan
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker is given. config: plain. directory: of this attempt. earlier: that of the attempt before it."""
+    """What a worker is given. config: plain. directory: of this attempt. earlier: that of the attempt before it.
+
+    others: tasks of the same kind, all new, that may share its steps.
+    """
 
     trial: int
     attempt: int
@@ -33,6 +36,12 @@ class Task:
     metric: str
     directory: str
     earlier: str | None = None
+    others: tuple["Task", ...] = ()
+
+    @property
+    def all(self) -> tuple["Task", ...]:
+        """Itself and the others."""
+        return (self, *self.others)
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,26 @@ class _Reporter(Hook):
             raise _StopHere
 
 
+def perform_all(task: Task, report: Callable[[Row], None], stop: Callable[[], bool]) -> list[Ended]:
+    """The task and those that came with it: together where their steps can be shared, else one after the other."""
+    if not task.others:
+        return [perform(task, report, stop)]
+    try:
+        runs = _together(task.all, report, stop)
+    except (ChainruleError, OSError, MemoryError, ArithmeticError):
+        runs = None  # of one of them; each is told apart below, and goes on from its own checkpoint
+    if runs is None:
+        return [perform(one, report, stop) for one in task.all]
+    return [_finished(one, [run]) for one, run in zip(task.all, runs, strict=True)]
+
+
+def _together(tasks: Sequence[Task], report: Callable[[Row], None], stop: Callable[[], bool]) -> list[Run] | None:
+    configs = [from_plain(Config, one.config) for one in tasks]
+    folders = [Path(one.directory) / f"seed-{config.training.seed}" for one, config in zip(tasks, configs, strict=True)]
+    data = _data(json.dumps(to_plain(configs[0].data)))
+    return train_alike(configs, folders, data, [(_Reporter(one, report, stop),) for one in tasks])
+
+
 def perform(task: Task, report: Callable[[Row], None], stop: Callable[[], bool]) -> Ended:
     """Train, from the checkpoint of the attempt before where there is one. Errors become an outcome with a reason."""
     reporter, directory = _Reporter(task, report, stop), Path(task.directory)
@@ -101,6 +130,10 @@ def perform(task: Task, report: Callable[[Row], None], stop: Callable[[], bool])
     except (ChainruleError, OSError, MemoryError, ArithmeticError) as error:
         reason = f"{type(error).__name__}: {error}"
         return Ended(task.trial, task.attempt, "failed", reason, epochs=reporter.epochs, environment=_environment(task))
+    return _finished(task, runs)
+
+
+def _finished(task: Task, runs: Sequence[Run]) -> Ended:
     values = tuple(float(run.metrics["model"].get(task.metric, float("nan"))) for run in runs)
     epochs = sum(run.history[-1]["epoch"] for run in runs)
     seconds = sum(run.metrics["seconds"] for run in runs)
@@ -145,6 +178,11 @@ def inherit(earlier: Path, directory: Path) -> None:
                 shutil.copytree(folder / one.name, here / one.name)
             except (OSError, shutil.Error):
                 shutil.rmtree(here / one.name, ignore_errors=True)
+
+
+def task(plain: dict[str, Any]) -> Task:
+    """The task that `asdict` made plain."""
+    return Task(**plain | {"others": tuple(task(one) for one in plain["others"])})
 
 
 def plain(event: Event) -> dict[str, Any]:

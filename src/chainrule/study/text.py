@@ -22,13 +22,12 @@ class Progress:
     def __call__(self, trials: list[Trial], total: int | None) -> None:
         """Tell what is new."""
         ended = [one for one in trials if one.state in ENDED]
-        if self.told is None:
-            before = ended[:-1]
-            self.told, self.first = {one.number for one in before}, len(before)
+        if self.told is None:  # what an earlier session came to
+            self.told, self.first = {one.number for one in ended}, len(ended)
         for one in ended:
             if one.number not in self.told:
                 self.told.add(one.number)
-                self._write(one, ended, trials, total)
+                self._write(one, [other for other in ended if other.number in self.told], trials, total)
 
     def _write(self, one: Trial, ended: Sequence[Trial], trials: Sequence[Trial], total: int | None) -> None:
         kind = [other for other in ended if (other.finalist_of is None) == (one.finalist_of is None)]

@@ -11,7 +11,7 @@ import threading
 from typing import Any, TextIO
 
 from chainrule.errors import Interrupted
-from chainrule.study.task import Task, perform, plain
+from chainrule.study.task import Task, perform_all, plain, task
 
 BEAT = 1.0
 """Seconds between two signs of life."""
@@ -45,7 +45,7 @@ def main() -> None:
             if message["kind"] == "stop":
                 asked.set()
             else:
-                tasks.put(Task(**message["task"]))
+                tasks.put(task(message["task"]))
         os._exit(1)
 
     def beat() -> None:
@@ -57,14 +57,14 @@ def main() -> None:
         threading.Thread(target=work, daemon=True).start()
     say({"kind": "ready"})
     while True:
-        task = tasks.get()
+        given = tasks.get()
         asked.clear()
         try:
-            ended = perform(task, lambda row: say(plain(row)), asked.is_set)
+            ended = perform_all(given, lambda row: say(plain(row)), asked.is_set)
         except Interrupted:
-            say({"kind": "left", "trial": task.trial, "attempt": task.attempt})
             return
-        say(plain(ended))
+        for one in ended:
+            say(plain(one))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Several seeds of one run trained together: their arrays stacked along a leading axis, so that they share each call.
+"""Several runs trained together: their arrays stacked along a leading axis, so that they share each call.
+
+They differ in their seeds, learning rates and penalties alone.
 
 Only where that gives every member the bits that it would have alone, as NumPy's matrix products do. So a member may
 leave at any row of history, because it stops early or diverges, and go on by itself.
@@ -18,6 +20,7 @@ from chainrule.arrays import Array
 from chainrule.kernels import Update, takes
 from chainrule.network import own_layers
 from chainrule.objective import objective, with_penalty
+from chainrule.training.config import Config
 from chainrule.training.divergence import NotFiniteError
 from chainrule.training.loop import begin, check_finite, ended, fit, with_row
 from chainrule.training.measure import Clock
@@ -30,8 +33,19 @@ LARGEST_STEP = 2e7
 """Operations of one member's step above which stacking gains nothing: docs/performance.md."""
 
 
+def alike(one: Plan, other: Plan) -> bool:
+    """Whether two runs on the same data differ in nothing but their seeds, learning rates and penalties."""
+    return _common(one) == _common(other) and one.network == other.network
+
+
+def _common(plan: Plan) -> Config:
+    config = plan.config
+    training = replace(config.training, seed=0, penalty=0.0)
+    return replace(config, optimizer=replace(config.optimizer, lr=1.0), training=training)
+
+
 def together(plan: Plan, n: int) -> bool:
-    """Whether `n` seeds of `plan` are trained together: where that is faster and changes no bit."""
+    """Whether `n` runs like `plan` are trained together: where that is faster and changes no bit."""
     flops = 3 * plan.network.flops_per_row * plan.batches.size
     ours = all(type(part).__module__.startswith("chainrule.") for part in (plan.loss, plan.config.optimizer))
     small = plan.backend.name == "numpy" and flops <= LARGEST_STEP and not plan.config.data.augment
@@ -39,7 +53,7 @@ def together(plan: Plan, n: int) -> bool:
 
 
 def fit_together(plans: Sequence[Plan], watches: Sequence[Watch]) -> list[Progress]:
-    """Train every plan to its end; they differ in their seeds alone. The results are those of `fit`, bit for bit.
+    """Train every plan to its end; they are alike. The results are those of `fit`, bit for bit.
 
     Seconds and rows per second in the history are of the whole population's time.
     """
@@ -138,9 +152,13 @@ class Stacked:
                       for name, held in states[0].slots.items()}  # fmt: skip
         self.seeds = tuple(plan.config.training.seed for plan in plans)
         self._order = lru_cache(maxsize=2)(self._epoch_order)
+        scalars = {(plan.config.optimizer.lr, plan.config.training.penalty) for plan in plans}
+        self.networks = len(plans) if len(scalars) > 1 else 1  # with scalars of their own
+        self.penalties = [plan.config.training.penalty for plan in plans]
         kernels, rule, self.update = first.backend.kernels, first.config.optimizer, None
         if kernels and takes(rule) and first.config.training.clip_norm is None:
-            self.update = Update(kernels, rule, self.parameters, self.slots, self.parameters, first.network.weights)
+            self.update = Update(kernels, rule, self.parameters, self.slots, self.parameters, first.network.weights,
+                                 self.networks)  # fmt: skip
 
     def member(self, place: int) -> State:
         """Views of one member's arrays."""
@@ -158,17 +176,22 @@ class Stacked:
         context = backend.context(training=True, seed=self.seeds, step=step)
         found = objective(first.network.layers, self.parameters, first.loss, x, target, weight, context)
         due, weights = first.due(step), first.network.weights
+        rates = [plan.lr(step) for plan in self.plans[: self.networks]]
+        lr: Any = rates[0] if self.networks == 1 else np.array(rates)  # (P,)
+        penalty: Any = self.penalties[0]
+        if self.networks > 1:
+            penalty = np.array(self.penalties, backend.master)  # (P,)
         norms = scale = None
         if due or options.clip_norm is not None:
-            whole = with_penalty(found.gradients, self.parameters, weights, options.penalty)
+            whole = with_penalty(found.gradients, self.parameters, weights, penalty)
             norms = optim.gradient_norm(whole, first.network.ranks, np)
             scale = None if options.clip_norm is None else optim.clip_scale(norms, options.clip_norm, np)
         if self.update is not None:
-            self.update(found.gradients, first.lr(step), step, options.penalty, None)
+            self.update(found.gradients, rates, step, self.penalties, None)
         else:
             self.parameters, self.slots = optim.update(
-                first.config.optimizer, self.parameters, found.gradients, self.slots, first.lr(step), step, weights, np,
-                options.penalty, scale,
+                first.config.optimizer, self.parameters, found.gradients, self.slots, lr, step, weights, np, penalty,
+                scale,
             )  # fmt: skip
         self.parameters |= found.statistics
         return found.loss, norms if due else None
