@@ -75,7 +75,7 @@ def test_a_signal_while_a_row_is_measured_keeps_the_position_before_it(tmp_path,
         cr.train(NETWORK, DIGITS, output=tmp_path / "run", **options())
     state = json.loads((tmp_path / "run" / "checkpoints" / "step-00000015" / "state.json").read_text())
     assert len(state["history"]) == 2
-    assert state["gradient_norm"] > 0
+    assert state["norms"]["gradient"] > 0
     cr.train(NETWORK, DIGITS, output=tmp_path / "run", resume=True, **options())
     assert fingerprint(tmp_path / "run") == reference
 

@@ -69,7 +69,7 @@ def test_history_has_every_column_and_the_objective_is_loss_plus_penalty():
         assert set(row) == {
             "step", "epoch", "lr", "batch_loss", "train_loss", "train_accuracy", "validation_loss",
             "validation_accuracy",
-            "penalty", "objective", "gradient_norm", "seconds", "rows_per_second",
+            "penalty", "objective", "gradient_norm", "gradient_norms", "update_ratios", "seconds", "rows_per_second",
         }  # fmt: skip
         assert row["objective"] == pytest.approx(row["train_loss"] + row["penalty"])
     weights = [run.model.parameters[name].astype(float) for name in run.model.network.weights]

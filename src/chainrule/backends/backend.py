@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule.arrays import Array
 from chainrule.backprop import Context, Parameter, Parameters
+from chainrule.data import augmentation
 from chainrule.kernels import Kernels, library
 from chainrule.seeds import bits, key
 
@@ -82,6 +83,18 @@ class Backend(ABC):
         """The named rows of X, (X - shift)·scale, in the working dtype, (len(rows), n_in)."""
         made = self.kernels and self.kernels.prepare(X, rows, shift, scale)
         return self.prepare(self.gather(X, rows), shift, scale) if made is None else made
+
+    def prepare_moved(self, X: Array, rows: NDArray[np.int64], moves: NDArray[np.int64], cutout: int,
+                      row_shape: tuple[int, ...], shift: Array, scale: Array) -> Array:  # fmt: skip
+        """The same for images (n_rows, channels·height·width), moved and partly covered as `augmentation` says."""
+        made = self.kernels and self.kernels.prepare_moved(X, rows, moves, cutout, row_shape, shift, scale)
+        if made is not None:
+            return made
+        gathered = self.gather(X, rows)
+        index = self.array(augmentation.pixels(moves, row_shape))
+        moved = self.xp.take(gathered.reshape(-1), index, axis=0).reshape(gathered.shape)  # (batch, n_in)
+        x = self.prepare(moved, shift, scale)
+        return x * self.array(augmentation.uncovered(moves, cutout, row_shape), x.dtype) if cutout else x
 
     def prepare(self, x: Array, shift: Array, scale: Array) -> Array:
         """Rows as gathered, in any dtype, to (x - shift)·scale, computed in shift's dtype, in the working one."""

@@ -25,6 +25,7 @@ _SIGNATURES: dict[str, list[Any]] = {
     "cross_entropy": [_P, _P, _N, _N, _N, _F, _P, _P, _P, _P, _T],
 }
 _PREPARE = [_P, _P, _N, _N, _P, _P, _P, _T]
+_PREPARE_MOVED = [_P, _P, _N, _P, _N, _N, _N, _N, _P, _P, _P, _T]
 
 
 class Arrays(Protocol):
@@ -54,20 +55,34 @@ class Kernels:
         self.calls = {name: _call(library, f"{name}_{suffix}", types) for name, types in _SIGNATURES.items()}
         kept = c_uint16 if self.narrow else c_float
         self.calls["mask"] = _call(library, f"mask_{suffix}", [c_uint64, c_uint64, c_uint64, _N, _T, kept, _P, _T])
-        self.prepares = {
-            getattr(self.xp, dtype): _call(library, f"prepare_{name}_{suffix}", _PREPARE)
-            for dtype, name in (("uint8", "u8"), ("float32", "f32"))
-        }
+        kinds = {getattr(self.xp, dtype): f"{name}_{suffix}" for dtype, name in (("uint8", "u8"), ("float32", "f32"))}
+        self.prepares = {one: _call(library, f"prepare_{name}", _PREPARE) for one, name in kinds.items()}
+        self.moving = {one: _call(library, f"prepare_moved_{name}", _PREPARE_MOVED) for one, name in kinds.items()}
 
     def prepare(self, X: Array, rows: NDArray[np.int64], shift: Array, scale: Array) -> Array | None:
         """(X[rows] - shift)·scale in the working dtype, (len(rows), n), for X of uint8 or float32."""
-        call = self.prepares.get(X.dtype if self.xp is not np else X.dtype.type)
-        if call is None or shift.dtype != self.xp.float32 or X.ndim != 2:
+        call = self._for(X, shift, self.prepares)
+        if call is None:
             return None
         n, columns, place = len(rows), X.shape[1], self.address
         out = self.empty((n, columns), dtype=self.dtype)
         call(place(X), rows.ctypes.data, n, columns, place(shift), place(scale), place(out), self.threads)
         return out
+
+    def prepare_moved(self, X: Array, rows: NDArray[np.int64], moves: NDArray[np.int64], cutout: int,
+                      row_shape: tuple[int, ...], shift: Array, scale: Array) -> Array | None:  # fmt: skip
+        """The same for images that are moved and partly covered: `data.augmentation`."""
+        call = self._for(X, shift, self.moving)
+        if call is None:
+            return None
+        place, out = self.address, self.empty((len(rows), X.shape[1]), dtype=self.dtype)
+        call(place(X), rows.ctypes.data, len(rows), moves.ctypes.data, cutout, *row_shape, place(shift), place(scale),
+             place(out), self.threads)  # fmt: skip
+        return out
+
+    def _for(self, X: Array, shift: Array, calls: dict[Any, Any]) -> Any:
+        taken = shift.dtype == self.xp.float32 and X.ndim == 2
+        return calls.get(X.dtype if self.xp is not np else X.dtype.type) if taken else None
 
     def mask(
         self, key: NDArray[np.uint64], position: int, shape: tuple[int, int], threshold: int, kept: float

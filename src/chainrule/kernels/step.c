@@ -142,6 +142,40 @@ PREPARE(prepare_u8_bf16, uint8_t, uint16_t, narrowed)
 PREPARE(prepare_f32_f32, float, float, )
 PREPARE(prepare_f32_bf16, float, uint16_t, narrowed)
 
+/* The same for images (channels, height, width) that are moved: moves (n_rows, 5) as in data/augmentation.py. */
+static inline int64_t reflected(int64_t position, int64_t size) {
+    position = position < 0 ? -position : position;
+    return position >= size ? 2 * (size - 1) - position : position;
+}
+
+#define PREPARE_MOVED(NAME, FROM, TO, STORE)                                                                           \
+    void NAME(const FROM *X, const int64_t *rows, int64_t n_rows, const int64_t *moves, int64_t cutout,                \
+              int64_t channels, int64_t height, int64_t width, const float *shift, const float *scale, TO *out,        \
+              int32_t threads) {                                                                                       \
+        const int64_t columns = channels * height * width, n = n_rows * columns;                                       \
+        (void)n, (void)threads;                                                                                        \
+        PARALLEL                                                                                                       \
+        for (int64_t i = 0; i < n_rows; i++) {                                                                         \
+            const int64_t *m = moves + 5 * i, top = m[3], left = m[4];                                                 \
+            for (int64_t line = 0; line < channels * height; line++) {                                                 \
+                const int64_t h = line % height, at = line * width;                                                    \
+                const FROM *x = X + rows[i] * columns + (line - h + reflected(h + m[0], height)) * width;              \
+                TO *y = out + i * columns + at;                                                                        \
+                for (int64_t w = 0; w < width; w++) {                                                                  \
+                    int64_t from = reflected(w + m[1], width);                                                         \
+                    from = m[2] ? width - 1 - from : from;                                                             \
+                    const int covered = h >= top && h < top + cutout && w >= left && w < left + cutout;                \
+                    float value = covered ? 0.0f : ((float)x[from] - shift[at + w]) * scale[at + w];                   \
+                    y[w] = STORE(value);                                                                               \
+                }                                                                                                      \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+PREPARE_MOVED(prepare_moved_u8_f32, uint8_t, float, )
+PREPARE_MOVED(prepare_moved_u8_bf16, uint8_t, uint16_t, narrowed)
+PREPARE_MOVED(prepare_moved_f32_f32, float, float, )
+PREPARE_MOVED(prepare_moved_f32_bf16, float, uint16_t, narrowed)
+
 /* Philox4x64-10 (Salmon et al. 2011) with the counter (block + 1, 0, 0, position), as NumPy's generator counts. */
 typedef union {
     uint64_t words[4];

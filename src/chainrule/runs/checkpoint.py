@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from chainrule.errors import ConfigError, DamagedError
 from chainrule.runs.files import format_arrays, format_json, parse_arrays, parse_json
 from chainrule.runs.sealed import read_sealed, remove, write_sealed
+from chainrule.training.norms import Norms
 from chainrule.training.plan import Plan
 from chainrule.training.position import Position, Progress, Setback
 from chainrule.training.step import State
@@ -56,13 +57,20 @@ class _SetbackRow(BaseModel):
     where: str
 
 
+class _Norms(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    gradient: float
+    gradients: dict[str, float]
+    updates: dict[str, float]
+
+
 class _StateFile(BaseModel):
     """What `state.json` must hold: a sealed file may still have been written by another program."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     format: Literal[1]
     step: int
-    gradient_norm: float | None
+    norms: _Norms | None
     anchor_step: int | None
     best_row: int
     setbacks: list[_SetbackRow]
@@ -133,7 +141,7 @@ def snapshot(plan: Plan, progress: Progress, about: Mapping[str, Any], config: M
     state = {
         "format": FORMAT,
         "step": now.step,
-        "gradient_norm": now.gradient_norm,
+        "norms": now.norms and now.norms._asdict(),
         "anchor_step": anchor.step if apart else None,
         "best_row": progress.best_row,
         "setbacks": [setback._asdict() for setback in progress.setbacks],
@@ -200,7 +208,8 @@ def newest_first(run: Path) -> Iterator[Saved | DamagedError]:
 def restore(saved: Saved, plan: Plan) -> Progress:
     """The run where the checkpoint left it, on the plan's device. Raises a ConfigError where the arrays do not fit."""
     state = saved.state
-    now = _position(saved, plan, "now", state["step"], state["gradient_norm"])
+    norms = None if state["norms"] is None else Norms(**state["norms"])
+    now = _position(saved, plan, "now", state["step"], norms)
     anchor = now if state["anchor_step"] is None else _position(saved, plan, "anchor", state["anchor_step"], None)
     best = _under(saved, "best/")
     setbacks = tuple(Setback(**setback) for setback in state["setbacks"])
@@ -212,7 +221,7 @@ def _under(saved: Saved, prefix: str) -> dict[str, NDArray[Any]]:
     return {name.removeprefix(prefix): array for name, array in saved.arrays.items() if name.startswith(prefix)}
 
 
-def _position(saved: Saved, plan: Plan, prefix: str, step: int, gradient_norm: float | None) -> Position:
+def _position(saved: Saved, plan: Plan, prefix: str, step: int, norms: Norms | None) -> Position:
     backend, network, slots = plan.backend, plan.network, plan.config.optimizer.slots
     shapes = {f"parameters/{name}": parameter.shape for name, parameter in network.parameters.items()}
     shapes |= {f"slots/{name}/{i}": network.parameters[name].shape
@@ -229,4 +238,4 @@ def _position(saved: Saved, plan: Plan, prefix: str, step: int, gradient_norm: f
     held = {name: tuple(backend.array(found[f"slots/{name}/{i}"], backend.master) for i in range(len(slots)))
             for name in network.trainable}  # fmt: skip
     return Position(step, State(parameters, held), 0.0 if losses is None else backend.array(np.asarray(losses)),
-                    gradient_norm)  # fmt: skip
+                    norms)  # fmt: skip

@@ -51,19 +51,19 @@ def ended(plan: Plan, progress: Progress) -> bool:
     """Whether all steps are done and measured, or `patience` rows have passed since the best."""
     patience = plan.config.evaluation.patience
     stalled = patience is not None and len(progress.history) - 1 - progress.best_row >= patience
-    return progress.now.gradient_norm is None and (stalled or progress.now.step >= plan.n_steps)
+    return progress.now.norms is None and (stalled or progress.now.step >= plan.n_steps)
 
 
 def advance(plan: Plan, data: Resident, progress: Progress, clock: Clock, watch: Watch) -> Progress:
     """Steps until a row of history is due."""
     position, scale = progress.now, progress.lr_scale
     stepper = Stepper(plan, data, position.state)  # on a copy: the anchor is needed as it was
-    while position.gradient_norm is None:
+    while position.norms is None:
         step, losses = position.step, position.batch_losses
         done = stepper(step, scale)
-        norm = float(done.norm) if done.norm is not None and plan.due(step) else None
-        position = Position(step + 1, done.state, losses + done.loss, norm)
-        if norm is None and watch.wants(step + 1):
+        norms = done.norms and done.norms.plain()
+        position = Position(step + 1, done.state, losses + done.loss, norms)
+        if norms is None and watch.wants(step + 1):
             progress = replace(progress, now=position, seconds=clock.read())
             check_finite(plan, progress)
             watch.keep(progress)
@@ -94,7 +94,8 @@ def with_row(plan: Plan, data: Resident, progress: Progress, watch: Watch) -> Pr
 def check_finite(plan: Plan, progress: Progress) -> None:
     """Raise a NotFiniteError where the batches' losses, the gradient or a parameter are not finite."""
     now, xp = progress.now, plan.backend.xp
-    for name, value in (("batch_loss", float(now.batch_losses)), ("gradient_norm", now.gradient_norm or 0.0)):
+    norm = now.norms.gradient if now.norms else 0.0
+    for name, value in (("batch_loss", float(now.batch_losses)), ("gradient_norm", norm)):
         if not np.isfinite(value):
             raise NotFiniteError(progress, name, value)
     for name, value in now.state.parameters.items():

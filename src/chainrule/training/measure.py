@@ -49,6 +49,7 @@ def measure(plan: Plan, X: Array, progress: "Progress") -> Row:
             values = score(z, plan.data.y[rows], plan.loss, plan.target, plan.metrics, weight)
             row |= {f"{part}_{name}": value for name, value in values.items()}
     penalty = float(penalty_value(parameters, plan.network.weights, options.penalty, backend.xp))
-    row |= {"penalty": penalty, "objective": row["train_loss"] + penalty, "gradient_norm": now.gradient_norm}
+    row |= {"penalty": penalty, "objective": row["train_loss"] + penalty}
+    row |= now.norms.columns if now.norms else {}
     seconds, training = progress.seconds
     return row | {"seconds": seconds, "rows_per_second": done * plan.batches.size / training}

@@ -24,6 +24,7 @@ from chainrule.training.config import Config
 from chainrule.training.divergence import NotFiniteError
 from chainrule.training.loop import begin, check_finite, ended, fit, with_row
 from chainrule.training.measure import Clock
+from chainrule.training.norms import Norms, norms
 from chainrule.training.plan import Plan
 from chainrule.training.position import Position, Progress
 from chainrule.training.step import Resident, State, resident
@@ -93,24 +94,24 @@ def _advanced(
     stacked: "Stacked", members: dict[int, Progress], watches: Sequence[Watch], clock: Clock
 ) -> dict[int, Progress]:
     """Steps until a row of history is due."""
-    step, norms = next(iter(members.values())).now.step, None
+    step, found = next(iter(members.values())).now.step, None
     losses: Array = 0.0
-    while norms is None:
-        loss, norms = stacked(step)
+    while found is None:
+        loss, found = stacked(step)
         losses = losses + loss
         step += 1
-        wanted = [watches[i].wants(step) for i in members] if norms is None else []
+        wanted = [watches[i].wants(step) for i in members] if found is None else []
         if any(wanted):
             _keep_all(_finite(stacked, _at(stacked, members, step, losses, None, clock)), watches)
-    return _at(stacked, members, step, losses, norms, clock)
+    return _at(stacked, members, step, losses, found, clock)
 
 
-def _at(stacked: "Stacked", members: dict[int, Progress], step: int, losses: Array, norms: Array | None,
+def _at(stacked: "Stacked", members: dict[int, Progress], step: int, losses: Array, found: Norms | None,
         clock: Clock) -> dict[int, Progress]:  # fmt: skip
     seconds = clock.read()
     return {
-        i: replace(progress, now=Position(step, stacked.member(place), losses[place],
-                                          None if norms is None else float(norms[place])), seconds=seconds)
+        i: replace(progress, now=Position(step, stacked.member(place), losses[place], found and found.plain(place)),
+                   seconds=seconds)
         for place, (i, progress) in enumerate(members.items())
     }  # fmt: skip
 
@@ -165,8 +166,8 @@ class Stacked:
         parameters = {name: value[place] for name, value in self.parameters.items()}
         return State(parameters, {name: tuple(slot[place] for slot in held) for name, held in self.slots.items()})
 
-    def __call__(self, step: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
-        """One step of all: the batches' losses (P,) and, where a row is due, the objectives' gradient norms (P,)."""
+    def __call__(self, step: int) -> tuple[NDArray[Any], Norms | None]:
+        """One step of all: the batches' losses (P,) and, where a row is due, the norms, (P,) each."""
         first, backend, data, options = self.first, self.first.backend, self.data, self.first.config.training
         rows = self._rows(step)  # (P, batch)
         flat = rows.reshape(-1)  # (P * batch,)
@@ -181,11 +182,12 @@ class Stacked:
         penalty: Any = self.penalties[0]
         if self.networks > 1:
             penalty = np.array(self.penalties, backend.master)  # (P,)
-        norms = scale = None
+        ranks, whole, scale = first.network.ranks, {}, None
         if due or options.clip_norm is not None:
             whole = with_penalty(found.gradients, self.parameters, weights, penalty)
-            norms = optim.gradient_norm(whole, first.network.ranks, np)
-            scale = None if options.clip_norm is None else optim.clip_scale(norms, options.clip_norm, np)
+        if options.clip_norm is not None:
+            scale = optim.clip_scale(optim.gradient_norm(whole, ranks, np), options.clip_norm, np)
+        before = {name: self.parameters[name].copy() for name in weights} if due else {}
         if self.update is not None:
             self.update(found.gradients, rates, step, self.penalties, None)
         else:
@@ -194,7 +196,7 @@ class Stacked:
                 scale,
             )  # fmt: skip
         self.parameters |= found.statistics
-        return found.loss, norms if due else None
+        return found.loss, norms(whole, before, self.parameters, ranks, np) if due else None
 
     def _rows(self, step: int) -> NDArray[np.int64]:
         """Row numbers of the members' batches, (P, batch)."""

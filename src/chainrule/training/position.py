@@ -6,19 +6,20 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from chainrule.training.measure import Row
+from chainrule.training.norms import Norms
 from chainrule.training.step import State
 
 
 class Position(NamedTuple):
     """Between two steps. step: steps done. batch_losses: sum of the batches' losses since the last row of history.
 
-    gradient_norm: of the last step, where the row of history that follows it has not been measured yet.
+    norms: of the last step, where the row of history that follows it has not been measured yet.
     """
 
     step: int
     state: State
     batch_losses: Any = 0.0
-    gradient_norm: float | None = None
+    norms: Norms | None = None
 
 
 class Setback(NamedTuple):

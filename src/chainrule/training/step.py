@@ -2,13 +2,17 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from chainrule import optim
 from chainrule.arrays import Array
 from chainrule.backprop import Parameters
+from chainrule.data.augmentation import mixed
 from chainrule.kernels import Update, takes
 from chainrule.network.audit import audit
 from chainrule.objective import Objective, objective, with_penalty
 from chainrule.training.evaluate import affine_arrays
+from chainrule.training.norms import Norms, norms
 from chainrule.training.plan import Plan
 
 
@@ -30,12 +34,12 @@ class Resident(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A step done. loss: the batch's. gradients: of the loss alone. norm: of the objective's gradient, where known."""
+    """A step done. loss: the batch's. gradients: of the loss alone. norms: where a row of history is due."""
 
     state: State
     loss: Array
     gradients: Parameters
-    norm: Array | None
+    norms: Norms | None
 
 
 def resident(plan: Plan) -> Resident:
@@ -60,22 +64,31 @@ def start(plan: Plan) -> State:
 
 def batch(plan: Plan, data: Resident, step: int) -> tuple[Array, Array, Array | None]:
     """x (batch, n_in) prepared and augmented, targets and weights of `step`."""
-    backend, augment = plan.backend, plan.config.data.augment
+    backend, augment, seed = plan.backend, plan.config.data.augment, plan.config.training.seed
     rows = plan.batches.rows(step)
-    if augment:
-        moved = augment(backend.gather(data.X, rows), plan.data.row_shape, plan.config.training.seed, step, backend)
-        x = backend.prepare(moved, data.shift, data.scale)  # (batch, n_in)
+    if augment.on_images:
+        moves = augment.moves(len(rows), plan.data.row_shape, seed, step)
+        x = backend.prepare_moved(data.X, rows, moves, augment.cutout, plan.data.row_shape, data.shift, data.scale)
     else:
         x = backend.prepare_rows(data.X, rows, data.shift, data.scale)  # (batch, n_in)
+    target = backend.gather(data.targets, rows)
     weight = None if data.weight is None else backend.gather(data.weight, rows)
-    return x, backend.gather(data.targets, rows), weight
+    if not augment.mixup:
+        return x, target, weight
+    partner, share = map(backend.array, augment.mixture(len(rows), seed, step))
+    if plan.data.task == "classification":
+        classes = backend.array(np.arange(plan.network.n_out))
+        target = backend.xp.astype(target[:, None] == classes, backend.master)  # (batch, n_out)
+    xp = backend.xp
+    weight = None if weight is None else mixed(weight, partner, share, xp)
+    return mixed(x, partner, share, xp), mixed(target, partner, share, xp), weight
 
 
 def train_step(plan: Plan, data: Resident, state: State, step: int, lr_scale: float = 1.0) -> Step:
     """The step after `state`, whose arrays stay as they are."""
     backend, network, options = plan.backend, plan.network, plan.config.training
     found = _pass(plan, data, backend.working(state.parameters, network.parameters), step)
-    norm, scale = _norm(plan, found, state.parameters, step)
+    whole, scale = _gradient(plan, found, state.parameters, step)
     parameters, slots = optim.update(
         plan.config.optimizer,
         state.parameters,
@@ -88,7 +101,11 @@ def train_step(plan: Plan, data: Resident, state: State, step: int, lr_scale: fl
         options.penalty,
         scale,
     )
-    return Step(State(parameters | found.statistics, slots), found.loss, found.gradients, norm)
+    measured = None
+    if plan.due(step):
+        before = {name: state.parameters[name] for name in network.weights}
+        measured = norms(whole, before, parameters, network.ranks, backend.xp)
+    return Step(State(parameters | found.statistics, slots), found.loss, found.gradients, measured)
 
 
 class Stepper:
@@ -112,13 +129,16 @@ class Stepper:
             self.state = done.state
             return done
         found = _pass(plan, self.data, self.working, step)
-        norm, scale = _norm(plan, found, state.parameters, step)
+        whole, scale = _gradient(plan, found, state.parameters, step)
+        copy, due = plan.backend.copy, plan.due(step)
+        before = {name: copy(state.parameters[name]) for name in plan.network.weights} if due else {}
         self.update(found.gradients, plan.lr(step) * lr_scale, step, plan.config.training.penalty,
                     None if scale is None else float(scale))  # fmt: skip
         if found.statistics:
             self.working |= found.statistics
             self.state = state = State(state.parameters | found.statistics, state.slots)
-        return Step(state, found.loss, found.gradients, norm)
+        measured = norms(whole, before, state.parameters, plan.network.ranks, plan.backend.xp) if due else None
+        return Step(state, found.loss, found.gradients, measured)
 
 
 def _pass(plan: Plan, data: Resident, working: Parameters, step: int) -> Objective:
@@ -127,11 +147,12 @@ def _pass(plan: Plan, data: Resident, working: Parameters, step: int) -> Objecti
     return objective(plan.network.layers, working, plan.loss, *batch(plan, data, step), context)
 
 
-def _norm(plan: Plan, found: Objective, parameters: Parameters, step: int) -> tuple[Array | None, Array | None]:
-    """The norm of the objective's gradient, where it is asked for, and what clipping multiplies the gradient by."""
+def _gradient(plan: Plan, found: Objective, parameters: Parameters, step: int) -> tuple[Parameters, Array | None]:
+    """The objective's gradient, where its norm is needed, and what clipping multiplies it by."""
     options, network, xp = plan.config.training, plan.network, plan.backend.xp
     if options.clip_norm is None and not plan.due(step):
-        return None, None
+        return {}, None
     whole = with_penalty(found.gradients, parameters, network.weights, options.penalty)
-    norm = optim.gradient_norm(whole, network.ranks, xp)
-    return norm, None if options.clip_norm is None else optim.clip_scale(norm, options.clip_norm, xp)
+    if options.clip_norm is None:
+        return whole, None
+    return whole, optim.clip_scale(optim.gradient_norm(whole, network.ranks, xp), options.clip_norm, xp)
