@@ -16,6 +16,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 ORDER = [
     "errors", "text", "intervals", "seeds", "spec", "arrays", "backprop", "layers", "losses", "objective", "network",
     "optim", "data", "kernels", "backends", "training", "diagnosis", "runs", "study", "comparing", "verify",
+    "replication",
     "cli",
 ]  # fmt: skip
 TORCH = {"backends/torch_backend.py", "backends/hardware.py", "verify/check.py"}

@@ -61,7 +61,7 @@ def gather(paths: Sequence[Path], part: str = "validation", data: Dataset | None
     groups: dict[str, tuple[str, list[Run]]] = {}
     for name, run in named:
         groups.setdefault(_identity(run), (name, []))[1].append(run)
-    return [_scored(name, runs, part, data) for name, runs in _distinct(groups.values())]
+    return [scored(name, runs, part, data) for name, runs in _distinct(groups.values())]
 
 
 def _runs(path: Path) -> list[tuple[str, Path]]:
@@ -107,7 +107,8 @@ def _check_comparable(name: str, run: Run, other_name: str, other: Run) -> None:
         )
 
 
-def _scored(name: str, runs: Sequence[Run], part: str, data: Dataset | None) -> Group:
+def scored(name: str, runs: Sequence[Run], part: str, data: Dataset | None = None) -> Group:
+    """Runs of one configuration with their scores of every row of a part."""
     own = _data(runs[0]) if data is None else data
     if own.digest != runs[0].environment["data_sha256"]:
         raise DataError(f"{own.name}: these are not the data that {name} was trained on; their digest differs.")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from chainrule.data.dataset import Dataset, check_size
 from chainrule.errors import ConfigError
 
-Kind = Literal["none", "mean", "standardise", "standardise_channels", "unit"]
+Kind = Literal["none", "mean", "standardise", "standardise_channels", "unit", "symmetric"]
 
 _BLOCK = 2**22  # numbers widened at a time
 
@@ -46,14 +46,15 @@ def fit(kind: Kind, data: Dataset, rows: NDArray[np.int64]) -> Affine:
     none: x. mean: x - mean of the training rows (the report's mean image). standardise: and divided by the standard
     deviation, a column each. standardise_channels: one mean and deviation a channel of images, row_shape (C, H, W).
     unit: to [0, 1] by the training minimum and maximum, of each column, or of all pixels together for images.
+    symmetric: to [-1, 1] in the same way.
     Raises a DataError where a number of those rows is too large for that.
     """
     check_size(data, data.X, "X", data.feature_names, rows)
     n = data.n_features
     if kind == "none":
         return identity(n)
-    if kind == "unit":
-        return _unit(data, rows)
+    if kind in ("unit", "symmetric"):
+        return _between(data, rows, symmetric=kind == "symmetric")
     mean, variance = _moments(data.X, rows)
     if kind == "mean":
         return Affine(mean, np.ones(n))
@@ -109,9 +110,11 @@ def _by_channel(data: Dataset, mean: Any, variance: Any) -> tuple[NDArray[np.flo
     return (channel_mean * spread).reshape(-1), (total * spread).reshape(-1)  # (n_features,)
 
 
-def _unit(data: Dataset, rows: NDArray[np.int64]) -> Affine:
+def _between(data: Dataset, rows: NDArray[np.int64], *, symmetric: bool) -> Affine:
     low = np.min([block.min(axis=0) for block in _blocks(data.X, rows)], axis=0)
     high = np.max([block.max(axis=0) for block in _blocks(data.X, rows)], axis=0)
     if data.row_shape:
         low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
+    if symmetric:
+        return _scaled((low + high) / 2, (high - low) / 2, _least(data.X))
     return _scaled(low, high - low, _least(data.X))

@@ -1,0 +1,143 @@
+"""Each conclusion of the report held against what was measured: it holds, it does not, or it cannot be told."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from chainrule.comparing.statistics import Difference, difference, holm
+from chainrule.replication.measured import Measured
+
+Verdict = Literal["holds", "does not hold", "cannot be told with this n"]
+Found = Mapping[tuple[str, str], Measured]
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Judged:
+    """claim: the report's. tested: how. differences: name, accuracy of one less the other with its interval, p."""
+
+    claim: str
+    tested: str
+    verdict: Verdict
+    differences: tuple[tuple[str, Difference, float], ...]
+    remark: str
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """As results.json holds it."""
+        rows = [{"what": name, "mean": one.mean, "interval_95": [one.low, one.high], "p": p}
+                for name, one, p in self.differences]  # fmt: skip
+        return {"claim": self.claim, "tested": self.tested, "verdict": self.verdict, "differences": rows,
+                "remark": self.remark}  # fmt: skip
+
+
+def judged(claim: str, tested: str, pairs: Sequence[tuple[str, Measured, Measured]],
+           decide: Callable[[Sequence[int]], Verdict], remark: str = "") -> Judged:  # fmt: skip
+    """Differences of test accuracy, first less second, over seeds and rows, corrected for their number.
+
+    decide: given for each pair 1 (the first is better), -1 (the second) or 0 (it cannot be told).
+    """
+    found = [difference(a.right, b.right, paired=True) for _, a, b in pairs]
+    p = holm([one.p for one in found])
+    signs = [0 if q >= LEVEL else 1 if one.mean > 0 else -1 for one, q in zip(found, p, strict=True)]
+    rows = tuple((name, one, q) for (name, _, _), one, q in zip(pairs, found, p, strict=True))
+    return Judged(claim, tested, decide(signs), rows, remark)
+
+
+def all_first(signs: Sequence[int]) -> Verdict:
+    """Holds if the first is better in every pair; fails if the second is better in any."""
+    return "does not hold" if -1 in signs else "holds" if all(signs) else "cannot be told with this n"
+
+
+def all_first_in_most(signs: Sequence[int]) -> Verdict:
+    """For 'often': holds if the first is better in more than half of the pairs, fails if it is not in half or more."""
+    if 2 * signs.count(1) > len(signs):
+        return "holds"
+    return "does not hold" if 2 * signs.count(-1) >= len(signs) else "cannot be told with this n"
+
+
+def any_second(signs: Sequence[int]) -> Verdict:
+    """For 'not always': holds if the second is better in any pair, fails if the first is better in all."""
+    return "holds" if -1 in signs else "does not hold" if all(signs) else "cannot be told with this n"
+
+
+def conclusions(found: Found) -> list[Judged]:
+    """Of every claim whose experiments are there."""
+    return [judge(found) for judge in (_width, _depth, _depth_of_table, _dropout, _norm, _before_output, _heuristic)]
+
+
+def _width(found: Found) -> Judged:
+    sizes = [name for experiment, name in found if experiment == "sweep"]
+    last = found["sweep", sizes[-1]]
+    return judged(
+        f"A hidden layer of {sizes[-1]} is the best size",
+        "against every smaller size of the true sweep",
+        [(f"{sizes[-1]} less {one}", last, found["sweep", one]) for one in sizes[:-1]],
+        all_first,
+        "The report's sweep trained 0 to 6 hidden units and labelled them 50 to 350; it tried no larger size.",
+    )
+
+
+def _depth(found: Found) -> Judged:
+    shallow = found["depth", "2 layers, He"]
+    return judged(
+        "More layers do not always help",
+        "deeper plain networks against the two-layer one, with He's initial weights",
+        [(f"{n} layers less 2", found["depth", f"{n} layers, He"], shallow) for n in (3, 4, 5)],
+        any_second,
+        "With the report's initial weights, of deviation 1e-3, deep plain networks hardly learn: that hurt them.",
+    )
+
+
+def _depth_of_table(found: Found) -> Judged:
+    first, *deeper = [name for experiment, name in found if experiment == "table-1"]
+    return judged(
+        "The shallowest network of table 1 is the best",
+        "against each of the others",
+        [(f"{first} less {one}", found["table-1", first], found["table-1", one]) for one in deeper],
+        all_first,
+        "The rows differ in width, dropout and batch norm too, so depth alone cannot be judged by them.",
+    )
+
+
+def _both(found: Found, widths: str) -> tuple[Measured, Measured, Measured, Measured]:
+    """Dropout and batch norm, dropout alone, batch norm alone, neither."""
+    dropout, norm, neither = (found["ablations", f"{widths}, {name}"] for name in ("dropout", "batch norm", "neither"))
+    return found["table-1", f"{widths}, dropout, batch norm"], dropout, norm, neither
+
+
+ABLATED = ("2000/700", "700/400/100")
+
+
+def _dropout(found: Found) -> Judged:
+    pairs = []
+    for widths in ABLATED:
+        both, dropout, norm, neither = _both(found, widths)
+        pairs += [(f"{widths}: dropout less neither", dropout, neither)]
+        pairs += [(f"{widths}: both less batch norm", both, norm)]
+    tested = "with less without, two networks, with and without batch norm"
+    return judged("Dropout often helps", tested, pairs, all_first_in_most)
+
+
+def _norm(found: Found) -> Judged:
+    pairs = []
+    for widths in ABLATED:
+        both, dropout, norm, neither = _both(found, widths)
+        pairs += [(f"{widths}: batch norm less neither", norm, neither)]
+        pairs += [(f"{widths}: both less dropout", both, dropout)]
+    tested = "with less without, two networks, with and without dropout"
+    return judged("Batch norm often helps", tested, pairs, all_first_in_most)
+
+
+def _before_output(found: Found) -> Judged:
+    before = found["ablations", "700/400/100, batch norm, dropout before the output"]
+    none = found["ablations", "700/400/100, batch norm"]
+    pairs = [("none less before the output", none, before)]
+    return judged("Dropout just before the output hurts", "700/400/100 with batch norm", pairs, all_first)
+
+
+def _heuristic(found: Found) -> Judged:
+    wide = found["ablations", "4000/700, dropout, batch norm"]
+    tested = "2,700 hidden neurons against 4,700; inputs and outputs are 3,082"
+    pairs = [("2000/700 less 4000/700", found["table-1", "2000/700, dropout, batch norm"], wide)]
+    return judged("The best number of neurons is below inputs + outputs", tested, pairs, all_first)

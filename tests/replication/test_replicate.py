@@ -1,0 +1,85 @@
+"""The whole replication on the digits: files, figures, resuming, and validation in training mode."""
+
+import json
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.data import split
+from chainrule.replication import replicate
+from chainrule.replication.experiments import experiments
+from chainrule.replication.training_mode import accuracy_in_training_mode
+from command import chainrule
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("replication")
+    lines = []
+    return folder, replicate(folder, in_two_minutes=True, tell=lines.append), lines
+
+
+def test_every_network_has_its_figures(done):
+    folder, results, _ = done
+    assert json.loads((folder / "results.json").read_text()) == json.loads(json.dumps(results))
+    networks = {(one.name, name) for one in experiments() for name in one.networks}
+    assert {(row["experiment"], row["network"]) for row in results["networks"]} == networks
+    for row in results["networks"]:
+        assert len(row["test_accuracy"]["values"]) == len(row["seeds"]) == 3
+        assert row["test_accuracy"]["n_rows"] == 359
+    with_dropout = next(row for row in results["networks"] if row["experiment"] == "best")
+    assert with_dropout["validation_in_training_mode"]["mean"] != with_dropout["validation_accuracy"]["mean"]
+    assert with_dropout["test_accuracy"]["mean"] > 0.9
+    assert results["gradients"]["holds"]
+    assert results["toy"]["holds"]
+
+
+def test_the_page_names_verdicts_conditions_and_what_the_report_says(done):
+    page = (done[0] / "README.md").read_text()
+    for text in ("A hidden layer of 350 is the best size: ", "58.6 % (validation)", "0 hidden units (labelled 50)",
+                 "Data: digits (SHA-256 ", "numpy 2", "validation in training mode", "underfitting"):  # fmt: skip
+        assert text in page, text
+
+
+def test_each_network_is_told_as_it_ends(done):
+    lines = done[2]
+    assert lines[0] == "The default network: 1 networks, 3 seeds each"
+    assert lines[1].startswith("  1/1 50: validation 0.")
+    assert len(lines) == len(experiments()) + sum(len(one.networks) for one in experiments())
+
+
+def test_going_on_changes_nothing_and_trains_nothing(done, monkeypatch):
+    folder, results, _ = done
+
+    def trained(*_, **__):
+        raise AssertionError("nothing was left to train")
+
+    monkeypatch.setattr("chainrule.study.task.train_seeds", trained)
+    again = replicate(folder, in_two_minutes=True)
+    assert again["networks"] == results["networks"]
+    assert again["conclusions"] == results["conclusions"]
+
+
+def test_from_the_shell(done, monkeypatch):
+    found = chainrule("replicate", "aml-hw1", "--quick", "--output", done[0])
+    assert found.returncode == 0, found.stderr
+    assert "A hidden layer of 350 is the best size" in found.stdout
+    assert found.stdout.splitlines()[-1].startswith("all of it: ")
+    wrong = chainrule("replicate", "aml-hw2")
+    assert wrong.returncode == 2
+
+
+def test_training_mode_by_hand():
+    """With batch norm alone: the batch's own mean and variance instead of the running ones."""
+    data = cr.read("digits")
+    network = cr.Network((cr.Linear(8), cr.BatchNorm(), cr.ReLU(), cr.Linear()))
+    run = cr.train(network, data, training=cr.Training(epochs=1, batch_size=64), compute=cr.Compute("numpy"))
+    rows = split(data, run.config.data.split).validation
+    p, right = run.model.parameters, 0
+    for start in range(0, len(rows), 64):
+        part = rows[start : start + 64]
+        z = run.model.preprocessing(data.X[part].astype(float)) @ p["0.W"] + p["0.b"]
+        z = (z - z.mean(0)) / np.sqrt(z.var(0) + 1e-5) * p["1.gamma"] + p["1.beta"]
+        right += (np.argmax(np.maximum(z, 0) @ p["3.W"] + p["3.b"], axis=1) == data.y[part]).sum()
+    assert accuracy_in_training_mode(run, data) == pytest.approx(right / len(rows), abs=2.1 / len(rows))
