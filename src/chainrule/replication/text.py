@@ -109,6 +109,7 @@ def _settings(one: Experiment) -> str:
 
 def _diagnosis(results: dict[str, Any]) -> str:
     lines = ["What `chainrule diagnose` says of the default network, seed 0:", ""]
+    lines += [] if results["diagnosis"] else ["- nothing that looks unhealthy"]
     for one in results["diagnosis"]:
         where = f", {one['where']}" if one["where"] else ""
         lines.append(f"- {one['severity']}: {one['name']}{where}. {one['measured']} {one['why']} {one['change']}")
