@@ -3,6 +3,7 @@
 python benchmarks/studies.py cost            # a trial's share of the coordinator, at 1,000 and 10,000 trials
 python benchmarks/studies.py workers         # two workers against one, network C of the benchmarks, on two cores
 python benchmarks/studies.py tpe             # epochs until random search's best of 60 trials, 20 repetitions
+python benchmarks/studies.py tpe-digits      # the same with trainings on the digits
 """
 
 import argparse
@@ -10,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from math import log10
 from pathlib import Path
 from statistics import fmean, median
@@ -80,14 +82,16 @@ def worth(params: Params) -> float:
 
 def asked(trials: int, sampler: str, seed: int = 0, **tables: Any) -> Study:
     search = {"sampler": sampler, "trials": trials, "seed": seed, "metric": "validation_loss"}
-    return study({"space": SPACE, "search": search, "finalists": {"n": 0}} | tables, "benchmark")
+    train = {"training": {"epochs": EPOCHS, "seed": seed}, "data": {"split": {"seed": seed}}}
+    return study({"train": train, "space": SPACE, "search": search, "finalists": {"n": 0}} | tables, "benchmark")
 
 
-def coordinated(made: Study, folder: Path) -> Coordinator:
+def coordinated(made: Study, folder: Path, executor: type[InProcess]) -> Coordinator:
+    folder.mkdir(exist_ok=True)
     ledger = open_ledger(f"sqlite:///{folder / 'ledger.sqlite'}", made.name)
     ledger.create(folder, 1)
     search = ledger.add_search(made.plain)
-    return Coordinator(made, ledger, search, folder, Synthetic(), Interrupts(), unseen)
+    return Coordinator(made, ledger, search, folder, executor(), Interrupts(), unseen)
 
 
 def cost() -> None:
@@ -97,7 +101,7 @@ def cost() -> None:
     for sampler in ("tpe", "random"):
         for n in (1_000, 10_000):
             with tempfile.TemporaryDirectory() as folder:
-                coordinator = coordinated(asked(n, sampler), Path(folder))
+                coordinator = coordinated(asked(n, sampler), Path(folder), Synthetic)
                 times, begin = [], perf_counter()
                 take = coordinator._ended
 
@@ -168,19 +172,16 @@ def shared(rounds: int = 3) -> None:
     told("one after the other and sharing steps", *map(list, zip(*times, strict=True)))
 
 
-def tpe(repetitions: int = 20) -> None:
+def tpe(executor: type[InProcess], repetitions: int = 20) -> None:
     """Epochs that TPE with asha needs to reach the best of 60 random trials, over those that random search took."""
     shares = []
     for k in range(repetitions):
         with tempfile.TemporaryDirectory() as folder:
-            first = Path(folder, "random")
-            first.mkdir()
-            random = coordinated(asked(60, "random", seed=k), first)
+            random = coordinated(asked(60, "random", seed=k), Path(folder, "random"), executor)
             random.run_search()
             aim = min(one.value for one in random.own if one.value is not None)
-            second = Path(folder, "tpe")
-            second.mkdir()
-            learning = coordinated(asked(400, "tpe", seed=k, pruning={"kind": "asha"}), second)
+            pruned = asked(400, "tpe", seed=k, pruning={"kind": "asha"})
+            learning = coordinated(pruned, Path(folder, "tpe"), executor)
             budget = 60 * EPOCHS
             spent, reached = 0.0, None
             take = learning._ended
@@ -201,11 +202,12 @@ def tpe(repetitions: int = 20) -> None:
         shares.append((reached or 2 * budget) / budget)
         print(f"repetition {k}: {shares[-1]:.2f} of random search's {budget:,} epochs", flush=True)
     mean, low, high = mean_interval(shares)
-    print(f"synthetic: mean share {mean:.3f} [{low:.3f}, {high:.3f}], median {median(shares):.3f}, n = {repetitions}; "
-          f"at most half in {fmean(share <= 0.5 for share in shares):.0%}")  # fmt: skip
+    print(f"{executor.__name__}: mean share {mean:.3f} [{low:.3f}, {high:.3f}], median {median(shares):.3f}, "
+          f"n = {repetitions}; at most half in {fmean(share <= 0.5 for share in shares):.0%}")  # fmt: skip
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["cost", "workers", "shared", "tpe"])
-    {"cost": cost, "workers": workers, "shared": shared, "tpe": tpe}[parser.parse_args().what]()
+    parser.add_argument("what", choices=["cost", "workers", "shared", "tpe", "tpe-digits"])
+    calls = {"cost": cost, "workers": workers, "shared": shared, "tpe": partial(tpe, Synthetic)}
+    (calls | {"tpe-digits": partial(tpe, InProcess)})[parser.parse_args().what]()
