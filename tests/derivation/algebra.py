@@ -72,7 +72,7 @@ def entry(value: Value, at: tuple[int, ...]) -> Value:
 
 
 def softmax(z: Value) -> Value:
-    """Of each row."""
+    """Of each row: a sample's logits."""
     rows = [[sp.exp(v) for v in z.row(i)] for i in range(z.rows)]
     return sp.Matrix([[v / sp.Add(*row) for v in row] for row in rows])
 
@@ -94,6 +94,7 @@ ENTRYWISE = {
 }  # fmt: skip
 FUNCTIONS: dict[str, Callable[..., Value]] = {
     r"\psi": softmax,
+    r"\sigma": lambda x: 1 / (1 + sp.exp(-x)),
     r"\operatorname{erf}": sp.erf,
     r"\operatorname{clip}": lambda d, low, high: ENTRYWISE["min"](ENTRYWISE["max"](d, low), high),
 }
@@ -114,11 +115,13 @@ class Claim(NamedTuple):
 class Scene:
     """Names and their values; `ranges` says how far each index letter runs."""
 
-    def __init__(self, base: Mapping[str, Value], ranges: Mapping[str, int]) -> None:
+    def __init__(
+        self, base: Mapping[str, Value], ranges: Mapping[str, int], functions: Mapping[str, Callable[..., Value]]
+    ) -> None:
         self.base, self.ranges = dict(base), dict(ranges)
         self.values: dict[str, Value] = dict(base)
         self.definitions: list[tuple[str, dict[sp.Symbol, Value]]] = []
-        self.functions = dict(FUNCTIONS)
+        self.functions = FUNCTIONS | functions
 
     def tell(self, text: str) -> Claim:
         """Take an equation in: define what has no meaning yet, or say what it claims."""
@@ -165,18 +168,21 @@ class Scene:
         self.definitions.append((name, pairs))
 
     def _claim(self, text: str, sides: list[Node]) -> Claim:
-        letters = [letter for letter in free(sides[0]) if letter in self.ranges]
-        found = []
-        for at in self._over(letters):
-            values = tuple(self.value(side, dict(zip(letters, at, strict=True))) for side in sides)
+        letters = dict.fromkeys(letter for side in sides for letter in free(side) if letter in self.ranges)
+        own = [letter for letter in free(sides[0]) if letter in letters]
+        found, lefts = [], {}
+        for numbers in self._over(letters):
+            at = dict(zip(letters, numbers, strict=True))
+            values = tuple(self.value(side, at) for side in sides)
             shapes = [value.shape if is_matrix(value) else "a number" for value in values]
             if len(set(shapes)) > 1:
                 raise ShapeError(f"{text!r}: the sides have shapes {shapes}")
             found.append(values)
-        return Claim(text, self.key(sides[0]), tuple(found), self._whole([values[0] for values in found], letters))
+            lefts[tuple(at[letter] for letter in own)] = values[0]
+        return Claim(text, self.key(sides[0]), tuple(found), self._whole(list(lefts.values()), own))
 
     def _whole(self, values: list[Value], letters: list[str]) -> Value:
-        if len(values) == 1:
+        if not letters:
             return values[0]
         if is_matrix(values[0]):
             return sp.Matrix.vstack(*values)
@@ -202,7 +208,9 @@ class Scene:
             return f"{node.parts[0]}{chr(39) * node.parts[1]}"
         if node.kind == "index":
             return self.key(node.parts[0])
-        return str(node.parts[0]) if node.kind == "name" else node.kind
+        if node.kind != "name":
+            return node.kind
+        return node.parts[0] if self._find(node.parts[0]) is None else self._spelling(node.parts[0])
 
     def resolved(self, value: Value, stop: str | None = None) -> Value:
         """The value with definitions put in, the newest first, down to but without that of `stop`."""
@@ -283,7 +291,9 @@ class Scene:
 
 
 def free(node: Node) -> list[str]:
-    """Index letters of a left side, in order, none twice."""
+    """Index letters that no sum binds, in order, none twice."""
+    if node.kind in ("sum", "largest"):
+        return [letter for letter in free(node.parts[2]) if letter != node.parts[0]]
     found: list[str] = []
     for part in node.parts:
         if isinstance(part, Node):
@@ -305,14 +315,20 @@ def vanishes(expression: Value) -> bool:
 
 
 class Point:
-    """Numbers for all symbols of a scene: sixteenths between -2 and 2, which float64 holds exactly."""
+    """Numbers for all symbols of a scene, which float64 holds exactly: sixteenths.
 
-    def __init__(self, scene: Scene, seed: int) -> None:
+    Positive ones are below 1, the others between -2 and 2, `scale` times.
+    """
+
+    def __init__(self, scene: Scene, seed: int, scale: int = 1) -> None:
         rng = random.Random(seed)
         held = [value for value in scene.base.values() if value.free_symbols]
         symbols = sorted(set().union(*(value.free_symbols for value in held)), key=str)
         self.numbers: dict[Any, Any] = {
-            s: sp.Rational(rng.randint(1, 32) * (1 if s.is_positive else rng.choice([-1, 1])), 16) for s in symbols
+            s: sp.Rational(rng.randint(1, 15), 16)
+            if s.is_positive
+            else sp.Rational(scale * rng.choice([-1, 1]) * rng.randint(1, 32), 16)
+            for s in symbols
         }
         self.base = {name: self.array(value) for name, value in scene.base.items()}
         for _, pairs in scene.definitions:

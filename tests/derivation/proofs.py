@@ -51,4 +51,6 @@ PROOFS: dict[str, Proof] = {
     "hidden-activations": Proof(lambda: layer(cr.Linear(3)), "x"),
     "hidden-mask": Proof(lambda: layer(cr.ReLU()), "x"),
     "first-weights": Proof(network, "0.W"),
+    "chain-rule": Proof(network, "x"),
+    "columns": Proof(network, "0.W"),
 }

@@ -12,18 +12,23 @@ import sympy as sp
 import chainrule as cr
 from chainrule.backprop import forward
 from chainrule.objective import objective, penalty_value
-from derivation.algebra import Value
+from derivation.algebra import Value, softmax
 from gradients import NUMPY
 
 Arrays = dict[str, Any]
 
 
 class Setting(NamedTuple):
-    """base: names and values at the start. ranges: how far index letters run. code: point -> arrays by left side."""
+    """base: names and values at the start. ranges: how far index letters run. code: point -> arrays by left side.
+
+    functions: those that mean something else here. scale: how large the numbers of a point are.
+    """
 
     base: dict[str, Value]
     ranges: dict[str, int]
     code: Callable[[Mapping[str, Any]], Arrays]
+    functions: dict[str, Callable[..., Value]] = {}  # noqa: RUF012
+    scale: int = 1
 
 
 def matrix(name: str, rows: int, cols: int, positive: bool = False) -> sp.Matrix:
@@ -40,8 +45,35 @@ def context(training: bool = True) -> cr.Context:
     return NUMPY.context(training=training)._replace(input_gradient=True)
 
 
+def network(at: Mapping[str, Any], X: Any, y: list[int]) -> Arrays:
+    """Everything that the two-layer network computes, its arrays as in the code, samples in rows."""
+    hidden, classes = at["W^{(2)}"].shape
+    layers, loss, weights = (cr.Linear(hidden), cr.ReLU(), cr.Linear(classes)), cr.SoftmaxCrossEntropy(), ("0.W", "2.W")
+    first, second = {"0.W": at["W^{(1)}"], "0.b": at["b^{(1)}"][0]}, {"0.W": at["W^{(2)}"], "0.b": at["b^{(2)}"][0]}
+    held = first | {"2.W": second["0.W"], "2.b": second["0.b"]}
+    target, penalty = np.array(y) - 1, float(at[r"\lambda"])
+    z2, back2, _ = forward(layers[:1], first, X, context())
+    a2, back_relu, _ = forward(layers[1:2], {}, z2, context())
+    z3, back3, _ = forward(layers[2:], second, a2, context())
+    L, dz3 = loss(z3, target, None, np)
+    rows, slopes = loss.rows(z3, target, np)
+    da2 = back3(dz3)[0]
+    dz2 = back_relu(da2)[0]
+    alone = objective(layers, held, loss, X, target, None, context())
+    whole = objective(layers, held, loss, X, target, None, context(), weights, penalty)
+    R = penalty_value(held, weights, penalty, np)
+    return {
+        "Z^{(2)}": z2, "A^{(2)}": a2, "Z^{(3)}": z3, "L": L, "R": R, "J": L + R, r"\psi": loss.predict(z3, np),
+        "l": rows, "∂l/∂Z^{(3)}": slopes, "∂J/∂Z^{(3)}": dz3, "∂J/∂A^{(2)}": da2, "∂J/∂Z^{(2)}": dz2,
+        "∂J/∂X": back2(dz2)[0], "∂L/∂W^{(2)}": alone.gradients["2.W"], "∂J/∂W^{(2)}": whole.gradients["2.W"],
+        "∂R/∂W^{(2)}": whole.gradients["2.W"] - alone.gradients["2.W"], "∂J/∂b^{(2)}": whole.gradients["2.b"],
+        "∂J/∂W^{(1)}": whole.gradients["0.W"], "∂J/∂b^{(1)}": whole.gradients["0.b"],
+    }  # fmt: skip
+
+
 def two_layers() -> Setting:
-    N, n, hidden, classes = 2, 2, 3, 2
+    """Samples in rows."""
+    N, n, hidden, classes = 2, 2, 4, 3
     y = [2, 1]
     base = {
         "X": matrix("X", N, n), "W^{(1)}": matrix("W1", n, hidden), "b^{(1)}": matrix("b1", 1, hidden),
@@ -49,37 +81,26 @@ def two_layers() -> Setting:
         "y": sp.Matrix(N, 1, y), r"\Delta": one_hot(y, classes), r"\lambda": sp.Symbol("lambda", positive=True),
         "c": sp.Symbol("c", real=True), "N": sp.Integer(N), r"\mathbf{1}": sp.ones(N, 1),
     }  # fmt: skip
+    ranges = {"i": N, "p": n, "m": hidden, "k": classes, "j": classes}
+    return Setting(base, ranges, lambda at: network(at, at["X"], y))
+
+
+def columns() -> Setting:
+    """Samples in columns, as in the report, and all widths equal."""
+    N, n = 3, 2
+    y = [2, 1, 1]
+    base = {
+        "A^{(1)}": matrix("A1", n, N), "W^{(1)}": matrix("W1", n, n), "b^{(1)}": matrix("b1", n, 1),
+        "W^{(2)}": matrix("W2", n, n), "b^{(2)}": matrix("b2", n, 1), r"\Delta": one_hot(y, n).T,
+        r"\lambda": sp.Symbol("lambda", positive=True), "N": sp.Integer(N), r"\mathbf{1}": sp.ones(N, 1), "I": sp.eye(N),
+    }  # fmt: skip
 
     def code(at: Mapping[str, Any]) -> Arrays:
-        layers, loss, weights = (
-            (cr.Linear(hidden), cr.ReLU(), cr.Linear(classes)),
-            cr.SoftmaxCrossEntropy(),
-            ("0.W", "2.W"),
-        )
-        held = {"0.W": at["W^{(1)}"], "0.b": at["b^{(1)}"][0], "2.W": at["W^{(2)}"], "2.b": at["b^{(2)}"][0]}
-        target, penalty = np.array(y) - 1, float(at[r"\lambda"])
-        outputs = [
-            forward(layers[:i], dict(list(held.items())[: 2 * ((i + 1) // 2)]), at["X"], context()) for i in (1, 2, 3)
-        ]
-        z3 = outputs[-1].y
-        value, dz3 = loss(z3, target, None, np)
-        rows, slopes = loss.rows(z3, target, np)
-        da2, _ = forward(layers[2:], {"0.W": held["2.W"], "0.b": held["2.b"]}, outputs[1].y, context()).pullback(dz3)
-        dz2, _ = forward(layers[1:2], {}, outputs[0].y, context()).pullback(da2)
-        alone = objective(layers, held, loss, at["X"], target, None, context())
-        whole = objective(layers, held, loss, at["X"], target, None, context(), weights, penalty)
-        R = penalty_value(held, weights, penalty, np)
-        return {
-            "Z^{(2)}": outputs[0].y, "z^{(2)}": outputs[0].y, "A^{(2)}": outputs[1].y, "Z^{(3)}": z3, "L": value,
-            "R": R, "J": value + R, r"\psi": loss.predict(z3, np), "l": rows, "∂l/∂z^{(3)}": slopes,
-            "∂J/∂Z^{(3)}": dz3, "∂L/∂W^{(2)}": alone.gradients["2.W"], "∂L/∂w^{(2)}": alone.gradients["2.W"],
-            "∂R/∂W^{(2)}": whole.gradients["2.W"] - alone.gradients["2.W"], "∂J/∂W^{(2)}": whole.gradients["2.W"],
-            "∂J/∂b^{(2)}": whole.gradients["2.b"], "∂J/∂A^{(2)}": da2, "∂J/∂a^{(2)}": da2, "∂J/∂Z^{(2)}": dz2,
-            "∂J/∂W^{(1)}": whole.gradients["0.W"], "∂J/∂b^{(1)}": whole.gradients["0.b"], "∂J/∂X": whole.dx,
-        }  # fmt: skip
+        turned = {name: at[name].T for name in ("W^{(1)}", "b^{(1)}", "W^{(2)}", "b^{(2)}")}
+        arrays = network(turned | {r"\lambda": at[r"\lambda"]}, at["A^{(1)}"].T.copy(), y)
+        return {key: np.asarray(array).T for key, array in arrays.items()}
 
-    ranges = {"i": N, "j": n, "m": hidden, "k": classes}
-    return Setting(base, ranges, code)
+    return Setting(base, {"i": N, "k": n}, code, {r"\psi": lambda z: softmax(z.T).T})
 
 
-SETTINGS: dict[str, Callable[[], Setting]] = {"two-layers": two_layers}
+SETTINGS: dict[str, Callable[[], Setting]] = {"two-layers": two_layers, "columns": columns}

@@ -21,7 +21,7 @@ def test_sympy_gets_what_the_equations_say(name):
     assert differences, f"step {name} only defines; state at least one equation that can be wrong"
     if name in BY_POINTS:
         for seed in POINTS:
-            assert all(holds_at(Point(here.scene, seed), difference) for difference in differences)
+            assert all(holds_at(Point(here.scene, seed, here.setting.scale), difference) for difference in differences)
     else:
         for difference in differences:
             resolved = here.scene.resolved(difference)
@@ -33,7 +33,7 @@ def test_the_code_gives_what_the_equations_say(name):
     here = told(name)
     compared = 0
     for seed in POINTS:
-        point = Point(here.scene, seed)
+        point = Point(here.scene, seed, here.setting.scale)
         arrays = here.setting.code(point.base)
         for claim in here.claims:
             if claim.key in arrays:

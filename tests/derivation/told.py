@@ -21,7 +21,7 @@ class Told(NamedTuple):
 def scene(name: str) -> tuple[Scene, Setting, dict[str, tuple[Claim, ...]]]:
     """A scene with all its steps told."""
     setting = SETTINGS[name]()
-    built = Scene(setting.base, setting.ranges)
+    built = Scene(setting.base, setting.ranges, setting.functions)
     claims = {
         step.name: tuple(built.tell(equation) for equation in step.equations)
         for step in steps()
