@@ -193,12 +193,12 @@ class Scene:
         return product(*(range(self.ranges[letter]) for letter in letters))
 
     def _find(self, name: str) -> Value | None:
-        """A matrix is Z, its entries are z_{ik}: one name in either case."""
+        """A matrix is Z, its entries are z_{ik}: one name in either case. A vector has one spelling."""
         if name in self.values:
             return self.values[name]
         other = "\\" + name[1:2].swapcase() + name[2:] if name[0] == "\\" else name[0].swapcase() + name[1:]
         found = self.values.get(other)
-        return found if is_matrix(found) else None
+        return found if is_matrix(found) and 1 not in found.shape else None
 
     def key(self, node: Node) -> str:
         """How a left side is called where the code's arrays are: without its indices."""
@@ -306,12 +306,12 @@ def free(node: Node) -> list[str]:
 
 def vanishes(expression: Value) -> bool:
     """Whether SymPy brings it to 0: functions of equal arguments are taken as unknowns of a polynomial."""
+    if is_matrix(expression):
+        return all(vanishes(entry) for entry in expression)
     if expression == 0:
         return True
-    numerator = sp.fraction(sp.together(expression))[0]
-    if sp.expand(numerator) == 0:
-        return True
-    return sp.expand(sp.fraction(sp.together(sp.expand_log(expression)))[0]) == 0
+    forms = (lambda e: e, sp.expand_log, lambda e: e.rewrite(sp.tanh, sp.exp))
+    return any(sp.expand(sp.fraction(sp.together(form(expression)))[0]) == 0 for form in forms)
 
 
 class Point:
