@@ -314,6 +314,18 @@ def vanishes(expression: Value) -> bool:
     return any(sp.expand(sp.fraction(sp.together(form(expression)))[0]) == 0 for form in forms)
 
 
+class NotRealError(ValueError):
+    """A number with an imaginary part, such as the root of a variance below 0."""
+
+
+def real(value: Value) -> float:
+    """The nearest float64."""
+    found = sp.N(value, 30)
+    if not found.is_real:
+        raise NotRealError(f"{found} is not real")
+    return float(found)
+
+
 class Point:
     """Numbers for all symbols of a scene, which float64 holds exactly: sixteenths.
 
@@ -321,7 +333,7 @@ class Point:
     """
 
     def __init__(self, scene: Scene, seed: int, scale: int = 1) -> None:
-        rng = random.Random(seed)
+        self.seed, rng = seed, random.Random(seed)
         held = [value for value in scene.base.values() if value.free_symbols]
         symbols = sorted(set().union(*(value.free_symbols for value in held)), key=str)
         self.numbers: dict[Any, Any] = {
@@ -338,8 +350,8 @@ class Point:
         """A float64 array, or a number, of an expression in the scene's symbols."""
         exact = self.exact(value)
         if is_matrix(exact):
-            return np.array([[float(sp.N(v, 30)) for v in exact.row(i)] for i in range(exact.rows)])
-        return float(sp.N(exact, 30))
+            return np.array([[real(v) for v in exact.row(i)] for i in range(exact.rows)])
+        return real(exact)
 
     def exact(self, value: Value) -> Value:
         """The value with numbers put in."""

@@ -201,13 +201,17 @@ class Reader:
             return Node("call", (text, primes, self.arguments()))
         text += "'" * primes
         subscripts: tuple[Any, ...] = ()
+        turned = False
         while self.peek() == "_" or self.ahead("^", "{", "("):
             if self.take() == "_":
                 subscripts = self.subscripts()
             else:
-                text += "^{" + "".join(self.group_tokens()) + "}"
+                tokens = self.group_tokens()
+                turned = tokens[-1] == r"\top"
+                text += "^{" + "".join(tokens[:-1] if turned else tokens) + "}"
         name = Node("name", (text,))
-        return Node("index", (name, subscripts)) if subscripts else name
+        node = Node("index", (name, subscripts)) if subscripts else name
+        return Node("transpose", (node,)) if turned else node
 
     def group(self) -> Node:
         """What stands in braces or parentheses, or one token."""

@@ -5,6 +5,7 @@
 <!-- report: NAME -->   equations of the report that do not
 """
 
+import ast
 import re
 from functools import cache
 from pathlib import Path
@@ -70,6 +71,16 @@ def parse(text: str) -> tuple[Step, ...]:
         if line:
             caption = CAPTION.fullmatch(line)
     return tuple(found)
+
+
+def definition(file: str, symbol: str) -> tuple[int, list[str]]:
+    """The number of the first line of a function or class, named with the class around it, and its lines."""
+    text = (DOCS.parent / file).read_text()
+    body: list[ast.stmt] = ast.parse(text).body
+    for part in symbol.split("."):
+        (node,) = [n for n in body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and n.name == part]
+        body = node.body
+    return node.lineno, text.splitlines()[node.lineno - 1 : node.end_lineno]
 
 
 def _until(lines, end: str) -> list[str]:

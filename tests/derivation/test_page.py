@@ -1,27 +1,15 @@
 """The page and the code base: quotations, and that nothing on the page goes unchecked."""
 
-import ast
 import textwrap
 from collections import Counter
 
 import pytest
 
-from derivation.page import DOCS, LooseError, parse, steps
+from derivation.page import LooseError, definition, parse, steps
 from derivation.proofs import PROOFS
 
-SOURCE = DOCS.parent / "src"
 STEPS = [step for step in steps() if step.kind == "step"]
 QUOTES = [(step.name, quote) for step in steps() for quote in step.quotes]
-
-
-def source_of(file: str, symbol: str) -> list[str]:
-    """The lines of a function or class, named with the class around it."""
-    text = (DOCS.parent / file).read_text()
-    body: list[ast.stmt] = ast.parse(text).body
-    for part in symbol.split("."):
-        (node,) = [n for n in body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and n.name == part]
-        body = node.body
-    return text.splitlines()[node.lineno - 1 : node.end_lineno]
 
 
 def stands_in(lines: tuple[str, ...], source: list[str]) -> bool:
@@ -33,7 +21,7 @@ def stands_in(lines: tuple[str, ...], source: list[str]) -> bool:
 
 @pytest.mark.parametrize(("name", "quote"), QUOTES, ids=[f"{name}-{quote.symbol}" for name, quote in QUOTES])
 def test_quoted_code_is_the_source(name, quote):
-    assert stands_in(quote.lines, source_of(quote.file, quote.symbol)), (
+    assert stands_in(quote.lines, definition(quote.file, quote.symbol)[1]), (
         f"step {name} quotes lines that {quote.file} no longer has in {quote.symbol}; quote it anew, and see whether the "
         "equation still says what it does"
     )
@@ -42,7 +30,7 @@ def test_quoted_code_is_the_source(name, quote):
 def test_a_changed_line_is_noticed():
     _, quote = QUOTES[0]
     changed = (quote.lines[0].replace("@", "*"), *quote.lines[1:])
-    assert not stands_in(changed, source_of(quote.file, quote.symbol))
+    assert not stands_in(changed, definition(quote.file, quote.symbol)[1])
 
 
 def test_every_step_has_its_checks_and_every_check_its_step():
