@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DEMO := runs/demo
 
-.PHONY: demo test lint types clean
+.PHONY: demo test lint types docs clean
 
 demo: $(READY)
 	$(BIN)/chainrule train examples/digits.toml --seeds 5 --output $(DEMO) --overwrite
@@ -20,6 +20,9 @@ lint: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy
+
+docs: $(READY)
+	$(BIN)/python docs/build_derivation.py
 
 # PyTorch is asked for by its exact version first, so that no other requirement brings a larger build.
 $(READY): pyproject.toml constraints.txt
