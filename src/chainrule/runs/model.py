@@ -1,7 +1,9 @@
 """A trained model: all that predicting needs, in memory and in a directory."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,6 +67,8 @@ class Model:
     def logits(self, X: NDArray[Any], compute: Compute = Compute()) -> NDArray[np.float64]:  # noqa: B008
         """Logits of raw rows X, (n_rows, n_out)."""
         X = self._rows(X)
+        if compute.precision == "auto" and all(array.dtype == np.float64 for array in self.parameters.values()):
+            compute = replace(compute, precision="float64")
         backend = choose(compute, self.network.flops_per_row * EVALUATION_BLOCK)
         with backend.scope():
             parameters = backend.parameters(self.parameters)
@@ -105,10 +109,7 @@ class Model:
 
     def save(self, directory: Path | str) -> None:
         """Write `weights.safetensors`, `model.json` and their `manifest.json`. Raises an OutputError."""
-        arrays = {f"network.{name}": array for name, array in self.parameters.items()}
-        for name, affine in (("preprocessing", self.preprocessing), ("target", self.target)):
-            arrays |= {f"{name}.shift": affine.shift, f"{name}.scale": affine.scale}
-        files = {_WEIGHTS: format_arrays(arrays), _MODEL: format_json(to_plain(self._file()))}
+        files = {_WEIGHTS: self._weights(), _MODEL: format_json(to_plain(self._file()))}
         directory = Path(directory)
         others = {path.name for path in directory.iterdir()} - {*files, MANIFEST} if directory.is_dir() else set()
         if others:
@@ -117,6 +118,17 @@ class Model:
                 "name a new directory"
             )
         write_sealed(directory, files)
+
+    def _weights(self) -> bytes:
+        arrays = {f"network.{name}": array for name, array in self.parameters.items()}
+        for name, affine in (("preprocessing", self.preprocessing), ("target", self.target)):
+            arrays |= {f"{name}.shift": affine.shift, f"{name}.scale": affine.scale}
+        return format_arrays(arrays)
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the weights' file: of every array, those of preprocessing and target among them."""
+        return sha256(self._weights()).hexdigest()
 
     def _file(self) -> ModelFile:
         return ModelFile(
