@@ -13,7 +13,9 @@ def test_a_run_is_exported_here_under_its_own_name(run, tmp_path):
     again = chainrule("export", run / "model", "--to", "onnx", cwd=tmp_path)
     assert again.returncode == 2
     assert again.stderr == "error: run.onnx exists; name another output, or replace it with --overwrite\n"
-    found = json.loads(chainrule("export", run, "--to", "onnx", "--best", "-o", tmp_path / "b" / "x.onnx", "--json").stdout)
+    found = json.loads(
+        chainrule("export", run, "--to", "onnx", "--best", "-o", tmp_path / "b" / "x.onnx", "--json").stdout
+    )
     assert found["files"] == [str(tmp_path / "b" / "x.onnx")]
     assert found["largest_difference"] < 1e-5
     assert found["note"] == ""

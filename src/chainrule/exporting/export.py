@@ -1,16 +1,16 @@
 """A model written for others to use: ONNX, PyTorch or NumPy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from chainrule.errors import ConfigError
-from chainrule.exporting import onnx_file
+from chainrule.exporting import numpy_file, onnx_file
 from chainrule.runs.files import write, writing
 from chainrule.runs.model import Model
 
-Form = Literal["onnx"]
+Form = Literal["onnx", "torch", "numpy"]
 
 
 @dataclass(frozen=True)
@@ -61,4 +61,18 @@ def _make(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
 
 
-_WRITERS: dict[str, Callable[[Model, Path], Exported]] = {"onnx": _onnx}
+def _numpy(model: Model, output: Path) -> Exported:
+    text, arrays = numpy_file.script(model), numpy_file.arrays_file(model)
+    worst, n = numpy_file.check(model, text, arrays)
+    files = _write_all(output, {numpy_file.SCRIPT: text.encode(), numpy_file.WEIGHTS: arrays})
+    return Exported("numpy", files, worst, n, "")
+
+
+def _write_all(folder: Path, files: Mapping[str, bytes]) -> tuple[Path, ...]:
+    _make(folder)
+    for name, content in files.items():
+        write(folder / name, content)
+    return tuple(folder / name for name in files)
+
+
+_WRITERS: dict[str, Callable[[Model, Path], Exported]] = {"onnx": _onnx, "numpy": _numpy}
