@@ -19,7 +19,8 @@ ORDER = [
     "verify",
     "cli",
 ]  # fmt: skip
-TORCH = {"backends/torch_backend.py", "backends/hardware.py", "verify/check.py"}
+TORCH = {"backends/torch_backend.py", "backends/hardware.py", "verify/check.py", "exporting/torch_layers.py",
+         "exporting/torch_out.py", "exporting/torch_in.py"}  # fmt: skip
 
 
 def room(path: Path) -> str:

@@ -2,3 +2,5 @@
 
 from chainrule.exporting.export import Exported as Exported
 from chainrule.exporting.export import export as export
+from chainrule.exporting.torch_in import from_torch as from_torch
+from chainrule.exporting.torch_out import to_torch as to_torch

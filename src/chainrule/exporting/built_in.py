@@ -11,6 +11,9 @@ from chainrule.errors import ConfigError
 from chainrule.network import own_layers
 from chainrule.runs.model import Model
 
+N_ROWS = 64
+"""On so many rows what was made is held against the model."""
+
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -46,3 +49,11 @@ def probe_rows(model: Model, n: int) -> NDArray[np.float32]:
 
     z = stream(0, "export/rows").normal(size=(n, model.network.widths[0]))
     return model.preprocessing.back(z).astype(np.float32)  # type: ignore[no-any-return]
+
+
+def difference(found: NDArray[Any], expected: NDArray[np.float64], model: Model) -> float:
+    """The largest |found - expected|, in units of max(1, |expected|), and of the target's deviation for regression."""
+    unit = np.maximum(1.0, np.abs(expected))
+    if model.task == "regression":
+        unit = np.maximum(unit, 1 / model.target.scale)
+    return float(np.abs((found - expected) / unit).max(initial=0.0))

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from chainrule.errors import ConfigError
-from chainrule.exporting import numpy_file, onnx_file
-from chainrule.runs.files import write, writing
+from chainrule.exporting import numpy_file, onnx_file, torch_out
+from chainrule.runs.files import format_arrays, write, writing
 from chainrule.runs.model import Model
 
 Form = Literal["onnx", "torch", "numpy"]
@@ -25,7 +25,7 @@ class Exported:
 
 
 def export(model: Model, to: Form, output: Path | str, *, overwrite: bool = False) -> Exported:
-    """Write `model` for others at `output`: a file for "onnx".
+    """Write `model` for others at `output`: a file for "onnx", a folder with a `.py` and its arrays for others.
 
     What is written was first held against the model; where that was not possible, `note` says why.
     Raises a ConfigError for an unknown form, own layers, a package that is missing and an output that is there.
@@ -68,6 +68,14 @@ def _numpy(model: Model, output: Path) -> Exported:
     return Exported("numpy", files, worst, n, "")
 
 
+def _torch(model: Model, output: Path) -> Exported:
+    text = torch_out.script(model)
+    arrays = format_arrays(torch_out.state(model, True, torch_out.parameter_dtype(model)))
+    worst, n = torch_out.check(model, text, arrays)
+    files = _write_all(output, {torch_out.SCRIPT: text.encode(), torch_out.WEIGHTS: arrays})
+    return Exported("torch", files, worst, n, "")
+
+
 def _write_all(folder: Path, files: Mapping[str, bytes]) -> tuple[Path, ...]:
     _make(folder)
     for name, content in files.items():
@@ -75,4 +83,4 @@ def _write_all(folder: Path, files: Mapping[str, bytes]) -> tuple[Path, ...]:
     return tuple(folder / name for name in files)
 
 
-_WRITERS: dict[str, Callable[[Model, Path], Exported]] = {"onnx": _onnx, "numpy": _numpy}
+_WRITERS: dict[str, Callable[[Model, Path], Exported]] = {"onnx": _onnx, "torch": _torch, "numpy": _numpy}

@@ -14,7 +14,7 @@ import numpy as np
 from chainrule.backends import Compute
 from chainrule.backprop import Layer
 from chainrule.errors import ChainruleError
-from chainrule.exporting.built_in import Arrays, check_built_in, is_identity, own_arrays, probe_rows
+from chainrule.exporting.built_in import N_ROWS, Arrays, check_built_in, difference, is_identity, own_arrays, probe_rows
 from chainrule.layers import (
     GELU,
     SELU,
@@ -36,7 +36,6 @@ from chainrule.runs.model import Model
 
 WEIGHTS, SCRIPT = "model.npz", "predict.py"
 TOLERANCE = 1e-6
-N_ROWS = 64
 
 _SCRIPT = Template('''\
 """Predictions of a trained network, written by chainrule $version. Needs NumPy alone.
@@ -198,7 +197,7 @@ _SIMPLE: dict[type[Layer], str] = {
 def check(model: Model, text: str, arrays: bytes) -> tuple[float, int]:
     """The largest difference between the script and the model in float64, and on how many rows.
 
-    In units of max(1, |output|, the target's deviation). Raises a ChainruleError where it passes 1e-6.
+    Raises a ChainruleError where it passes 1e-6; see `difference` for its units.
     """
     X = probe_rows(model, N_ROWS)
     with TemporaryDirectory() as folder:
@@ -207,8 +206,7 @@ def check(model: Model, text: str, arrays: bytes) -> tuple[float, int]:
         path.write_text(text, encoding="utf-8")
         found = runpy.run_path(str(path))["scores"](X)
     expected = model.scores(X, Compute(backend="numpy", precision="float64"))
-    unit = np.maximum(np.maximum(1, np.abs(expected)), 1 / model.target.scale)
-    worst = float(np.abs((found - expected) / unit).max())
+    worst = difference(found, expected, model)
     if not worst <= TOLERANCE:
         raise ChainruleError(f"{SCRIPT} differs from the model by {worst:.2g}, so it was not written")
     return worst, N_ROWS

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from chainrule.backends import Compute
 from chainrule.errors import ChainruleError, ConfigError
-from chainrule.exporting.built_in import check_built_in, need, probe_rows
+from chainrule.exporting.built_in import N_ROWS, check_built_in, difference, need, probe_rows
 from chainrule.exporting.onnx_graph import IR, OPSET, Graph, chain, outputs, prepared
 from chainrule.runs.model import Model
 
 TOLERANCE = 1e-5
-BATCHES = (1, 2, 7, 64)
+BATCHES = (1, 2, 7, N_ROWS)
 _LARGEST = 2**31 - 2**20  # protobuf's limit, less the graph itself
 _FAR = 1000.0
 
@@ -82,22 +82,21 @@ def _properties(model: Model) -> dict[str, str]:
 def check(model: Model, content: bytes) -> tuple[float, int] | None:
     """The largest difference between onnxruntime and the model, and on how many rows; None without onnxruntime.
 
-    Differences of outputs are in units of max(1, |output|, the target's deviation). Raises a ChainruleError where it
-    passes 1e-5.
+    Raises a ChainruleError where it passes 1e-5; see `difference` for its units.
     """
     if find_spec("onnxruntime") is None:
         return None
-    worst, rows = 0.0, probe_rows(model, max(BATCHES))
+    worst, rows = 0.0, probe_rows(model, N_ROWS)
     expected = references(model, rows)
     for n in BATCHES:
         for name, found in run(content, rows[:n]).items():
-            worst = max(worst, difference(found, expected[name][:n], model, name))
+            worst = max(worst, difference(found, expected[name][:n], model))
     if not worst <= TOLERANCE:
         raise ChainruleError(
             f"onnxruntime differs from the model by {worst:.2g}, more than {TOLERANCE:g}, so no file was written. "
             "Its weights may be too large for float32."
         )
-    return worst, max(BATCHES)
+    return worst, N_ROWS
 
 
 def references(model: Model, X: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
@@ -106,16 +105,6 @@ def references(model: Model, X: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
     if model.task == "regression":
         return {"output": model.scores(X, compute)}
     return {"logits": model.logits(X, compute), "probabilities": model.scores(X, compute)}
-
-
-def difference(found: NDArray[Any], expected: NDArray[np.float64], model: Model, name: str) -> float:
-    """The largest |found - expected|, in units of max(1, |expected|, the target's deviation); probabilities as is."""
-    unit = np.ones(expected.shape)
-    if name != "probabilities":
-        unit = np.maximum(unit, np.abs(expected))
-    if name == "output":
-        unit = np.maximum(unit, 1 / model.target.scale)
-    return float(np.abs((found - expected) / unit).max(initial=0.0))
 
 
 def run(content: bytes, X: NDArray[Any]) -> dict[str, NDArray[np.float32]]:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from chainrule.errors import ConfigError, DamagedError
 from chainrule.runs import checkpoint
-from chainrule.runs.directory import BEST, CONFIG, ENVIRONMENT, HISTORY, METRICS, MODEL
+from chainrule.runs.directory import BEST, CONFIG, ENVIRONMENT, HISTORY, METRICS, MODEL, START
 from chainrule.runs.files import write
 from chainrule.runs.model import load_model
 from chainrule.runs.sealed import MANIFEST, manifest, read_listed
 
-COVERED = (CONFIG, ENVIRONMENT, HISTORY, METRICS, f"{MODEL}/{MANIFEST}", f"{BEST}/{MANIFEST}")
+COVERED = (CONFIG, ENVIRONMENT, HISTORY, METRICS, f"{MODEL}/{MANIFEST}", f"{BEST}/{MANIFEST}",
+           f"{START}/{MANIFEST}")  # fmt: skip
 
 
 def seal_run(directory: Path) -> None:
@@ -36,7 +37,7 @@ def verify(directory: Path) -> dict[str, str | None]:
     found = {}
     if (directory / MANIFEST).exists() or not saved:
         found["run"] = _problem(lambda: read_run(directory))
-        for name in (MODEL, BEST):
+        for name in (MODEL, BEST, START):
             if name == MODEL or (directory / name).exists():
                 found[name] = _problem(lambda name=name: load_model(directory / name))  # type: ignore[misc]
     for one in saved:

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,8 @@ def finished(decided: Plan, about: dict[str, Any], progress: Progress, directory
     """The run that has come to its end at `progress`."""
     has_validation = len(decided.rows.validation) > 0
     history = progress.history
-    last = _model(decided, to_host(decided, progress.now.state.parameters))
-    best = _model(decided, progress.best or {}) if has_validation else None
+    last = model_of(decided, to_host(decided, progress.now.state.parameters))
+    best = model_of(decided, progress.best or {}) if has_validation else None
     kept_best = decided.config.evaluation.keep == "best" and best is not None
     best_row = history[progress.best_row]
     kept = best_row if kept_best else history[-1]
@@ -80,9 +81,10 @@ def finished(decided: Plan, about: dict[str, Any], progress: Progress, directory
     return Run(decided.config, model, best, list(history), metrics, about, directory)
 
 
-def _model(decided: Plan, parameters: dict[str, NDArray[Any]]) -> Model:
+def model_of(decided: Plan, parameters: Mapping[str, NDArray[Any]]) -> Model:
+    """The model with these arrays."""
     data = decided.data
-    return Model(decided.network, parameters, decided.loss, data.task, decided.preprocessing, decided.target,
+    return Model(decided.network, dict(parameters), decided.loss, data.task, decided.preprocessing, decided.target,
                  data.target_names, data.feature_names, data.row_shape)  # fmt: skip
 
 
