@@ -20,7 +20,9 @@ from .errors import OutputError as OutputError
 from .errors import TimeLimitError as TimeLimitError
 from .exporting import Exported as Exported
 from .exporting import export as export
+from .exporting import from_sklearn as from_sklearn
 from .exporting import from_torch as from_torch
+from .exporting import to_sklearn as to_sklearn
 from .exporting import to_torch as to_torch
 from .layers import GELU as GELU
 from .layers import SELU as SELU
