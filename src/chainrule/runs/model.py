@@ -24,7 +24,7 @@ from chainrule.spec import List, from_plain, spec, to_plain
 from chainrule.training.evaluate import EVALUATION_BLOCK, logits
 
 FORMAT = 1
-_MODEL, _WEIGHTS = "model.json", "weights.safetensors"
+_MODEL, _WEIGHTS, CARD = "model.json", "weights.safetensors", "README.md"
 
 
 @spec
@@ -107,11 +107,17 @@ class Model:
             raise DataError(f"X is {X[row, column]} at row {row}, column {column}; this model takes finite numbers.")
         return X
 
-    def save(self, directory: Path | str) -> None:
-        """Write `weights.safetensors`, `model.json` and their `manifest.json`. Raises an OutputError."""
+    def save(self, directory: Path | str, card: str | None = None) -> None:
+        """Write `weights.safetensors`, `model.json`, the `card` as `README.md`, and their `manifest.json`.
+
+        Raises an OutputError, and a ConfigError where the directory holds files that are not a model's.
+        """
         files = {_WEIGHTS: self._weights(), _MODEL: format_json(to_plain(self._file()))}
+        if card is not None:
+            files[CARD] = card.encode()
         directory = Path(directory)
-        others = {path.name for path in directory.iterdir()} - {*files, MANIFEST} if directory.is_dir() else set()
+        ours = {_WEIGHTS, _MODEL, MANIFEST} | ({CARD} if (directory / MANIFEST).is_file() else set())
+        others = {path.name for path in directory.iterdir()} - ours if directory.is_dir() else set()
         if others:
             raise ConfigError(
                 f"{directory} holds other files, such as {min(others)}, which saving a model there would remove; "
@@ -147,13 +153,16 @@ class Model:
 
 
 def load_model(directory: Path | str) -> Model:
-    """The model that `Model.save` wrote. Raises a DamagedError for missing or changed files."""
+    """The model that `Model.save` wrote. Raises a DamagedError for missing or changed files.
+
+    The card is not read: it is prose, which its owner may go on writing. `verify` tells of that.
+    """
     directory = Path(directory)
     if not (directory / _MODEL).is_file():
         raise DamagedError(
             f"{directory} is no model: it has no model.json. Name a run that finished, or its model folder."
         )
-    files = read_sealed(directory)
+    files = read_sealed(directory, unread=(CARD,))
     if set(files) != {_MODEL, _WEIGHTS}:
         raise DamagedError(f"{directory} is damaged: it holds {', '.join(sorted(files))}; a model holds other files.")
     try:

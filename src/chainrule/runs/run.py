@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from chainrule.data import Dataset, read
 from chainrule.errors import DamagedError, DataError
+from chainrule.runs.card import card
 from chainrule.runs.directory import BEST, CONFIG, ENVIRONMENT, HISTORY, METRICS, MODEL
 from chainrule.runs.files import format_json, write
 from chainrule.runs.integrity import read_run, seal_run
 from chainrule.runs.model import Model, load_model
+from chainrule.runs.row_intervals import row_intervals
 from chainrule.runs.sealed import MANIFEST
 from chainrule.spec import from_plain
 from chainrule.training.config import Config, DataOptions
@@ -78,6 +80,10 @@ def finished(decided: Plan, about: dict[str, Any], progress: Progress, directory
         "checkpoints": checkpoints,
     }
     model = best if kept_best and best is not None else last
+    best_intervals = row_intervals(decided, progress.best, best_row) if progress.best else None
+    same = kept_best or best_row is history[-1]
+    kept_intervals = best_intervals if same and progress.best else row_intervals(decided, last.parameters, kept)
+    metrics["intervals"] = {"model": kept_intervals, "best": best_intervals if has_validation else None}
     return Run(decided.config, model, best, list(history), metrics, about, directory)
 
 
@@ -91,9 +97,9 @@ def model_of(decided: Plan, parameters: Mapping[str, NDArray[Any]]) -> Model:
 def save_run(run: Run) -> None:
     """Write what a run that has ended adds to its directory; the manifest comes last and marks it as finished."""
     if run.directory is not None:
-        run.model.save(run.directory / MODEL)
+        run.model.save(run.directory / MODEL, card(run, "model"))
         if run.best is not None:
-            run.best.save(run.directory / BEST)
+            run.best.save(run.directory / BEST, card(run, "best"))
         write(run.directory / METRICS, format_json(run.metrics))
         seal_run(run.directory)
 

@@ -85,7 +85,7 @@ def train_alike(
 
 
 def _in_memory(plans: Sequence[Plan], hooks: Sequence[Hook], on_step: OnStep) -> list[Run]:
-    about = environment(plans[0].backend, plans[0].data.digest)
+    about = environment(plans[0].backend, plans[0].data)
     for hook in hooks:
         hook.started(plans[0])
     audiences = [Audience(plans[0], hooks, on_step), *(Audience(one, (), silent) for one in plans[1:])]
@@ -100,7 +100,7 @@ def _in_directories(plans: Sequence[Plan], folders: Sequence[Path],
     interrupts, keepers, facts = Interrupts(), list[Keeper](), list[dict[str, Any]]()
     with interrupts.caught(), ExitStack() as locks:
         with nothing_lost(interrupts):
-            about = environment(plans[0].backend, plans[0].data.digest)
+            about = environment(plans[0].backend, plans[0].data)
         for one, folder, watched in zip(plans, folders, watching, strict=True):
             make(folder)
             locks.enter_context(locked(folder))

@@ -191,7 +191,7 @@ def train_config(
 
 def _in_memory(config: Config, call: _Call) -> Run:
     decided = call.plan(config)
-    about = environment(decided.backend, decided.data.digest)
+    about = environment(decided.backend, decided.data)
     for hook in call.hooks:
         hook.started(decided)
     run = finished(decided, about, fit(decided, None, Audience(decided, call.hooks, call.on_step)))
@@ -206,7 +206,7 @@ def _fresh(directory: Path, config: Config, call: _Call, interrupts: Interrupts)
     with nothing_lost(interrupts):
         decided = call.plan(config)
         plain = plain_config(decided)
-        about = with_session(environment(decided.backend, decided.data.digest), None, [])
+        about = with_session(environment(decided.backend, decided.data), None, [])
     make(directory)
     with locked(directory):
         clear(directory)
@@ -220,7 +220,7 @@ def _resumed(directory: Path, config: Config | None, call: _Call, interrupts: In
             saved = resume.newest(directory, call.warn)
             config = resume.configuration(directory, saved, call.changes, call.warn) if config is None else config
             decided = call.plan(config, directory)
-            plain, about = plain_config(decided), environment(decided.backend, decided.data.digest)
+            plain, about = plain_config(decided), environment(decided.backend, decided.data)
             changes = resume.compare(saved, plain, about) if saved else []
             if not call.inexact:
                 resume.check_exact(directory, changes)
