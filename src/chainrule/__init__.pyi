@@ -18,6 +18,12 @@ from .errors import DivergenceError as DivergenceError
 from .errors import Interrupted as Interrupted
 from .errors import OutputError as OutputError
 from .errors import TimeLimitError as TimeLimitError
+from .exporting import Exported as Exported
+from .exporting import export as export
+from .exporting import from_sklearn as from_sklearn
+from .exporting import from_torch as from_torch
+from .exporting import to_sklearn as to_sklearn
+from .exporting import to_torch as to_torch
 from .layers import GELU as GELU
 from .layers import SELU as SELU
 from .layers import BatchNorm as BatchNorm
@@ -62,6 +68,7 @@ from .study import run_study as run_study
 from .training import Checkpoint as Checkpoint
 from .training import Config as Config
 from .training import Evaluation as Evaluation
+from .training import Start as Start
 from .training import Training as Training
 from .verify import check_layer as check_layer
 from .verify import check_loss as check_loss

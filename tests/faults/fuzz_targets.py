@@ -335,7 +335,7 @@ def checkpoint() -> Target:
     config = cr.Config(training=cr.Training(on_divergence="reduce-lr"))
     decided = plan(config, data, cr.mlp([2], norm="batch"))
     folder = Path(tempfile.mkdtemp())
-    about = environment(decided.backend, data.digest) | {"sessions": []}
+    about = environment(decided.backend, data) | {"sessions": []}
     path = checkpoint.write(folder, checkpoint.snapshot(decided, begin(decided), about, to_plain(config)))
     state, arrays = ((path / name).read_bytes() for name in ("state.json", "arrays.safetensors"))
     shutil.rmtree(folder)

@@ -89,6 +89,7 @@ def test_the_common_form_and_the_explicit_list_build_the_same_network():
 def test_the_schema_describes_every_section():
     assert set(json_schema(cr.Config)["properties"]) == {
         "data", "network", "loss", "optimizer", "schedule", "training", "evaluation", "compute", "checkpoint",
+        "start",
     }  # fmt: skip
 
 

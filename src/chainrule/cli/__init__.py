@@ -2,11 +2,12 @@
 
 import sys
 
-from chainrule.cli import comparisons, datasets, inspection, replications, results, studies, training
+from chainrule.cli import comparisons, datasets, exports, inspection, replications, results, studies, training
 from chainrule.cli.common import app, warn
 from chainrule.errors import ChainruleError
 
-__all__ = ["app", "comparisons", "datasets", "inspection", "main", "replications", "results", "studies", "training"]
+__all__ = ["app", "comparisons", "datasets", "exports", "inspection", "main", "replications", "results", "studies",
+           "training"]  # fmt: skip
 
 
 def main() -> None:

@@ -131,8 +131,8 @@ class SiLU(Layer):
         return _elementwise(like(z * s, x, xp), lambda: like(s + z * s * (1 - s), x, xp))
 
 
-_SELU_ALPHA = 1.6732632423543772848170429916717
-_SELU_SCALE = 1.0507009873554804934193349852946
+SELU_ALPHA = 1.6732632423543772848170429916717
+SELU_SCALE = 1.0507009873554804934193349852946
 
 
 @spec
@@ -145,9 +145,9 @@ class SELU(Layer):
         """y and its pullback."""
         xp = context.xp
         z = wide(x, xp)
-        below = _SELU_SCALE * _SELU_ALPHA * xp.expm1(xp.minimum(z, 0.0))
-        y = like(xp.where(z > 0, _SELU_SCALE * z, below), x, xp)
-        return _elementwise(y, lambda: like(xp.where(z > 0, _SELU_SCALE, below + _SELU_SCALE * _SELU_ALPHA), x, xp))
+        below = SELU_SCALE * SELU_ALPHA * xp.expm1(xp.minimum(z, 0.0))
+        y = like(xp.where(z > 0, SELU_SCALE * z, below), x, xp)
+        return _elementwise(y, lambda: like(xp.where(z > 0, SELU_SCALE, below + SELU_SCALE * SELU_ALPHA), x, xp))
 
 
 @spec

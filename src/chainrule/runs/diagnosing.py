@@ -8,11 +8,10 @@ from chainrule.diagnosis import Finding, diagnose
 from chainrule.errors import DamagedError
 from chainrule.runs import checkpoint
 from chainrule.runs.checkpoint import Saved
-from chainrule.runs.run import read_data
+from chainrule.runs.start import planned
 from chainrule.spec import from_plain
 from chainrule.training.config import Config
 from chainrule.training.loop import begin
-from chainrule.training.plan import plan
 from chainrule.training.step import resident
 
 
@@ -29,7 +28,7 @@ def diagnose_run(directory: Path, warn: Callable[[str], None], data: Dataset | N
     for problem in problems:
         warn(f"{problem} The diagnosis is of {saved.path.name}.")
     config = from_plain(Config, saved.config)
-    decided = plan(config, read_data(config.data) if data is None else data, config.network.build())
+    decided = planned(config, data, directory=directory)
     with decided.backend.scope():
         progress = checkpoint.restore(saved, decided)
         now, start = progress.now, begin(decided).now.state

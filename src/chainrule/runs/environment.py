@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.backends import Backend
+from chainrule.data import Dataset
 
 _PACKAGES = ("chainrule", "numpy", "torch", "array-api-compat", "scikit-learn", "safetensors", "pydantic")
 
 
-def environment(backend: Backend, data_digest: str) -> dict[str, Any]:
+def environment(backend: Backend, data: Dataset) -> dict[str, Any]:
     """Facts that another reader needs to make the run again."""
     return {
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
@@ -26,7 +27,9 @@ def environment(backend: Backend, data_digest: str) -> dict[str, Any]:
         "threads": backend.threads,
         "compiled": backend.kernels is not None,
         "reason": backend.reason,
-        "data_sha256": data_digest,
+        "data_name": data.name,
+        "data_note": data.note,
+        "data_sha256": data.digest,
         "git": _git(),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from chainrule.errors import ConfigError, DamagedError
 from chainrule.runs import checkpoint
-from chainrule.runs.directory import BEST, CONFIG, ENVIRONMENT, HISTORY, METRICS, MODEL
+from chainrule.runs.directory import BEST, CONFIG, ENVIRONMENT, HISTORY, METRICS, MODEL, START
 from chainrule.runs.files import write
 from chainrule.runs.model import load_model
-from chainrule.runs.sealed import MANIFEST, manifest, read_listed
+from chainrule.runs.sealed import MANIFEST, manifest, read_listed, read_sealed
 
-COVERED = (CONFIG, ENVIRONMENT, HISTORY, METRICS, f"{MODEL}/{MANIFEST}", f"{BEST}/{MANIFEST}")
+COVERED = (CONFIG, ENVIRONMENT, HISTORY, METRICS, f"{MODEL}/{MANIFEST}", f"{BEST}/{MANIFEST}",
+           f"{START}/{MANIFEST}")  # fmt: skip
 
 
 def seal_run(directory: Path) -> None:
@@ -29,20 +30,26 @@ def verify(directory: Path) -> dict[str, str | None]:
     if checkpoint.is_one(directory):
         return {str(directory): _problem(lambda: checkpoint.load(directory))}
     if (directory / "model.json").is_file() and not (directory / CONFIG).is_file():
-        return {str(directory): _problem(lambda: load_model(directory))}
+        return {str(directory): _problem(lambda: _whole_model(directory))}
     saved = checkpoint.listed(directory)
     if not (directory / CONFIG).is_file() and not (directory / MANIFEST).is_file() and not saved:
         raise ConfigError(f"{directory} holds no run, model or checkpoint; name what `chainrule train --output` wrote")
     found = {}
     if (directory / MANIFEST).exists() or not saved:
         found["run"] = _problem(lambda: read_run(directory))
-        for name in (MODEL, BEST):
+        for name in (MODEL, BEST, START):
             if name == MODEL or (directory / name).exists():
-                found[name] = _problem(lambda name=name: load_model(directory / name))  # type: ignore[misc]
+                found[name] = _problem(lambda name=name: _whole_model(directory / name))  # type: ignore[misc]
     for one in saved:
         path = directory / checkpoint.FOLDER / one.name
         found[f"{checkpoint.FOLDER}/{one.name}"] = _problem(lambda path=path: checkpoint.load(path))  # type: ignore[misc]
     return found
+
+
+def _whole_model(directory: Path) -> None:
+    """Raises a DamagedError where any file of a model is not as it was written, its card among them."""
+    load_model(directory)
+    read_sealed(directory)
 
 
 def _problem(read: Callable[[], object]) -> str | None:

@@ -1,7 +1,9 @@
 """A trained model: all that predicting needs, in memory and in a directory."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +24,7 @@ from chainrule.spec import List, from_plain, spec, to_plain
 from chainrule.training.evaluate import EVALUATION_BLOCK, logits
 
 FORMAT = 1
-_MODEL, _WEIGHTS = "model.json", "weights.safetensors"
+_MODEL, _WEIGHTS, CARD = "model.json", "weights.safetensors", "README.md"
 
 
 @spec
@@ -65,6 +67,8 @@ class Model:
     def logits(self, X: NDArray[Any], compute: Compute = Compute()) -> NDArray[np.float64]:  # noqa: B008
         """Logits of raw rows X, (n_rows, n_out)."""
         X = self._rows(X)
+        if compute.precision == "auto" and all(array.dtype == np.float64 for array in self.parameters.values()):
+            compute = replace(compute, precision="float64")
         backend = choose(compute, self.network.flops_per_row * EVALUATION_BLOCK)
         with backend.scope():
             parameters = backend.parameters(self.parameters)
@@ -103,20 +107,34 @@ class Model:
             raise DataError(f"X is {X[row, column]} at row {row}, column {column}; this model takes finite numbers.")
         return X
 
-    def save(self, directory: Path | str) -> None:
-        """Write `weights.safetensors`, `model.json` and their `manifest.json`. Raises an OutputError."""
-        arrays = {f"network.{name}": array for name, array in self.parameters.items()}
-        for name, affine in (("preprocessing", self.preprocessing), ("target", self.target)):
-            arrays |= {f"{name}.shift": affine.shift, f"{name}.scale": affine.scale}
-        files = {_WEIGHTS: format_arrays(arrays), _MODEL: format_json(to_plain(self._file()))}
+    def save(self, directory: Path | str, card: str | None = None) -> None:
+        """Write `weights.safetensors`, `model.json`, the `card` as `README.md`, and their `manifest.json`.
+
+        Raises an OutputError, and a ConfigError where the directory holds files that are not a model's.
+        """
+        files = {_WEIGHTS: self._weights(), _MODEL: format_json(to_plain(self._file()))}
+        if card is not None:
+            files[CARD] = card.encode()
         directory = Path(directory)
-        others = {path.name for path in directory.iterdir()} - {*files, MANIFEST} if directory.is_dir() else set()
+        ours = {_WEIGHTS, _MODEL, MANIFEST} | ({CARD} if (directory / MANIFEST).is_file() else set())
+        others = {path.name for path in directory.iterdir()} - ours if directory.is_dir() else set()
         if others:
             raise ConfigError(
                 f"{directory} holds other files, such as {min(others)}, which saving a model there would remove; "
                 "name a new directory"
             )
         write_sealed(directory, files)
+
+    def _weights(self) -> bytes:
+        arrays = {f"network.{name}": array for name, array in self.parameters.items()}
+        for name, affine in (("preprocessing", self.preprocessing), ("target", self.target)):
+            arrays |= {f"{name}.shift": affine.shift, f"{name}.scale": affine.scale}
+        return format_arrays(arrays)
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the weights' file: of every array, those of preprocessing and target among them."""
+        return sha256(self._weights()).hexdigest()
 
     def _file(self) -> ModelFile:
         return ModelFile(
@@ -135,13 +153,16 @@ class Model:
 
 
 def load_model(directory: Path | str) -> Model:
-    """The model that `Model.save` wrote. Raises a DamagedError for missing or changed files."""
+    """The model that `Model.save` wrote. Raises a DamagedError for missing or changed files.
+
+    The card is not read: it is prose, which its owner may go on writing. `verify` tells of that.
+    """
     directory = Path(directory)
     if not (directory / _MODEL).is_file():
         raise DamagedError(
             f"{directory} is no model: it has no model.json. Name a run that finished, or its model folder."
         )
-    files = read_sealed(directory)
+    files = read_sealed(directory, unread=(CARD,))
     if set(files) != {_MODEL, _WEIGHTS}:
         raise DamagedError(f"{directory} is damaged: it holds {', '.join(sorted(files))}; a model holds other files.")
     try:

@@ -13,8 +13,8 @@ from chainrule.runs.sealed import remove
 from chainrule.spec import from_plain
 from chainrule.training.config import Config, load
 
-_HARMLESS = ("data.source", "data.path", "checkpoint.")
-"""Options that decide no bit of the result: where the data are (their digest is compared) and how often to save."""
+_HARMLESS = ("data.source", "data.path", "start.model", "checkpoint.")
+"""Options that decide no bit of the result: where data and start are (digests are compared), how often to save."""
 
 
 class Change(NamedTuple):

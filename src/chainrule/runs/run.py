@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from numpy.typing import NDArray
 
 from chainrule.data import Dataset, read
 from chainrule.errors import DamagedError, DataError
+from chainrule.runs.card import card
 from chainrule.runs.directory import BEST, CONFIG, ENVIRONMENT, HISTORY, METRICS, MODEL
 from chainrule.runs.files import format_json, write
 from chainrule.runs.integrity import read_run, seal_run
 from chainrule.runs.model import Model, load_model
+from chainrule.runs.row_intervals import row_intervals
 from chainrule.runs.sealed import MANIFEST
 from chainrule.spec import from_plain
 from chainrule.training.config import Config, DataOptions
@@ -59,8 +62,8 @@ def finished(decided: Plan, about: dict[str, Any], progress: Progress, directory
     """The run that has come to its end at `progress`."""
     has_validation = len(decided.rows.validation) > 0
     history = progress.history
-    last = _model(decided, to_host(decided, progress.now.state.parameters))
-    best = _model(decided, progress.best or {}) if has_validation else None
+    last = model_of(decided, to_host(decided, progress.now.state.parameters))
+    best = model_of(decided, progress.best or {}) if has_validation else None
     kept_best = decided.config.evaluation.keep == "best" and best is not None
     best_row = history[progress.best_row]
     kept = best_row if kept_best else history[-1]
@@ -77,21 +80,26 @@ def finished(decided: Plan, about: dict[str, Any], progress: Progress, directory
         "checkpoints": checkpoints,
     }
     model = best if kept_best and best is not None else last
+    best_intervals = row_intervals(decided, progress.best, best_row) if progress.best else None
+    same = kept_best or best_row is history[-1]
+    kept_intervals = best_intervals if same and progress.best else row_intervals(decided, last.parameters, kept)
+    metrics["intervals"] = {"model": kept_intervals, "best": best_intervals if has_validation else None}
     return Run(decided.config, model, best, list(history), metrics, about, directory)
 
 
-def _model(decided: Plan, parameters: dict[str, NDArray[Any]]) -> Model:
+def model_of(decided: Plan, parameters: Mapping[str, NDArray[Any]]) -> Model:
+    """The model with these arrays."""
     data = decided.data
-    return Model(decided.network, parameters, decided.loss, data.task, decided.preprocessing, decided.target,
+    return Model(decided.network, dict(parameters), decided.loss, data.task, decided.preprocessing, decided.target,
                  data.target_names, data.feature_names, data.row_shape)  # fmt: skip
 
 
 def save_run(run: Run) -> None:
     """Write what a run that has ended adds to its directory; the manifest comes last and marks it as finished."""
     if run.directory is not None:
-        run.model.save(run.directory / MODEL)
+        run.model.save(run.directory / MODEL, card(run, "model"))
         if run.best is not None:
-            run.best.save(run.directory / BEST)
+            run.best.save(run.directory / BEST, card(run, "best"))
         write(run.directory / METRICS, format_json(run.metrics))
         seal_run(run.directory)
 

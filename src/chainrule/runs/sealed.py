@@ -29,7 +29,12 @@ LARGEST_MANIFEST = 1_000_000
 
 def manifest(files: Mapping[str, bytes]) -> bytes:
     """The one text that says what the files hold."""
-    listed = {name: {"bytes": len(files[name]), "sha256": sha256(files[name]).hexdigest()} for name in sorted(files)}
+    return _listing({name: {"bytes": len(content), "sha256": sha256(content).hexdigest()}
+                     for name, content in files.items()})  # fmt: skip
+
+
+def _listing(about: Mapping[str, Mapping[str, object]]) -> bytes:
+    listed = {name: {key: about[name].get(key) for key in ("bytes", "sha256")} for name in sorted(about)}
     return format_json({"format": FORMAT, "files": listed})
 
 
@@ -73,13 +78,16 @@ def remove(directory: Path) -> None:
         shutil.rmtree(gone, ignore_errors=True)
 
 
-def read_sealed(directory: Path) -> dict[str, bytes]:
+def read_sealed(directory: Path, unread: Collection[str] = ()) -> dict[str, bytes]:
     """Every file of a sealed directory but the manifest. Raises a DamagedError that names what is damaged."""
-    return read_listed(directory, None)
+    return read_listed(directory, None, unread)
 
 
-def read_listed(directory: Path, allowed: Collection[str] | None) -> dict[str, bytes]:
-    """The files that the directory's manifest lists: names without a folder, or those that are `allowed`."""
+def read_listed(directory: Path, allowed: Collection[str] | None, unread: Collection[str] = ()) -> dict[str, bytes]:
+    """The files that the directory's manifest lists: names without a folder, or those that are `allowed`.
+
+    unread: names that may be listed, and whose files are neither checked nor returned.
+    """
     path = directory / MANIFEST
     if path.exists() and (not path.is_file() or path.stat().st_size > LARGEST_MANIFEST):
         raise DamagedError(f"{path} is damaged: a manifest is a plain file of at most {LARGEST_MANIFEST:,} bytes.")
@@ -100,8 +108,9 @@ def read_listed(directory: Path, allowed: Collection[str] | None) -> dict[str, b
         plain = "/" not in name and "\0" not in name and name not in ("", ".", "..", MANIFEST)
         if not (plain if allowed is None else name in allowed) or not isinstance(about, dict):
             raise DamagedError(f"{directory / MANIFEST} is damaged: it lists {name!r}.")
-        files[name] = _checked(directory / name, about)
-    if written != manifest(files):  # a key twice, another spacing: no writer of ours
+        if name not in unread:
+            files[name] = _checked(directory / name, about)
+    if written != _listing(listed["files"]):  # a key twice, another spacing: no writer of ours
         raise DamagedError(f"{directory / MANIFEST} is damaged: it is not as it was written.")
     return files
 

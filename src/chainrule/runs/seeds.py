@@ -15,10 +15,12 @@ from chainrule.runs.hooks import Hook
 from chainrule.runs.interrupts import Interrupts
 from chainrule.runs.keeper import Audience, Keeper, OnStep
 from chainrule.runs.lock import locked
+from chainrule.runs.model import Model
 from chainrule.runs.run import Run, finished, read_data
+from chainrule.runs.start import planned
 from chainrule.runs.train import begun, ended, nothing_lost, silent, to_stderr, train_config, with_session
 from chainrule.training.config import Config, with_seed
-from chainrule.training.plan import Plan, plan, reseeded
+from chainrule.training.plan import Plan, reseeded
 from chainrule.training.population import alike, fit_together, together
 
 
@@ -29,6 +31,7 @@ def train_seeds(
     *,
     network: Network | None = None,
     data: Dataset | None = None,
+    start: Model | None = None,
     overwrite: bool = False,
     resume: bool = False,
     inexact: bool = False,
@@ -51,11 +54,12 @@ def train_seeds(
             check_free(folder, overwrite)
     data = read_data(config.data) if data is None else data
     begun_before = resume and any(folder is not None and folder.exists() for folder in folders)
-    first = plan(config, data, config.network.build() if network is None else network)
+    first = planned(config, data, network, start)
     if begun_before or not together(first, n):
         return [
-            train_config(with_seed(config, seed), folder, network=network, data=data, overwrite=overwrite,
-                         resume=resume, inexact=inexact, time_limit=time_limit, hooks=hooks, on_step=on_step, warn=warn)
+            train_config(with_seed(config, seed), folder, network=network, data=data, start=start,
+                         overwrite=overwrite, resume=resume, inexact=inexact, time_limit=time_limit, hooks=hooks,
+                         on_step=on_step, warn=warn)
             for seed, folder in zip(seeds, folders, strict=True)
         ]  # fmt: skip
     plans = [reseeded(first, seed) for seed in seeds]
@@ -74,14 +78,14 @@ def train_alike(
 
     hooks: of each run. What `train_config` raises for any of them is raised; the others have a checkpoint then.
     """
-    plans = [plan(config, data, config.network.build()) for config in configs]
+    plans = [planned(config, data) for config in configs]
     if not together(plans[0], len(plans)) or not all(alike(plans[0], one) for one in plans[1:]):
         return None
     return _in_directories(plans, folders, [(tuple(one), silent) for one in hooks], float("inf"))
 
 
 def _in_memory(plans: Sequence[Plan], hooks: Sequence[Hook], on_step: OnStep) -> list[Run]:
-    about = environment(plans[0].backend, plans[0].data.digest)
+    about = environment(plans[0].backend, plans[0].data)
     for hook in hooks:
         hook.started(plans[0])
     audiences = [Audience(plans[0], hooks, on_step), *(Audience(one, (), silent) for one in plans[1:])]
@@ -96,7 +100,7 @@ def _in_directories(plans: Sequence[Plan], folders: Sequence[Path],
     interrupts, keepers, facts = Interrupts(), list[Keeper](), list[dict[str, Any]]()
     with interrupts.caught(), ExitStack() as locks:
         with nothing_lost(interrupts):
-            about = environment(plans[0].backend, plans[0].data.digest)
+            about = environment(plans[0].backend, plans[0].data)
         for one, folder, watched in zip(plans, folders, watching, strict=True):
             make(folder)
             locks.enter_context(locked(folder))

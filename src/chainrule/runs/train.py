@@ -22,17 +22,19 @@ from chainrule.network import Network
 from chainrule.optim import Adam, AnyOptimizer, AnySchedule, Constant
 from chainrule.runs import checkpoint, resume
 from chainrule.runs.checkpoint import Saved
-from chainrule.runs.directory import check_free, clean, clear, is_unstarted, make, plain_config, prepare
+from chainrule.runs.directory import START, check_free, clean, clear, is_unstarted, make, plain_config, prepare
 from chainrule.runs.environment import environment
 from chainrule.runs.hooks import Hook
 from chainrule.runs.interrupts import Interrupts
 from chainrule.runs.keeper import Audience, Keeper, OnStep
 from chainrule.runs.lock import locked
-from chainrule.runs.run import PYTHON, Run, finished, read_data, save_run
+from chainrule.runs.model import Model
+from chainrule.runs.run import PYTHON, Run, finished, model_of, save_run
+from chainrule.runs.start import planned, starting
 from chainrule.training.config import Checkpoint, Config, DataOptions, Evaluation, NetworkOptions, Training
 from chainrule.training.loop import fit
 from chainrule.training.measure import Row
-from chainrule.training.plan import Plan, plan
+from chainrule.training.plan import Plan
 from chainrule.training.position import Progress
 
 
@@ -52,6 +54,7 @@ def train(
     preprocessing: Kind = "standardise",
     standardise_target: bool = True,
     augment: Augment = Augment(),  # noqa: B008
+    start: Model | Path | str | None = None,
     output: Path | str | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -77,6 +80,7 @@ def train(  # type: ignore[misc]  # it takes the same options
     preprocessing: Kind = "standardise",
     standardise_target: bool = True,
     augment: Augment = Augment(),  # noqa: B008
+    start: Model | Path | str | None = None,
     output: Path | str | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -88,6 +92,8 @@ def train(  # type: ignore[misc]  # it takes the same options
     """Train `network` on `data`; the options are those of the configuration, section by section.
 
     output: a directory for files and checkpoints, new or empty unless `overwrite`; None keeps the run in memory.
+    start: a trained model to go on from, or the directory of one or of a run: its arrays, its preprocessing and its
+    scale of the targets stand in for initial weights and for those that would be fitted; `loss` None is its own.
     resume: go on with the run in `output`, to the same bits as if it had never ended; start it where there is none.
     inexact: go on although the configuration, the data, a version or the machine has changed.
     time_limit: seconds after which a checkpoint is left and a TimeLimitError raised.
@@ -106,7 +112,9 @@ def train(  # type: ignore[misc]  # it takes the same options
                           augment=augment)  # fmt: skip
     config = Config(options, NetworkOptions(layers=network.layers), loss, optimizer, schedule, training, evaluation,
                     compute, checkpoint)  # fmt: skip
-    how: dict[str, Any] = {"network": network, "data": data, "overwrite": overwrite, "resume": resume,
+    config = starting(config, start)
+    how: dict[str, Any] = {"network": network, "data": data, "start": start if isinstance(start, Model) else None,
+                           "overwrite": overwrite, "resume": resume,
                            "inexact": inexact, "time_limit": time_limit, "hooks": hooks}  # fmt: skip
     if seeds is None:
         return train_config(config, output, **how)
@@ -130,6 +138,7 @@ class _Call:
 
     network: Network | None
     data: Dataset | None
+    start: Model | None
     overwrite: bool
     resume: bool
     inexact: bool
@@ -139,10 +148,9 @@ class _Call:
     warn: Callable[[str], None]
     changes: Sequence[str]
 
-    def plan(self, config: Config) -> Plan:
-        """Read the data, unless they were given, and decide the run."""
-        data = read_data(config.data) if self.data is None else self.data
-        return plan(config, data, config.network.build() if self.network is None else self.network)
+    def plan(self, config: Config, directory: Path | None = None) -> Plan:
+        """Read data and start, unless they were given, and decide the run; `directory` holds it where it goes on."""
+        return planned(config, self.data, self.network, self.start, directory)
 
 
 def train_config(
@@ -151,6 +159,7 @@ def train_config(
     *,
     network: Network | None = None,
     data: Dataset | None = None,
+    start: Model | None = None,
     overwrite: bool = False,
     resume: bool = False,
     inexact: bool = False,
@@ -160,13 +169,13 @@ def train_config(
     warn: Callable[[str], None] = to_stderr,
     changes: Sequence[str] = (),
 ) -> Run:
-    """Train what `config` describes; `network` and `data`, where given, stand in for its own. See `train`.
+    """Train what `config` describes; `network`, `data` and `start` stand in for its own. See `train`.
 
     config None: that of the run in `output`, with `changes` such as "optimizer.lr=3e-4". on_step: called with the
     number of steps done. warn: called with a sentence about a damaged checkpoint or a change since it was written.
     """
     deadline = float("inf") if time_limit is None else perf_counter() + time_limit
-    call = _Call(network, data, overwrite, resume, inexact, deadline, tuple(hooks), on_step, warn, changes)
+    call = _Call(network, data, start, overwrite, resume, inexact, deadline, tuple(hooks), on_step, warn, changes)
     if output is None:
         if resume or time_limit is not None or config is None:
             raise ConfigError("resume and time_limit need a run directory to keep checkpoints in; give output")
@@ -182,7 +191,7 @@ def train_config(
 
 def _in_memory(config: Config, call: _Call) -> Run:
     decided = call.plan(config)
-    about = environment(decided.backend, decided.data.digest)
+    about = environment(decided.backend, decided.data)
     for hook in call.hooks:
         hook.started(decided)
     run = finished(decided, about, fit(decided, None, Audience(decided, call.hooks, call.on_step)))
@@ -197,7 +206,7 @@ def _fresh(directory: Path, config: Config, call: _Call, interrupts: Interrupts)
     with nothing_lost(interrupts):
         decided = call.plan(config)
         plain = plain_config(decided)
-        about = with_session(environment(decided.backend, decided.data.digest), None, [])
+        about = with_session(environment(decided.backend, decided.data), None, [])
     make(directory)
     with locked(directory):
         clear(directory)
@@ -210,8 +219,8 @@ def _resumed(directory: Path, config: Config | None, call: _Call, interrupts: In
             clean(directory)
             saved = resume.newest(directory, call.warn)
             config = resume.configuration(directory, saved, call.changes, call.warn) if config is None else config
-            decided = call.plan(config)
-            plain, about = plain_config(decided), environment(decided.backend, decided.data.digest)
+            decided = call.plan(config, directory)
+            plain, about = plain_config(decided), environment(decided.backend, decided.data)
             changes = resume.compare(saved, plain, about) if saved else []
             if not call.inexact:
                 resume.check_exact(directory, changes)
@@ -254,6 +263,8 @@ def _kept(directory: Path, decided: Plan, config: dict[str, Any], about: dict[st
 def begun(directory: Path, decided: Plan, config: dict[str, Any], about: dict[str, Any], history: tuple[Row, ...],
           hooks: Sequence[Hook], on_step: OnStep, interrupts: Interrupts, deadline: float) -> Keeper:  # fmt: skip
     """What keeps a run in its directory, which is written down as begun; all hooks are told."""
+    if decided.start is not None:
+        model_of(decided, decided.start).save(directory / START)
     recorder = prepare(directory, config, about, history)
     snapshot = partial(checkpoint.snapshot, decided, about=about, config=config)
     keeper = Keeper(Audience(decided, (recorder, *hooks), on_step), directory, snapshot, interrupts, deadline)

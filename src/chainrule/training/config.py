@@ -147,10 +147,23 @@ class Checkpoint:
 
 
 @spec
+class Start:
+    """The trained model that training goes on from: its arrays, its preprocessing and its scale of the targets.
+
+    model: directory of a run or a model. sha256: of its `weights.safetensors`; filled in, and compared where given.
+    `network` may be left out, and so may `loss`: they are the model's. `data.preprocessing` has no say.
+    """
+
+    model: str
+    sha256: str | None = None
+
+
+@spec
 class Config:
     """Everything that decides a run.
 
-    loss None is the one that suits the targets. An `optimizer` table without a kind is Adam's.
+    loss None is the one that suits the targets. An `optimizer` table without a kind is Adam's. start None draws initial
+    weights from the seed.
     """
 
     data: DataOptions = DataOptions()
@@ -162,6 +175,7 @@ class Config:
     evaluation: Evaluation = Evaluation()
     compute: Compute = Compute()
     checkpoint: Checkpoint = Checkpoint()
+    start: Start | None = None
 
 
 _LARGEST = 1_000_000

@@ -1,5 +1,6 @@
 """Everything about a run that is decided before the first step; all bad input is refused here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -23,6 +24,7 @@ class Plan:
     """A run before it starts: the sized network, rows of each part, fitted preprocessing, backend and lengths.
 
     train_sample: the training rows on which training metrics are computed. notes: what the user should know.
+    start: arrays that training goes on from, by name; None for those drawn from the seed.
     """
 
     config: Config
@@ -39,6 +41,7 @@ class Plan:
     metrics: tuple[str, ...]
     train_sample: NDArray[np.int64]
     notes: tuple[str, ...]
+    start: Mapping[str, NDArray[Any]] | None = None
 
     @cached_property
     def targets(self) -> NDArray[Any]:
@@ -58,9 +61,14 @@ class Plan:
         return (step + 1) % self.every == 0 or step + 1 == self.n_steps
 
 
-def plan(config: Config, data: Dataset, network: Network) -> Plan:
-    """Decide a run of `config` on `data`. Raises ConfigError and DataError, all before any training."""
+def plan(config: Config, data: Dataset, network: Network, start: Mapping[str, NDArray[Any]] | None = None,
+         preprocessing: Affine | None = None, target: Affine | None = None) -> Plan:  # fmt: skip
+    """Decide a run of `config` on `data`. Raises ConfigError and DataError, all before any training.
+
+    start: arrays to go on from, with the `preprocessing` and `target` that their rows and targets went through.
+    """
     network = network.sized(data.n_features, data.n_outputs)
+    _check_start(network, start)
     loss = config.loss or default_loss(data.task)
     if loss.task != data.task:
         raise ConfigError(f"loss {loss.kind!r} is for {loss.task}, but the targets of {data.name} are {data.task}")
@@ -76,9 +84,10 @@ def plan(config: Config, data: Dataset, network: Network) -> Plan:
     _check_weights(data, rows)
     config = replace(config, loss=loss, training=replace(options, batch_size=batches.size))  # type: ignore[arg-type]
     n_steps = options.iterations or (options.epochs or 20) * batches.per_epoch
-    preprocessing = fit(config.data.preprocessing, data, rows.train)
-    standardised = isinstance(loss, (SquaredError, Huber)) and config.data.standardise_target
-    target = fit_target(data, rows.train) if standardised else identity(network.n_out)
+    preprocessing = preprocessing or fit(config.data.preprocessing, data, rows.train)
+    target = target or _target(config, data, rows, loss)
+    if isinstance(loss, Poisson) and target.shift.any():
+        raise ConfigError("loss 'poisson' needs targets as they are, but the start was trained on standardised ones")
     metrics = names(data.task, evaluation.metrics)
     _check_monitor(config, metrics, len(rows.validation))
     sample = _sample(rows.train, evaluation.train_rows, config.data.split.seed)
@@ -97,7 +106,29 @@ def plan(config: Config, data: Dataset, network: Network) -> Plan:
         metrics,
         sample,
         _notes(data, rows, preprocessing, sample),
+        start,
     )
+
+
+def _target(config: Config, data: Dataset, rows: Rows, loss: Loss) -> Affine:
+    standardised = isinstance(loss, (SquaredError, Huber)) and config.data.standardise_target
+    return fit_target(data, rows.train) if standardised else identity(data.n_outputs)
+
+
+def _check_start(network: Network, start: Mapping[str, NDArray[Any]] | None) -> None:
+    """Raise a ConfigError where the arrays to start from are not those of the network."""
+    if start is None:
+        return
+    wanted = {(name, parameter.shape) for name, parameter in network.parameters.items()}
+    other = sorted(wanted ^ {(name, value.shape) for name, value in start.items()})
+    if other:
+        name = other[0][0]
+        held = start[name].shape if name in start else "not there"
+        needed = network.parameters[name].shape if name in network.parameters else "not there"
+        raise ConfigError(
+            f"the start does not fit the network: {name} is {held} in the start and {needed} in the network; leave the "
+            "network out, or give one with the same arrays"
+        )
 
 
 def reseeded(plan: Plan, seed: int) -> Plan:

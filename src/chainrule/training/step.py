@@ -54,7 +54,7 @@ def resident(plan: Plan) -> Resident:
 def start(plan: Plan) -> State:
     """Initial parameters and zero slots; a user's own layers are tried first."""
     backend, seed = plan.backend, plan.config.training.seed
-    parameters = backend.parameters(plan.network.initial(seed))
+    parameters = backend.parameters(plan.network.initial(seed) if plan.start is None else plan.start)
     sample = backend.array(plan.preprocessing(plan.data.X[plan.rows.train[:2]].astype(float)), backend.dtype)
     context = backend.context(training=True, seed=seed)
     audit(plan.network.layers, backend.working(parameters, plan.network.parameters), sample, context)

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from chainrule.network import describe
-from chainrule.runs.run import read_data
+from chainrule.runs.start import planned
 from chainrule.training import load
-from chainrule.training.plan import plan
 from chainrule.verify.check import check_layer, check_loss, check_network
 from chainrule.verify.comparisons import Comparison
 
@@ -20,7 +19,7 @@ def check_config(path: Path | None, changes: Sequence[str], n_rows: int, n_entri
     weights, seed and penalty.
     """
     config = load(path, changes)
-    decided = plan(config, read_data(config.data), config.network.build())
+    decided = planned(config)
     network, seed = decided.network, config.training.seed
     rows = decided.rows.train[:n_rows]
     x, target = decided.preprocessing(decided.data.X[rows].astype(np.float64)), decided.targets[rows]

@@ -1,0 +1,59 @@
+"""What the exporters share: which layers they know, a layer's own arrays, packages that may be missing."""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import ConfigError
+from chainrule.network import own_layers
+from chainrule.runs.model import Model
+
+N_ROWS = 64
+"""On so many rows what was made is held against the model."""
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def check_built_in(model: Model, form: str) -> None:
+    """Raise a ConfigError that names the layers which no exporter knows."""
+    own = sorted({type(layer).__name__ for layer in own_layers(model.network.layers)})
+    if own:
+        raise ConfigError(
+            f"layers {', '.join(own)} are your own classes, which {form} has no words for; export a network of "
+            "built-in layers, or bring the equation of yours over by hand"
+        )
+
+
+def own_arrays(arrays: Arrays, i: int) -> dict[str, NDArray[Any]]:
+    """The arrays of layer i, by their own names."""
+    return {name.removeprefix(f"{i}."): value for name, value in arrays.items() if name.startswith(f"{i}.")}
+
+
+def need(package: str, extra: str, purpose: str) -> None:
+    """Raise a ConfigError where `package` is not installed."""
+    if find_spec(package) is None:
+        raise ConfigError(f"{purpose} needs {package}, which is not installed; pip install 'chainrule[{extra}]'")
+
+
+def is_identity(affine: Any) -> bool:
+    """Whether x ↦ (x - shift)·scale changes nothing."""
+    return not affine.shift.any() and bool((affine.scale == 1).all())
+
+
+def probe_rows(model: Model, n: int) -> NDArray[np.float32]:
+    """Rows (n, n_in) as the training's may have been: normal around its means, by its deviations, in float32."""
+    from chainrule.seeds import stream
+
+    z = stream(0, "export/rows").normal(size=(n, model.network.widths[0]))
+    return model.preprocessing.back(z).astype(np.float32)  # type: ignore[no-any-return]
+
+
+def difference(found: NDArray[Any], expected: NDArray[np.float64], model: Model) -> float:
+    """The largest |found - expected|, in units of max(1, |expected|), and of the target's deviation for regression."""
+    unit = np.maximum(1.0, np.abs(expected))
+    if model.task == "regression":
+        unit = np.maximum(unit, 1 / model.target.scale)
+    return float(np.abs((found - expected) / unit).max(initial=0.0))
