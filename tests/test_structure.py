@@ -15,7 +15,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # Each may import what stands before it, and itself.
 ORDER = [
     "errors", "text", "intervals", "seeds", "spec", "arrays", "backprop", "layers", "losses", "objective", "network",
-    "optim", "data", "kernels", "backends", "training", "diagnosis", "runs", "study", "comparing", "verify",
+    "optim", "data", "kernels", "backends", "training", "diagnosis", "runs", "study", "comparing", "reporting", "verify",
     "cli",
 ]  # fmt: skip
 TORCH = {"backends/torch_backend.py", "backends/hardware.py", "verify/check.py"}

@@ -2,11 +2,11 @@
 
 import sys
 
-from chainrule.cli import comparisons, datasets, inspection, results, studies, training
+from chainrule.cli import comparisons, datasets, inspection, reports, results, studies, training
 from chainrule.cli.common import app, warn
 from chainrule.errors import ChainruleError
 
-__all__ = ["app", "comparisons", "datasets", "inspection", "main", "results", "studies", "training"]
+__all__ = ["app", "comparisons", "datasets", "inspection", "main", "reports", "results", "studies", "training"]
 
 
 def main() -> None:
