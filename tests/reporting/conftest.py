@@ -1,6 +1,5 @@
 """Runs, studies and a browser for the tests of pages."""
 
-import json
 import os
 from pathlib import Path
 
@@ -8,17 +7,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from reported import DIGITS
 
-DIGITS = cr.read("digits")
 CHROMIUM = Path(os.environ.get("CHAINRULE_CHROMIUM", "/usr/bin/chromium"))
-
-
-def edited(run: Path, change) -> None:
-    """The history of a run with `change` applied to its rows; its manifest goes, so the run counts as unfinished."""
-    file = run / "history.jsonl"
-    rows = change([json.loads(line) for line in file.read_text().splitlines()])
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (run / "manifest.json").unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,12 @@ from chainrule.data import Dataset
 from chainrule.errors import ChainruleError
 from chainrule.network import Network
 from chainrule.network.network import describe
-from chainrule.reporting.about_rows import first_weights, predictions
+from chainrule.reporting.about_rows import SHOWN, first_weights, predictions
 from chainrule.reporting.blocks import Block, Cell, Diagnosed, Diagram, Heading, Section, Stage, Table, Words
 from chainrule.reporting.groups import Group
 from chainrule.runs.diagnosing import diagnose_run
 
-TILES = 64
+TILES = 48
 """Weight tiles of a page."""
 
 
@@ -27,7 +27,7 @@ def predicted(groups: Sequence[Group], data: Dataset | None, why: str) -> Sectio
         elif data is None:
             blocks.append(Words(f"The data could not be read again: {why}"))
         else:
-            blocks += predictions(group, data, _slug(groups, i))
+            blocks += predictions(group, data, _slug(groups, i), SHOWN if len(groups) < 3 else 2 * SHOWN // 3)
     return Section("predictions", "Predictions", tuple(blocks))
 
 

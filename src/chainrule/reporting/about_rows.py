@@ -20,7 +20,7 @@ from chainrule.reporting.blocks import (
     Words,
 )
 from chainrule.reporting.groups import Group
-from chainrule.reporting.images import as_image, is_image, scaled, tile
+from chainrule.reporting.images import as_image, is_image, scaled, signed, tile
 from chainrule.reporting.judged import (
     Bin,
     Mistake,
@@ -35,15 +35,17 @@ from chainrule.reporting.judged import (
 )
 
 SHOWN = 12
-"""Mistakes shown."""
+"""Mistakes shown of a group; fewer where several groups are."""
 CLASSES = 30
 """Classes up to which all are drawn; of more, the worst so many."""
+SHADES = 30
+"""Steps of grey or of each colour in tiles of weights: noise of fewer shades takes fewer bytes."""
 SCATTER = 600
 """Points of a scatter, evenly taken from the rows."""
 
 
-def predictions(group: Group, data: Dataset, slug: str) -> list[Block]:
-    """Figures of the group's finished runs on all validation rows. slug: goes before the figures' names."""
+def predictions(group: Group, data: Dataset, slug: str, shown: int = SHOWN) -> list[Block]:
+    """Figures of the group's finished runs on all validation rows. slug: before figures' names. shown: mistakes."""
     runs = group.finished
     rows = split(data, runs[0].config.data.split).validation
     if not len(rows):
@@ -54,19 +56,19 @@ def predictions(group: Group, data: Dataset, slug: str) -> list[Block]:
     seeds = f"{len(runs)} seeds, " if len(runs) > 1 else ""
     over = f"{seeds}{len(rows):,} validation rows"
     if data.task == "classification":
-        return _classes(p, y, data, rows, over, slug)
+        return _classes(p, y, data, rows, over, slug, shown)
     if data.task == "multilabel":
-        return _labels(p, y, data, rows, over, slug)
-    return _numbers(p, y.reshape(len(y), -1), data, rows, over, slug)
+        return _labels(p, y, data, rows, over, slug, shown)
+    return _numbers(p, y.reshape(len(y), -1), data, rows, over, slug, shown)
 
 
-def _classes(p: Any, y: Any, data: Dataset, rows: Any, over: str, slug: str) -> list[Block]:
+def _classes(p: Any, y: Any, data: Dataset, rows: Any, over: str, slug: str, shown: int) -> list[Block]:
     names = data.target_names
     counts = confusion(p, y)
     shares = class_shares(counts, len(p))
     right = p.argmax(axis=2) == y[None, :]
     bins = calibration(p.max(axis=2), right)
-    mistakes = confident_mistakes(p, y, SHOWN)
+    mistakes = confident_mistakes(p, y, shown)
     return [
         _matrix(counts, names, over, slug),
         _shares(shares, names, over, slug, "class"),
@@ -135,7 +137,7 @@ def _mistakes(found: Sequence[Mistake], data: Dataset, rows: Any, over: str, slu
     tiles = tuple(
         tile(scaled(as_image(data.X[rows[m.row]], data.row_shape), low, high),
              f"row {rows[m.row]}: {names[m.true]}, taken for {names[m.predicted]} with {m.p:.2f}",
-             f"{names[m.predicted]} {m.p:.2f}\nis {names[m.true]}")
+             f"said {names[m.predicted]}, {m.p:.2f}\nis {names[m.true]}")
         for m in found
     )  # fmt: skip
     return [Tiles(f"{slug}mistakes", "Most confident mistakes", note,
@@ -159,10 +161,10 @@ def _as_rows(
     )
     right = (0, *range(3, len(header) + len(few)))
     more = f" The first {len(few)} of {data.n_features} columns." if len(few) < data.n_features else ""
-    return Table((*header, *few), body, right, f"{title}. {note}{more}")
+    return Table((*header, *few), body, right, title, f"{note}{more}")
 
 
-def _labels(p: Any, y: Any, data: Dataset, rows: Any, over: str, slug: str) -> list[Block]:
+def _labels(p: Any, y: Any, data: Dataset, rows: Any, over: str, slug: str, shown: int) -> list[Block]:
     said = p >= 0.5  # (n_runs, n_rows, K)
     right = said == y[None]
     shares = [
@@ -173,7 +175,7 @@ def _labels(p: Any, y: Any, data: Dataset, rows: Any, over: str, slug: str) -> l
     bins = calibration(confidence, right.reshape(len(p), -1))
     mean = p.mean(axis=0)
     gap = np.abs(mean - y)
-    order = np.argsort(-gap, axis=None, kind="stable")[:SHOWN]
+    order = np.argsort(-gap, axis=None, kind="stable")[:shown]
     cells = [(int(i // gap.shape[1]), int(i % gap.shape[1])) for i in order]
     wrong = [(i, k) for i, k in cells if gap[i, k] > 0.5]
     listed: list[tuple[Cell, ...]] = [
@@ -196,7 +198,7 @@ def _wilson(share: float, n: int) -> Interval:
     return Interval(*proportion_interval(share, n))
 
 
-def _numbers(p: Any, y: Any, data: Dataset, rows: Any, over: str, slug: str) -> list[Block]:
+def _numbers(p: Any, y: Any, data: Dataset, rows: Any, over: str, slug: str, shown: int) -> list[Block]:
     mean = p.mean(axis=0)  # (n_rows, n_out)
     at = np.unique(np.linspace(0, len(y) - 1, min(SCATTER, len(y))).round().astype(np.int64))
     blocks: list[Block] = []
@@ -212,7 +214,7 @@ def _numbers(p: Any, y: Any, data: Dataset, rows: Any, over: str, slug: str) -> 
         points = tuple(Point(float(y[i, k]), float(mean[i, k]), words=f"row {rows[i]}") for i in at)
         blocks.append(Points(f"{slug}predicted-{k}", f"Predicted against true: {name}", note, table, points,
                              f"true {name}", f"predicted {name}", diagonal=True))  # fmt: skip
-    worst = largest_errors(mean, y, SHOWN)
+    worst = largest_errors(mean, y, shown)
     listed: list[tuple[Cell, ...]] = [(int(rows[i]), float(y[i].mean()), float(mean[i].mean())) for i in worst]
     note = f"Rows with the largest absolute error; {over}."
     blocks.append(_as_rows("Largest errors", ["row", "true", "predicted"], listed, data, [int(rows[i]) for i in worst],
@@ -232,8 +234,7 @@ def first_weights(group: Group, most: int, slug: str) -> list[Block]:
     tiles: list[Tile] = []
     for unit in order:
         image = as_image(W[:, unit], shape)
-        largest = float(np.abs(image).max()) or 1.0
-        tiles.append(tile(0.5 + 0.5 * image / largest, f"unit {unit}, norm {norms[unit]:.3g}"))
+        tiles.append(tile(np.round(signed(image) * SHADES) / SHADES, f"unit {unit}, norm {norms[unit]:.3g}"))
     which = "all" if len(order) == W.shape[1] else f"the {len(order)} largest of"
     note = (
         "What each unit of the first layer weighs its inputs by: middle grey is 0, each tile scaled to its own "

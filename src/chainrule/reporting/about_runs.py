@@ -64,7 +64,7 @@ def _headline(groups: Sequence[Group], column: str) -> Headline:
         layers = sum(name.endswith("W") for name in top.network.weights)
         items.append(("parameters", f"{top.network.n_parameters:,}", f"{layers} weight matrices"))
     seconds = [row["seconds"] for group in groups for one in group.subjects for row in one.history[-1:]]
-    items.append(("training time", _time(sum(seconds) / max(len(seconds), 1)), "a run, evaluations included"))
+    items.append(("training time", took(sum(seconds) / max(len(seconds), 1)), "a run, evaluations included"))
     return Headline(tuple(items))
 
 
@@ -79,7 +79,8 @@ def _seeds(groups: Sequence[Group]) -> str:
     )
 
 
-def _time(seconds: float) -> str:
+def took(seconds: float) -> str:
+    """A time in the unit that suits it."""
     return f"{seconds:.1f} s" if seconds < 90 else f"{seconds / 60:.1f} min" if seconds < 5400 else (
         f"{seconds / 3600:.1f} h"
     )  # fmt: skip
@@ -142,7 +143,7 @@ def conclusions(groups: Sequence[Group], data: Dataset | None, part: str = "vali
     ended = [group for group in groups if group.finished]
     if len(ended) < 2:
         return None
-    title = "Which is better"
+    title = "Conclusions"
     if data is None:
         return Section("conclusions", title, (Words("The data cannot be read, so the runs were not compared."),))
     try:
@@ -168,25 +169,25 @@ def learning(groups: Sequence[Group]) -> Section:
         return Section("learning", "Learning", (Words("No row of history has been written yet."),))
     blocks: list[Block] = []
     for metric in metrics_of(rows):
-        both = [line for part in ("train", "validation") for line in _of(groups, f"{part}_{metric}", part)]
+        both = [line for part in ("train", "validation") for line in _of(groups, f"{part}_{metric}", part, part)]
         if both:
             note = "Evaluation mode; training rows (a fixed sample where there are many) dashed, validation rows solid."
             blocks.append(_curves(metric, words_of(metric).capitalize(), both, words_of(metric), note))
-    rate = _of(groups, "lr", "")
+    rate = _of(groups, "lr", "", "learning rate")
     if rate:
         note = "The learning rate of the step before each row of history, by the schedule and any setback."
         blocks.append(_curves("learning-rate", "Learning rate", rate, "learning rate", note))
-    norm = _of(groups, "gradient_norm", "")
+    norm = _of(groups, "gradient_norm", "", "gradient norm")
     if norm:
         note = "Norm of the gradient of the whole network at the last step before each row of history."
         blocks.append(_curves("gradient-norm", "Gradient norm", norm, "norm", note, log=True))
     return Section("learning", "Learning", (*blocks, *_by_layer(groups)))
 
 
-def _of(groups: Sequence[Group], column: str, part: str) -> list[Line]:
+def _of(groups: Sequence[Group], column: str, part: str, what: str) -> list[Line]:
     found = []
     for group in groups:
-        name = ", ".join(one for one in (group.name if len(groups) > 1 else "", part) if one) or words_of(column)
+        name = what if len(groups) == 1 else f"{group.name}, {part}" if part else group.name
         colour = group.colour if len(groups) > 1 else int(part == "validation")
         found += lines([one.history for one in group.subjects], column, name, colour, dashed=part == "train")
     return found
@@ -271,7 +272,16 @@ def _data_name(one: Subject) -> str:
 
 def _started(one: Subject) -> str:
     sessions = one.environment.get("sessions") or [{}]
-    return str(sessions[0].get("started", ""))
+    return at(str(sessions[0].get("started", "")))
+
+
+def at(time: str) -> str:
+    """A time as written in UTC, to the minute.
+
+    >>> at("2026-11-25T21:43:33+00:00")
+    '2026-11-25 21:43 UTC'
+    """
+    return f"{time[:16].replace('T', ' ')} UTC" if time else ""
 
 
 def _commit(one: Subject) -> str:

@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from chainrule.comparing import compare, gather
 from chainrule.data import Dataset
-from chainrule.errors import ChainruleError, ConfigError
+from chainrule.errors import ChainruleError
 from chainrule.intervals import mean_interval
 from chainrule.reporting.about_network import diagnosed, networks, predicted
-from chainrule.reporting.about_runs import conditions, learning, words_of
+from chainrule.reporting.about_runs import at, conditions, learning, took, words_of
 from chainrule.reporting.blocks import (
     Block,
     Cell,
@@ -33,7 +33,7 @@ from chainrule.reporting.options import against_each, parallel, short
 from chainrule.reporting.sources import data_of, subject
 from chainrule.study.conduct import best, opened, run_folders
 from chainrule.study.config import Study, shown
-from chainrule.study.importance import importances
+from chainrule.study.importance import FEWEST, importances
 from chainrule.study.ledger import Trial
 from chainrule.text import number
 
@@ -121,7 +121,7 @@ def _summary(found: Ledgered) -> Section:
                 over = f"{number(between.low)} to {number(between.high)}" if between else "one seed"
                 items.insert(1, (f"test {words_of(name)}, best finalist", number(mean), f"{over}; {n:,} rows"))
     items.append(("epochs", f"{sum(one.epochs for one in trials):,.4g}", "of all trials"))
-    items.append(("time of trials", f"{sum(one.seconds for one in trials):,.0f} s", "all workers together"))
+    items.append(("time of trials", took(sum(one.seconds for one in trials)), "all workers together"))
     told_ = [f"Searched by {study.options.search.sampler}, judged by {words_of(study.metric)}; pruning: "
              f"{study.options.pruning.kind}."]  # fmt: skip
     if found.searches > 1:
@@ -134,7 +134,7 @@ def _reading(found: Ledgered) -> str:
     if not found.readings:
         return "The test rows have not been read."
     times = "once" if len(found.readings) == 1 else f"{len(found.readings)} times, so they are no longer unseen"
-    return f"The test rows have been read {times}: {', '.join(one['at'] for one in found.readings)}."
+    return f"The test rows have been read {times}: {', '.join(at(one['at']) for one in found.readings)}."
 
 
 def _candidates(found: Ledgered, trials: Sequence[Trial], title: str, *, folded: bool = False) -> Table:
@@ -152,7 +152,7 @@ def _candidates(found: Ledgered, trials: Sequence[Trial], title: str, *, folded:
                      one.value if one.value is not None else one.state, _interval(one), len(one.seed_values) or None,
                      *figures))  # fmt: skip
     right = (0, *range(1 + len(paths), len(header)))
-    return Table(tuple(header), tuple(rows), right, title, folded)
+    return Table(tuple(header), tuple(rows), right, title, folded=folded)
 
 
 def _finalists(found: Ledgered) -> Section | None:
@@ -162,12 +162,12 @@ def _finalists(found: Ledgered) -> Section | None:
     ordered += [one for one in found.finalists if one not in ordered]
     note = (
         "The best candidates, trained again with seeds that had no part in the choice. These figures, not those of the "
-        f"search, say what to expect. {_reading(found)}"
+        "search, say what to expect."
     )
     blocks: list[Block] = [Words(note), _candidates(found, ordered, "Finalists")]
     known = [one for one in ordered if one.value is not None]
     if known:
-        labels = tuple(shown(one.params) for one in known)
+        labels = tuple(f"finalist {one.number}" for one in known)
         values, intervals = tuple(one.value or 0.0 for one in known), tuple(_interval(one) for one in known)
         table = Table(("finalist", words_of(found.study.metric), "95 % over seeds"),
                       tuple(zip(labels, values, intervals, strict=True)), (1, 2))  # fmt: skip
@@ -186,23 +186,30 @@ def _conclusions(found: Ledgered, given: Dataset | None) -> Section | None:
     try:
         pairs = compare(gather([found.directory], part, given))
     except ChainruleError as error:
-        return Section("conclusions", "Which finalist is better", (Words(f"Not compared: {error}"),))
-    prefix = f"{found.directory.name}: "
-    told = [one.sentence.replace(prefix, "") for one in pairs]
+        return Section("conclusions", "Conclusions", (Words(f"Not compared: {error}"),))
+    told = [_named(found, one.sentence) for one in pairs]
     note = (
         f"Each pair on the same {part} rows; intervals and p-values count both seeds and rows, and the p-values are "
         "corrected for the number of pairs (Holm)."
     )
-    return Section("conclusions", "Which finalist is better", (Words(note), Sentences(tuple(told))))
+    return Section("conclusions", "Conclusions", (Words(note), Sentences(tuple(told))))
+
+
+def _named(found: Ledgered, sentence: str) -> str:
+    """The sentence with finalists by their numbers, which the table explains."""
+    for one in sorted(found.finalists, key=lambda one: -len(shown(one.params))):
+        sentence = sentence.replace(f"{found.directory.name}: {shown(one.params)}", f"finalist {one.number}")
+    return sentence
 
 
 def _importance(found: Ledgered, database: str | None) -> Section | None:
     if len(found.study.space) < 2:
         return None
-    try:
-        shares = importances(found.directory, database)
-    except ConfigError as error:
-        return Section("importance", "Which options mattered", (Words(f"{error}."),))
+    finished = sum(one.state == "finished" for one in found.trials)
+    if finished < FEWEST:
+        text = f"{finished} finished trials; importances mean something from {FEWEST} on."
+        return Section("importance", "Importance", (Words(text),))
+    shares = importances(found.directory, database)
     note = (
         "Shares that sum to 1, by PED-ANOVA (Watanabe 2023): what sets the better tenth of the finished trials apart "
         "from the rest. A share says that an option mattered in this space, not which value is good."
@@ -210,7 +217,7 @@ def _importance(found: Ledgered, database: str | None) -> Section | None:
     table = Table(("option", "importance"), tuple(shares.items()), (1,))
     bars = Dots("importance", "Importance of each option", note, table, tuple(shares), tuple(shares.values()),
                 (None,) * len(shares), "share", bars=True)  # fmt: skip
-    return Section("importance", "Which options mattered", (bars,))
+    return Section("importance", "Importance", (bars,))
 
 
 def _trials(found: Ledgered) -> Section:
@@ -239,7 +246,7 @@ def _trials(found: Ledgered) -> Section:
         header = ("trial", *paths, "rows", f"last {words_of(study.metric)}", "reason")
         right = (0, len(paths) + 1, len(paths) + 2)
         more = f" (the first {LISTED} of {len(some)})" if len(some) > LISTED else ""
-        blocks.append(Table(header, rows, right, f"{state.capitalize()} trials{more}", len(some) > 12))
+        blocks.append(Table(header, rows, right, f"{state.capitalize()} trials{more}", folded=len(some) > 12))
     return Section("trials", "Trials", tuple(blocks))
 
 
@@ -273,11 +280,11 @@ def _best_finalist(found: Ledgered, given: Dataset | None) -> list[Section]:
     name = f"trial {ordered[0].number}: {shown(ordered[0].params)}"
     groups = groups_of([subject(name, folder) for folder in folders])
     data, why = data_of(groups[0].first, given)
-    which = "finalist" if found.finalists else "trial"
-    intro = Section("best", f"The best {which}, looked at closely", (Words(name),))
-    parts = [intro, learning(groups), predicted(groups, data, why), networks(groups), diagnosed(groups, data, why),
+    which = "best finalist" if found.finalists else "best trial"
+    intro = Section("best", f"The {which}", (Words(f"Looked at closely: {name}."),))
+    parts = [learning(groups), predicted(groups, data, why), networks(groups), diagnosed(groups, data, why),
              conditions(groups, data, why)]  # fmt: skip
-    return [one for one in parts if one is not None]
+    return [intro, *(replace(one, title=f"{one.title} of the {which}") for one in parts if one is not None)]
 
 
 def _conditions(found: Ledgered) -> Section | None:

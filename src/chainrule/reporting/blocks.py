@@ -24,12 +24,13 @@ Cell = str | int | float | Interval | None
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a header. right: the columns of numbers, flush right."""
+    """Rows under a header. right: the columns of numbers, flush right. note: what they are. folded: shown on demand."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     right: tuple[int, ...] = ()
     title: str = ""
+    note: str = ""
     folded: bool = False
 
 
@@ -143,7 +144,8 @@ class Point:
 
 @dataclass(frozen=True)
 class Points(Figure):
-    """Measurements over an axis. ticks: names of x = 0, 1, ... where x is a choice. diagonal: draw y = x.
+    """Measurements over an axis. ticks: names of x = 0, 1, ... where x is a choice. marks: the only x there are, where
+    they are few. diagonal: draw y = x.
 
     counts: how many rows lie in equal parts of x from 0 to 1, for a histogram below.
     """
@@ -152,6 +154,7 @@ class Points(Figure):
     x_label: str
     y_label: str
     ticks: tuple[str, ...] = ()
+    marks: tuple[float, ...] = ()
     log: bool = False
     diagonal: bool = False
     counts: tuple[int, ...] = ()

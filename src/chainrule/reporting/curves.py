@@ -11,8 +11,8 @@ from chainrule.training.measure import Row
 
 MOST = 2000
 """Points of a line: more than a screen has columns."""
-BUDGET = 40_000
-"""Points of a page, so that one of 50 runs stays below a megabyte."""
+BUDGET = 50_000
+"""Numbers in the curves of a page, so that one of 50 runs stays below a megabyte."""
 
 
 def thinned(y: Sequence[float], most: int) -> list[int]:
@@ -42,10 +42,10 @@ def within(line: Line, most: int) -> Line:
 
 
 def within_budget(page: Page) -> Page:
-    """The page with lines thinned to MOST points each and BUDGET in all; a band counts as two more lines."""
+    """The page with lines thinned to MOST points each and BUDGET numbers in all: x, y, and both ends of a band."""
     curves = [figure for figure in page.figures() if isinstance(figure, Curves)]
-    n_lines = sum(3 if line.low else 1 for figure in curves for line in figure.lines)
-    most = max(min(MOST, BUDGET // max(n_lines, 1)), 20)
+    numbers = sum(4 if line.low else 2 for figure in curves for line in figure.lines)
+    most = max(min(MOST, BUDGET // max(numbers, 1)), 20)
     sections = tuple(
         Section(one.name, one.title, tuple(
             replace(block, lines=tuple(within(line, most) for line in block.lines))
@@ -79,6 +79,8 @@ def lines(
     if len({steps for steps, _ in each}) > 1:
         return [Line(f"{name} #{i}", *one, colour=colour, dashed=dashed) for i, one in enumerate(each, 1)]
     values = np.array([y for _, y in each])  # (n_runs, n_rows)
+    if (values == values[0]).all():
+        return [Line(name, *each[0], colour=colour, dashed=dashed)]
     band = (tuple(values.min(axis=0).tolist()), tuple(values.max(axis=0).tolist()))
     return [Line(name, each[0][0], tuple(values.mean(axis=0).tolist()), *band, colour=colour, dashed=dashed)]
 

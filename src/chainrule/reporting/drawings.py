@@ -32,8 +32,8 @@ def _ends(values: Sequence[float], intervals: Sequence[Interval | None]) -> list
 
 def dots(figure: Dots) -> Markup:
     """One row a label: the value, its interval, and perhaps a line to compare with."""
-    left = min(max((len(name) for name in figure.labels), default=4), 34) * 6.9 + 14
-    width, row = left + 400.0, 24.0
+    left = max(min(max(map(len, figure.labels), default=4), 34) * 6.9 + 14, 64.0)
+    width, row = left + 330.0, 24.0
     bottom = len(figure.labels) * row + 8
     marks = [figure.mark] if figure.mark is not None else []
     low, high = _range(_ends([*figure.values, *marks], figure.intervals))
@@ -53,8 +53,12 @@ def dots(figure: Dots) -> Markup:
         else:
             parts += _whisker(x, y, interval, across=True)
             parts.append(element("circle", cx=x(value), cy=y, r=4.5, class_="dot"))
-        parts.append(label(f"{value:.3g}" if figure.bars else f"{value:.4g}", width - 50, y + 4, "value"))
-    return drawing(figure.title, width, bottom + 44, parts)
+        parts.append(label(_value(value), width - 50, y + 4, "value"))
+    return drawing(figure.title, width, bottom + 44, parts, "fits")
+
+
+def _value(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:.4g}"
 
 
 def _whisker(at: Place, other: float, interval: Interval | None, *, across: bool) -> list[Markup]:
@@ -77,7 +81,7 @@ def _grid_x(low: float, high: float, x: Place, top: float, bottom: float) -> Mar
 def points(figure: Points) -> Markup:
     """A scatter with intervals; a diagonal and a histogram below where asked for."""
     square = figure.diagonal and bool(figure.counts)
-    width, height, left, right, top = 440.0, 400.0 if square else 310.0, 58.0, 14.0, 14.0
+    width, height, left, right, top = 380.0, 370.0 if square else 290.0, 54.0, 12.0, 12.0
     bottom = height - (46 if not figure.counts else 106)
     xs = [point.x for point in figure.points]
     ys = _ends([point.y for point in figure.points], [point.interval for point in figure.points])
@@ -124,7 +128,8 @@ def _axes(
         at = [(float(i), name) for i, name in enumerate(figure.ticks)]
     else:
         room = 12
-        at = [(tick, short(tick)) for tick in (log_ticks(*xs) if figure.log else ticks(*xs))]
+        marks = figure.marks or (log_ticks(*xs) if figure.log else ticks(*xs))
+        at = [(tick, short(tick)) for tick in marks]
     for tick, name in at:
         parts.append(element("line", x1=x(tick), x2=x(tick), y1=bottom, y2=bottom + 4, class_="grid"))
         parts.append(label(name, x(tick), bottom + 18, "tick", "middle", max(room, 4)))
@@ -161,7 +166,7 @@ def _histogram(counts: Sequence[int], x: Place, bottom: float, height: float) ->
 def parallel(figure: Parallel) -> Markup:
     """Axes side by side, a line a trial across them, stronger for the better ones."""
     n = len(figure.axes)
-    gap, top, bottom = max(640.0 / n, 150.0), 40.0, 300.0
+    gap, top, bottom = max(900.0 / (n - 1), 150.0), 40.0, 300.0
     width = gap * (n - 1) + 200
     at = [100 + i * gap for i in range(n)]
     y = _scale(0.0, 1.0, bottom, top)
@@ -171,12 +176,12 @@ def parallel(figure: Parallel) -> Markup:
         path = "M" + "L".join(f"{px:.1f} {py:.1f}" for px, py in places)
         inner = element("title", text_of(words))
         parts.append(element("path", inner, d=path, class_=f"trial s{min(int(shade * 5), 4)}"))
-    for i, (x, axis) in enumerate(zip(at, figure.axes, strict=True)):
+    for x, axis in zip(at, figure.axes, strict=True):
         parts.append(element("line", x1=x, x2=x, y1=top, y2=bottom, class_="axis"))
-        parts.append(label(axis.name, x, 18 + 0 * i, "axis-name", "middle", int(gap / 6.6)))
+        parts.append(label(axis.name, x, 18, "axis-name", "middle", int(gap / 6.6)))
         for place, name in axis.ticks:
             parts.append(label(name, x - 7, y(place) + 4, "tick halo", "end", 13))
-    return drawing(figure.title, width, bottom + 20, parts)
+    return drawing(figure.title, width, bottom + 20, parts, "broad")
 
 
 def diagram(figure: Diagram) -> Markup:
@@ -192,7 +197,7 @@ def diagram(figure: Diagram) -> Markup:
                   height=2 * half(figure.stages[0].n_in), rx=2, class_="units")  # fmt: skip
     parts += [bar, label(f"{figure.stages[0].n_in:,}", x, middle - half(figure.stages[0].n_in) - 8, "value", "middle")]
     for stage in figure.stages:
-        step = 128.0 if stage.mixes else max(72.0, len(stage.name) * 6.6 + 16)
+        step = 150.0 if stage.mixes else max(72.0, len(stage.name) * 6.6 + 16)
         a, b, end = half(stage.n_in), half(stage.n_out), x + step
         one, other = x + 6, end - 6
         shape = f"M{one:.1f} {middle - a:.1f}L{other:.1f} {middle - b:.1f}V{middle + b:.1f}L{one:.1f} {middle + a:.1f}Z"

@@ -130,6 +130,8 @@ def _points(figure: Points, sheet: Any) -> None:
             )
     if figure.ticks:
         axes.set_xticks(range(len(figure.ticks)), [printable(name) for name in figure.ticks])
+    if figure.marks:
+        axes.set_xticks(figure.marks)
     if figure.log:
         axes.set_xscale("log")
     if figure.kinds:

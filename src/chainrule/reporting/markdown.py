@@ -17,7 +17,7 @@ from chainrule.reporting.blocks import (
 from chainrule.reporting.page import cell
 from chainrule.text import printable
 
-_MARKS = "\\`*_{}[]<>|#~$"
+_MARKS = "\\`*_{}[]<>|#~$&"
 
 
 def markdown(page: Page, pictures: Mapping[str, str] | None = None) -> str:
@@ -64,7 +64,7 @@ def _table(table: Table) -> str:
         "|" + "|".join(" ---: " if i in table.right else " --- " for i in range(len(table.header))) + "|",
         *("| " + " | ".join(_text(cell(one)) for one in row) + " |" for row in table.rows),
     ]
-    title = f"{_text(table.title)}:\n\n" if table.title else ""
+    title = f"{_text(table.title)}. {_text(table.note)}".strip() + "\n\n" if table.title else ""
     return title + "\n".join(lines)
 
 

@@ -53,6 +53,8 @@ class Scale:
     def place(self, value: Any) -> float:
         """From 0 to 1."""
         x, low, high = self.x(value), self.low, self.high
+        if len(self.names) == 1:
+            return 0.5
         if self.log:
             x, low, high = log(x), log(low), log(high)
         return (x - low) / (high - low) if high > low else 0.5
@@ -79,11 +81,11 @@ def against_each(study: Study, trials: Sequence[Trial], finalists: Sequence[Tria
     for parameter in study.space:
         having = [one for one in judged if parameter.path in one.params]
         if having:
-            figures.append(_against(study, parameter, having))
-    return Section("options", "The metric against each option", tuple(figures)) if figures else None
+            figures.append(_against(study, parameter, having, trials))
+    return Section("options", "Options", tuple(figures)) if figures else None
 
 
-def _against(study: Study, parameter: Parameter, having: Sequence[Trial]) -> Points:
+def _against(study: Study, parameter: Parameter, having: Sequence[Trial], trials: Sequence[Trial]) -> Points:
     metric, path = study.metric.replace("_", " "), parameter.path
     scale = Scale(parameter, [one.params[path] for one in having])
     ordered = sorted(having, key=lambda one: (scale.x(one.params[path]), one.number))
@@ -103,9 +105,13 @@ def _against(study: Study, parameter: Parameter, having: Sequence[Trial]) -> Poi
     kinds = ("trials of the search", "finalists, fresh seeds") if any(point.apart for point in points) else ()
     if len(study.space) > 1:
         note += " The other options differ too, so neighbours differ in more than this one."
+    if left_out := sum(one.value is None or one.state != "finished" for one in trials if path in one.params):
+        note += f" {left_out} trials that were pruned, failed or have not ended are not drawn."
+    distinct = tuple(sorted({point.x for point in points}))
+    marks = distinct if scale.numeric and len(distinct) <= 7 and not scale.log else ()
     name = f"option-{path.replace('.', '-')}"
     return Points(name, f"{metric.capitalize()} against {path}", note, table, points, path,
-                  metric, tuple(scale.names), scale.log, kinds=kinds)  # fmt: skip
+                  metric, tuple(scale.names), marks, scale.log, kinds=kinds)  # fmt: skip
 
 
 def parallel(study: Study, trials: Sequence[Trial]) -> Section | None:
@@ -143,4 +149,4 @@ def parallel(study: Study, trials: Sequence[Trial]) -> Section | None:
         tuple(reversed([f"trial {one.number}: {value:.4g} with {shown(one.params)}"
                         for one, value in zip(drawn, values, strict=True)])),
     )  # fmt: skip
-    return Section("parallel", "All options at once", (figure,))
+    return Section("parallel", "All options", (figure,))

@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from chainrule.reporting import drawings
-from chainrule.reporting.blocks import Cell, Curves, Interval, Line, Matrix, Page, Tile
+from chainrule.reporting.blocks import Cell, Curves, Dots, Figure, Interval, Line, Matrix, Page, Points, Tile
 from chainrule.reporting.images import data_uri
 from chainrule.text import number, printable
 
@@ -53,7 +53,7 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, finalize=_shown, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    environment.filters |= {"cell": cell, "uri": data_uri, "level": level}
+    environment.filters |= {"cell": cell, "wide": is_wide, "uri": data_uri, "level": level}
     environment.tests |= {"kind": lambda block, name: type(block).__name__ == name}
     environment.globals |= {
         "draw": {"Dots": drawings.dots, "Points": drawings.points, "Parallel": drawings.parallel,
@@ -83,6 +83,15 @@ def cell(value: Cell) -> str:
     if isinstance(value, float):
         return number(value) if isfinite(value) else "not finite"
     return value
+
+
+def is_wide(figure: Figure) -> bool:
+    """Whether a figure takes the whole width of the page, not half of it."""
+    if isinstance(figure, Dots):
+        return max(map(len, figure.labels), default=0) > 24
+    if isinstance(figure, Curves):
+        return len(figure.lines) > 8
+    return not isinstance(figure, Points)
 
 
 def level(count: int, total: int) -> int:

@@ -2,9 +2,10 @@
 
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from os.path import commonpath
 from pathlib import Path
 from typing import Any
 
@@ -45,18 +46,31 @@ def sources(asked: Sequence[Path | str | Run]) -> list[Source]:
     """Each of `asked`: a run directory, a folder of seed-* directories, a study's directory, or a run in memory."""
     if not asked:
         raise ConfigError("nothing to report on; name runs, folders of seed-* runs, or studies")
-    return [_source(one) for one in asked]
+    paths = [one.directory if isinstance(one, Run) else Path(one) for one in asked]
+    known = [path for path in paths if path is not None]
+    told = short_names([*map(str, known), *(name for path in known for name, _ in folders(path))]) if known else {}
+    return [_source(one, path, told) for one, path in zip(asked, paths, strict=True)]
 
 
-def _source(asked: Path | str | Run) -> Source:
+def short_names(paths: Sequence[str]) -> dict[str, str]:
+    """Each path without the folders that all have in common, so that a page is the same wherever its runs lie.
+
+    >>> short_names(["runs/wide", "runs/wide/seed-0", "runs/deep"])
+    {'runs/wide': 'wide', 'runs/wide/seed-0': 'wide/seed-0', 'runs/deep': 'deep'}
+    """
+    whole = {path: Path(path).absolute() for path in paths}
+    above = Path(commonpath([one.parent for one in whole.values()]))
+    return {path: one.relative_to(above).as_posix() for path, one in whole.items()}
+
+
+def _source(asked: Path | str | Run, path: Path | None, told: Mapping[str, str]) -> Source:
     if isinstance(asked, Run):
-        name = "run" if asked.directory is None else str(asked.directory)
-        own = Subject(name, asked.directory, asked.config, asked.history, asked.environment, asked)
-        return Source(name, (own,))
-    path = Path(asked)
+        name = "run" if path is None else told[str(path)]
+        return Source(name, (Subject(name, path, asked.config, asked.history, asked.environment, asked),))
+    assert path is not None  # noqa: S101
     if (path / STUDY).is_file():
-        return Source(str(path), study=path)
-    return Source(str(path), tuple(subject(name, folder) for name, folder in folders(path)))
+        return Source(told[str(path)], study=path)
+    return Source(told[str(path)], tuple(subject(told[name], folder) for name, folder in folders(path)))
 
 
 def subject(name: str, directory: Path) -> Subject:

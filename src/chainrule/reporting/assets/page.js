@@ -91,7 +91,7 @@
       plot = new uPlot({
         width: Math.max(canvas.clientWidth, 200), height: root.clientWidth < 640 ? 220 : 270,
         scales: { x: { time: false, range: only ? (u, a) => [a - 1, a + 1] : undefined }, y: { distr: log ? 3 : 1 } },
-        axes: [{ ...axis, label: about.x, space: 70 }, { ...axis, size: 62, label: about.y,
+        axes: [{ ...axis, label: about.x, space: 70, size: 34, labelGap: 2 }, { ...axis, size: 62, label: about.y,
           values: (u, ticks) => ticks.map((y) => (y === null ? "" : Math.abs(y) >= 1e5 || (y && Math.abs(y) < 1e-3) ? y.toExponential(0) : String(+y.toPrecision(6)))) }],
         series: series(),
         bands: about.lines.filter((line) => line.band).map((line) => ({ series: [line.at + 2, line.at + 1], fill: style("--c" + line.colour) + "2e" })),
