@@ -48,7 +48,7 @@ def report(
     if watch:
         if output is not None or figures is not None or format != "html" or as_json:
             raise ConfigError(
-                "--watch serves the page and writes no file; leave out --output, --figures, --format, --json"
+                "--watch serves the page and writes no file; leave out --output, --figures, --format and --json"
             )
         from chainrule.reporting.watching import serve
 

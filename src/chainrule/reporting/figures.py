@@ -17,6 +17,8 @@ COLOURS = ("#0072b2", "#c85200", "#00805d", "#a8508a", "#7d6100", "#2f8ac4", "#5
 COLUMN, WIDE = 4.6, 7.0
 """Inches: of a text column, of a page."""
 DPI = 200
+LONGEST = 44
+"""Characters of a name."""
 STYLE = {
     "font.size": 9, "axes.titlesize": 10, "axes.grid": True, "grid.color": "#e6e6e6", "axes.axisbelow": True,
     "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "svg.hashsalt": "chainrule",
@@ -53,18 +55,24 @@ def _file(figure: Figure, kind: str) -> bytes:
     return content.getvalue()
 
 
+def _text(text: str) -> str:
+    """A name as it fits beside a drawing; the whole stands in the page."""
+    shown = printable(text)
+    return f"{shown[: LONGEST - 1]}…" if len(shown) > LONGEST else shown
+
+
 def _curves(figure: Curves, sheet: Any) -> None:
     axes = sheet.subplots()
     for line in figure.lines:
         colour, style = COLOURS[line.colour % len(COLOURS)], "--" if line.dashed else "-"
-        axes.plot(line.x, line.y, style, color=colour, label=printable(line.name), linewidth=1.3)
+        axes.plot(line.x, line.y, style, color=colour, label=_text(line.name), linewidth=1.3)
         if line.low:
             axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.18, linewidth=0)
     if figure.log:
         axes.set_yscale("log")
     if len(figure.lines) > 8:
         sheet.set_size_inches(WIDE, 3.6)
-    axes.set(xlabel=printable(figure.x_label), ylabel=printable(figure.y_label), title=printable(figure.title))
+    axes.set(xlabel=_text(figure.x_label), ylabel=_text(figure.y_label), title=_text(figure.title))
     if len(figure.lines) > 1:
         outside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if len(figure.lines) > 8 else {}
         axes.legend(fontsize=7 if len(figure.lines) > 8 else 8, **outside)
@@ -80,13 +88,13 @@ def _matrix(figure: Matrix, sheet: Any) -> None:
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.grid(visible=False)
     if n <= 30:
-        names = [printable(name) for name in figure.labels]
+        names = [_text(name) for name in figure.labels]
         axes.set_xticks(range(n), names, rotation=90 if max(map(len, names)) > 3 else 0, fontsize=7)
         axes.set_yticks(range(n), names, fontsize=7)
         for i, j in zip(*np.nonzero(counts), strict=True):
             colour = "white" if shares[i, j] > 0.5 else "black"
             axes.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=6, color=colour)
-    axes.set(xlabel="predicted", ylabel="true", title=printable(figure.title))
+    axes.set(xlabel="predicted", ylabel="true", title=_text(figure.title))
 
 
 def _dots(figure: Dots, sheet: Any) -> None:
@@ -102,9 +110,9 @@ def _dots(figure: Dots, sheet: Any) -> None:
             axes.plot([value], [i], "o", color=COLOURS[0], markersize=4)
     if figure.mark is not None:
         axes.axvline(figure.mark, color="#555555", linestyle=":", linewidth=1)
-    axes.set_yticks(range(n), [printable(name) for name in figure.labels], fontsize=7)
+    axes.set_yticks(range(n), [_text(name) for name in figure.labels], fontsize=7)
     axes.invert_yaxis()
-    axes.set(xlabel=printable(figure.x_label), title=printable(figure.title))
+    axes.set(xlabel=_text(figure.x_label), title=_text(figure.title))
 
 
 def _points(figure: Points, sheet: Any) -> None:
@@ -129,14 +137,14 @@ def _points(figure: Points, sheet: Any) -> None:
                 label=name,
             )
     if figure.ticks:
-        axes.set_xticks(range(len(figure.ticks)), [printable(name) for name in figure.ticks])
+        axes.set_xticks(range(len(figure.ticks)), [_text(name) for name in figure.ticks])
     if figure.marks:
         axes.set_xticks(figure.marks)
     if figure.log:
         axes.set_xscale("log")
     if figure.kinds:
         axes.legend(fontsize=8)
-    axes.set(xlabel=printable(figure.x_label), ylabel=printable(figure.y_label), title=printable(figure.title))
+    axes.set(xlabel=_text(figure.x_label), ylabel=_text(figure.y_label), title=_text(figure.title))
 
 
 def _ends(values: list[float]) -> list[float]:
@@ -154,13 +162,13 @@ def _parallel(figure: Parallel, sheet: Any) -> None:
     for i, axis in enumerate(figure.axes):
         axes.axvline(i, color="#555555", linewidth=1)
         for place, name in axis.ticks:
-            axes.text(i - 0.03, place, printable(name), ha="right", va="center", fontsize=7)
-    axes.set_xticks(range(len(figure.axes)), [printable(axis.name) for axis in figure.axes], fontsize=7)
+            axes.text(i - 0.03, place, _text(name), ha="right", va="center", fontsize=7)
+    axes.set_xticks(range(len(figure.axes)), [_text(axis.name) for axis in figure.axes], fontsize=7)
     axes.set_xlim(-0.5, len(figure.axes) - 0.8)
     axes.set_yticks([])
     axes.grid(visible=False)
     axes.spines[["left", "bottom"]].set_visible(False)
-    axes.set_title(printable(figure.title))
+    axes.set_title(_text(figure.title))
 
 
 def _tiles(figure: Tiles, sheet: Any) -> None:
@@ -174,8 +182,8 @@ def _tiles(figure: Tiles, sheet: Any) -> None:
         image = np.frombuffer(one.pixels, np.uint8).reshape(one.height, one.width, one.channels)
         axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         if one.caption:
-            axes.set_title(printable(one.caption), fontsize=7)
-    sheet.suptitle(printable(figure.title), fontsize=10)
+            axes.set_title("\n".join(map(_text, one.caption.split("\n"))), fontsize=7)
+    sheet.suptitle(_text(figure.title), fontsize=10)
 
 
 def _diagram(figure: Diagram, sheet: Any) -> None:
@@ -191,14 +199,14 @@ def _diagram(figure: Diagram, sheet: Any) -> None:
         axes.fill([x, x + step, x + step, x], [a, b, -b, -a], color=colour)
         axes.plot([x, x], [-a, a], color=COLOURS[0], linewidth=2.5)
         axes.plot([x + step, x + step], [-b, b], color=COLOURS[0], linewidth=2.5)
-        text = "\n".join(printable(one) for one in (stage.name, *stage.arrays.split(", ")) if one)
+        text = "\n".join(_text(one) for one in (stage.name, *stage.arrays.split(", ")) if one)
         axes.text(x + step / 2, -1.1, text, ha="center", va="top", fontsize=6)
         x += step
         if stage.n_out != stage.n_in or stage is figure.stages[-1]:
             axes.text(x, 0.1 + b, f"{stage.n_out:,}", ha="center", fontsize=8)
     axes.set_axis_off()
     axes.set_ylim(-2.1, 1.3)
-    axes.set_title(printable(figure.title))
+    axes.set_title(_text(figure.title))
 
 
 _DRAWN: dict[type[Figure], Callable[[Any, Any], None]] = {

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.comparing.groups import grouped
+from chainrule.errors import ConfigError
 from chainrule.intervals import mean_interval, proportion_interval
 from chainrule.network import Network
 from chainrule.reporting.blocks import Interval
@@ -38,8 +39,11 @@ class Group:
 
 
 def groups_of(subjects: Sequence[Subject]) -> list[Group]:
-    """In the order in which they were named."""
+    """In the order in which they were named. Raises a ConfigError for a run that is there twice."""
     found = grouped([(one.name, one) for one in subjects])
+    for name, runs in found:
+        if len({one.config.training.seed for one in runs}) < len(runs):
+            raise ConfigError(f"{name}: two runs have the same seed and configuration; a run counts once")
     return [
         Group(name, tuple(sorted(runs, key=lambda one: one.config.training.seed)), colour)
         for colour, (name, runs) in enumerate(found)
