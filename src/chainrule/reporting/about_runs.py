@@ -1,18 +1,17 @@
 """The sections on runs: what they came to, what can be concluded, how they learnt, under which conditions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
-
-import tomli_w
 
 from chainrule.comparing import compare
 from chainrule.comparing.groups import check_comparable, scored
 from chainrule.data import Dataset
 from chainrule.errors import ChainruleError
+from chainrule.reporting.about_conditions import differences
 from chainrule.reporting.blocks import (
     Block,
     Cell,
-    Code,
     Curves,
     Dots,
     Headline,
@@ -24,10 +23,17 @@ from chainrule.reporting.blocks import (
 )
 from chainrule.reporting.curves import lines, pairs, table
 from chainrule.reporting.groups import Group, last_rows, main_metric, metrics_of, over_rows, over_seeds, part_of
-from chainrule.reporting.sources import Subject
-from chainrule.spec import to_plain
 from chainrule.text import number
 from chainrule.training.metrics import greater_is_better
+
+COLUMNS = 5
+"""Options in which groups differ, as columns."""
+DRAWN = 20
+"""Groups drawn beside each other; the best ones where there are more."""
+CROWD = 8
+"""Groups beyond which the training rows' lines are hidden until they are asked for."""
+TOLD = 12
+"""Conclusions told; those that tell pairs apart first."""
 
 
 def words_of(metric: str) -> str:
@@ -89,28 +95,37 @@ def took(seconds: float) -> str:
 def _table_of(groups: Sequence[Group], rows: Sequence[Any], column: str) -> Table:
     part = part_of(rows)
     others = [f"{part}_{name}" for name in metrics_of(rows) if f"{part}_{name}" != column]
-    header = ["runs", "n", "parameters", words_of(column), "95 % over seeds", "95 % over rows", *map(words_of, others),
-              "epochs"]  # fmt: skip
+    differ = dict(list(differences(groups).items())[:COLUMNS])
+    header = ("runs", *differ, "n", "parameters", words_of(column), "95 % over seeds", "95 % over rows",
+              *map(words_of, others), "epochs")  # fmt: skip
     body: list[tuple[Cell, ...]] = []
-    for group in groups:
+    for i, group in enumerate(groups):
         mine = last_rows(group)
         value = over_seeds(mine, column)
         own = [over_seeds(mine, name) for name in others]
         epochs = over_seeds(mine, "epoch")
+        parameters = group.network.n_parameters if group.network else None
         body.append((
-            group.name, len(group.subjects), group.network.n_parameters if group.network else None,
+            group.name, *(values[i] for values in differ.values()), len(group.subjects), parameters,
             value[0] if value else None, value[1] if value else None,
             over_rows(group, column, value[0]) if value else None,
             *(one[0] if one else None for one in own), f"{epochs[0]:.4g}" if epochs else None,
         ))  # fmt: skip
-    return Table(tuple(header), tuple(body), tuple(range(1, len(header))), "Means over the runs of each group")
+    right = tuple(range(1 + len(differ), len(header)))
+    note = "The options in which the groups differ stand first." if differ else ""
+    return Table(header, tuple(body), right, "Means over the runs of each group", note)
 
 
 def _means(groups: Sequence[Group], column: str) -> Dots:
     found = [(group, over_seeds(last_rows(group), column)) for group in groups]
     known = [(group, value) for group, value in found if value is not None]
+    if len(known) > DRAWN:
+        sign = -1.0 if greater_is_better(column) else 1.0
+        known = sorted(known, key=lambda one: sign * one[1][0])[:DRAWN]
     rows: tuple[tuple[Cell, ...], ...] = tuple((group.name, *value) for group, value in known)
     note = "Mean over the runs of each group, with Student's 95 % interval over seeds where there are several."
+    if len(known) < len(found):
+        note += f" The best {len(known)} of {len(found)}."
     return Dots(
         "groups", f"{words_of(column).capitalize()} of each group", note,
         Table(("runs", words_of(column), "95 % over seeds"), rows, (1, 2)),
@@ -151,14 +166,15 @@ def conclusions(groups: Sequence[Group], data: Dataset | None, part: str = "vali
         judged = compare([scored(group.name, group.finished, part, data) for group in ended])
     except ChainruleError as error:
         return Section("conclusions", title, (Words(f"Not compared: {error}"),))
-    told = [one.sentence for one in judged if one.better] + [one.sentence for one in judged if not one.better]
+    told = [one.sentence for one in sorted(judged, key=lambda one: one.better is None)]
+    n_better = sum(one.better is not None for one in judged)
     note = (
         f"Each pair on the same {part} rows; intervals and p-values count both seeds and rows, and the p-values are "
         "corrected for the number of pairs (Holm)."
     )
-    few = told[:40]
+    few = told[:TOLD]
     if len(told) > len(few):
-        few.append(f"{len(told) - len(few)} more pairs; `chainrule compare` lists all.")
+        few.append(f"Of {len(told):,} pairs, {n_better:,} could be told apart; chainrule compare lists all.")
     return Section("conclusions", title, (Words(note), Sentences(tuple(few))))
 
 
@@ -190,7 +206,8 @@ def _of(groups: Sequence[Group], column: str, part: str, what: str) -> list[Line
         name = what if len(groups) == 1 else f"{group.name}, {part}" if part else group.name
         colour = group.colour if len(groups) > 1 else int(part == "validation")
         found += lines([one.history for one in group.subjects], column, name, colour, dashed=part == "train")
-    return found
+    crowded = len(groups) > CROWD
+    return [replace(line, hidden=crowded and line.dashed) for line in found]
 
 
 def _curves(name: str, title: str, found: list[Line], label: str, note: str, *, log: bool = False) -> Curves:
@@ -226,86 +243,3 @@ def _by_layer(groups: Sequence[Group]) -> list[Curves]:
             told = note + (" Of the lowest seed of each group." if several else "")
             found.append(_curves(name, title, each, label, told, log=True))
     return found
-
-
-def conditions(groups: Sequence[Group], data: Dataset | None, why: str) -> Section:
-    """Where, on what and with what the runs were trained: all that another reader needs to make them again."""
-    every = [one for group in groups for one in group.subjects]
-    facts: list[tuple[Cell, ...]] = [
-        ("runs", f"{len(every):,} in {len(groups):,} group{'s' if len(groups) > 1 else ''}"),
-        ("seeds", _same([str(one.config.training.seed) for one in every])),
-        ("data", _same([_data_name(one) for one in every])),
-    ]
-    if data is not None:
-        facts.append(("data, as read", repr(data) + (f"; {data.note}" if data.note else "")))
-    facts += [("data sha256", _same([str(one.environment.get("data_sha256", "")) for one in every]))]
-    counted = [run.metrics["rows"] for group in groups for run in group.finished]
-    if counted:
-        facts.append(("rows", _same([", ".join(f"{n:,} {part}" for part, n in one.items()) for one in counted])))
-    for name in ("cpu", "cores", "device", "backend", "precision", "threads", "compiled", "system"):
-        facts.append((name, _same([str(one.environment.get(name, "")) for one in every])))
-    versions = [one.environment.get("versions") or {} for one in every]
-    for name in dict.fromkeys(key for one in versions for key in one):
-        facts.append((name, _same([str(one.get(name) or "not installed") for one in versions])))
-    facts.append(("started", _same([_started(one) for one in every])))
-    facts.append(("commit of the working folder", _same([_commit(one) for one in every])))
-    shown = tuple(row for row in facts if row[1])
-    blocks: list[Block] = [Table(("condition", "value"), shown)]
-    if why:
-        blocks.append(Words(f"The data could not be read again: {why} What needs them is left out."))
-    if len(groups) > 1:
-        blocks.append(_differences(groups))
-    blocks.append(Code(f"The configuration of {groups[0].name}", _written(groups[0].first)))
-    return Section("conditions", "Conditions", tuple(blocks))
-
-
-def _same(values: Sequence[str]) -> str:
-    """The distinct values, a few of them."""
-    found = list(dict.fromkeys(value for value in values if value))
-    return ", ".join(found[:10]) + (f" and {len(found) - 10} more" if len(found) > 10 else "")
-
-
-def _data_name(one: Subject) -> str:
-    options = one.config.data
-    return options.source + (f" in {options.path}" if options.path else "")
-
-
-def _started(one: Subject) -> str:
-    sessions = one.environment.get("sessions") or [{}]
-    return at(str(sessions[0].get("started", "")))
-
-
-def at(time: str) -> str:
-    """A time as written in UTC, to the minute.
-
-    >>> at("2026-11-25T21:43:33+00:00")
-    '2026-11-25 21:43 UTC'
-    """
-    return f"{time[:16].replace('T', ' ')} UTC" if time else ""
-
-
-def _commit(one: Subject) -> str:
-    git = one.environment.get("git") or {}
-    return f"{git['commit']}{' with changes' if git.get('changed') else ''}" if git.get("commit") else ""
-
-
-def _written(one: Subject) -> str:
-    return tomli_w.dumps(to_plain(one.config))
-
-
-def _flat(value: Any, above: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {above: value}
-    inner = (_flat(one, f"{above}.{name}" if above else name) for name, one in value.items())
-    return {key: one for found in inner for key, one in found.items()}
-
-
-def _differences(groups: Sequence[Group]) -> Table:
-    """The options in which the groups differ, a column each."""
-    plain = [_flat(to_plain(group.first.config)) for group in groups]
-    names = dict.fromkeys(name for one in plain for name in one if not name.startswith(("checkpoint.", "compute.")))
-    differ = [name for name in names if name != "training.seed" and len({str(one.get(name)) for one in plain}) > 1]
-    rows = tuple(
-        (group.name, *(str(one.get(name, "")) for name in differ)) for group, one in zip(groups, plain, strict=True)
-    )
-    return Table(("runs", *differ), rows, (), "Where the configurations differ")

@@ -11,8 +11,9 @@ from chainrule.comparing import compare, gather
 from chainrule.data import Dataset
 from chainrule.errors import ChainruleError
 from chainrule.intervals import mean_interval
+from chainrule.reporting.about_conditions import at, conditions
 from chainrule.reporting.about_network import diagnosed, networks, predicted
-from chainrule.reporting.about_runs import at, conditions, learning, took, words_of
+from chainrule.reporting.about_runs import learning, took, words_of
 from chainrule.reporting.blocks import (
     Block,
     Cell,

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from chainrule.data import Dataset
 from chainrule.errors import ConfigError
+from chainrule.reporting.about_conditions import conditions
 from chainrule.reporting.about_network import diagnosed, networks, predicted
-from chainrule.reporting.about_runs import conclusions, conditions, learning, summary
+from chainrule.reporting.about_runs import conclusions, learning, summary
 from chainrule.reporting.about_study import study_sections
 from chainrule.reporting.blocks import Figure, Page, Section, Words
 from chainrule.reporting.curves import within_budget

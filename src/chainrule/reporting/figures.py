@@ -172,18 +172,34 @@ def _parallel(figure: Parallel, sheet: Any) -> None:
 
 
 def _tiles(figure: Tiles, sheet: Any) -> None:
-    across = min(len(figure.tiles), 16 if figure.small else 6)
-    down = -(-len(figure.tiles) // across)
+    """Small ones as one picture with white between them; others each with its caption."""
+    images = [np.frombuffer(one.pixels, np.uint8).reshape(one.height, one.width, one.channels) for one in figure.tiles]
+    across = min(len(images), 16 if figure.small else 6)
+    down = -(-len(images) // across)
     sheet.set_size_inches(WIDE, WIDE / across * down * (1.0 if figure.small else 1.25) + 0.4)
+    sheet.suptitle(_text(figure.title), fontsize=10)
+    if figure.small:
+        axes = sheet.subplots()
+        axes.set_axis_off()
+        axes.imshow(_montage(images, across, down), vmin=0, vmax=255, cmap="gray", interpolation="nearest")
+        return
     grid = sheet.subplots(down, across, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
-    for axes, one in zip(grid.flat, figure.tiles, strict=False):
-        image = np.frombuffer(one.pixels, np.uint8).reshape(one.height, one.width, one.channels)
+    for axes, one, image in zip(grid.flat, figure.tiles, images, strict=False):
         axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        if one.caption:
-            axes.set_title("\n".join(map(_text, one.caption.split("\n"))), fontsize=7)
-    sheet.suptitle(_text(figure.title), fontsize=10)
+        axes.set_title("\n".join(map(_text, one.caption.split("\n"))), fontsize=7)
+
+
+def _montage(images: list[Any], across: int, down: int) -> Any:
+    """Images (h, w, channels) of one size in rows, a tenth of their width apart."""
+    h, w, channels = images[0].shape
+    gap = max(w // 10, 1)
+    whole = np.full((down * (h + gap) - gap, across * (w + gap) - gap, channels), 255, np.uint8)
+    for i, image in enumerate(images):
+        y, x = i // across * (h + gap), i % across * (w + gap)
+        whole[y : y + h, x : x + w] = image
+    return whole.squeeze()
 
 
 def _diagram(figure: Diagram, sheet: Any) -> None:

@@ -11,6 +11,8 @@
     made.append(...inner);
     return made;
   };
+  const whole = []; // distances between ticks of steps: a step has no half
+  for (let power = 1; power < 1e12; power *= 10) whole.push(power, 2 * power, 5 * power);
   const number = (value) => {
     if (value === null || value === undefined) return "";
     const size = Math.abs(value);
@@ -91,7 +93,7 @@
       plot = new uPlot({
         width: Math.max(canvas.clientWidth, 200), height: root.clientWidth < 640 ? 220 : 270,
         scales: { x: { time: false, range: only ? (u, a) => [a - 1, a + 1] : undefined }, y: { distr: log ? 3 : 1 } },
-        axes: [{ ...axis, label: about.x, space: 70, size: 34, labelGap: 2 }, { ...axis, size: 62, label: about.y,
+        axes: [{ ...axis, label: about.x, space: 70, incrs: whole, size: 34, labelGap: 2 }, { ...axis, size: 62, label: about.y,
           values: (u, ticks) => ticks.map((y) => (y === null ? "" : Math.abs(y) >= 1e5 || (y && Math.abs(y) < 1e-3) ? y.toExponential(0) : String(+y.toPrecision(6)))) }],
         series: series(),
         bands: about.lines.filter((line) => line.band).map((line) => ({ series: [line.at + 2, line.at + 1], fill: style("--c" + line.colour) + "2e" })),
@@ -111,16 +113,16 @@
       count();
       read(null);
     }
-    const whole = () => { const x = plot.data[0]; plot.setScale("x", { min: x[0], max: x[x.length - 1] }); };
+    const showAll = () => { const x = plot.data[0]; plot.setScale("x", { min: x[0], max: x[x.length - 1] }); };
     logButton.addEventListener("click", () => { log = !log; logButton.setAttribute("aria-pressed", String(log)); draw(); });
-    zoomOut.addEventListener("click", () => { whole(); canvas.focus(); });
+    zoomOut.addEventListener("click", () => { showAll(); canvas.focus(); });
     canvas.addEventListener("keydown", (event) => {
       const x = plot.data[0], now = plot.cursor.left >= 0 ? plot.cursor.idx : -1;
       const next = { ArrowRight: Math.min(now + 1, x.length - 1), ArrowLeft: Math.max(now - 1, 0), Home: 0, End: x.length - 1 }[event.key];
       if (next !== undefined) {
         event.preventDefault();
         plot.setCursor({ left: plot.valToPos(x[next], "x"), top: 10 });
-      } else if (event.key === "Escape") whole();
+      } else if (event.key === "Escape") showAll();
       else if (event.key === "+") {
         const { min, max } = plot.scales.x, middle = now >= 0 ? x[now] : (min + max) / 2, quarter = (max - min) / 4;
         plot.setScale("x", { min: Math.max(middle - quarter, x[0]), max: Math.min(middle + quarter, x[x.length - 1]) });
