@@ -88,9 +88,14 @@ def test_the_page_refreshes_itself(browser, port, run):
     page.on("console", lambda message: errors.append(message.text))
     page.goto(f"http://127.0.0.1:{port}/")
     page.wait_for_selector("text=at step 42, epoch 2.")
+    log = page.locator("[data-curves=loss]").get_by_role("button", name="log scale")
+    log.click()
+    page.locator("#figure-loss summary").click()
     page.wait_for_timeout(500)  # the first answer is what later ones are held against
     edited(run, lambda rows: [*rows, rows[-1] | {"step": 63, "epoch": 3.0}])
     page.wait_for_selector("text=at step 63, epoch 3.", timeout=15_000)
     page.wait_for_selector("[data-curves=loss][data-points='6']", state="attached")
+    assert log.get_attribute("aria-pressed") == "true"
+    assert page.locator("#figure-loss table").is_visible()
     assert errors == []
     context.close()
