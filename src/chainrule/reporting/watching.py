@@ -45,7 +45,7 @@ class Watched:
             if now != self.made_of:
                 try:
                     page = compose(self.asked, self.data, self.database)
-                except ChainruleError as error:
+                except (ChainruleError, OSError) as error:  # a checkpoint may go while it is read
                     page = Page("Not yet", "", (Section("summary", "Not yet", (Words(str(error)),)),))
                 self.page, self.made_of = html(page, watched=True), now
             return self.page
