@@ -54,6 +54,7 @@ from .optim import Exponential as Exponential
 from .optim import OneCycle as OneCycle
 from .optim import RMSprop as RMSprop
 from .optim import Step as Step
+from .reporting import report as report
 from .runs import Assessment as Assessment
 from .runs import Hook as Hook
 from .runs import Model as Model

@@ -2,12 +2,22 @@
 
 import sys
 
-from chainrule.cli import comparisons, datasets, exports, inspection, replications, results, studies, training
+from chainrule.cli import (
+    comparisons,
+    datasets,
+    exports,
+    inspection,
+    replications,
+    reports,
+    results,
+    studies,
+    training,
+)
 from chainrule.cli.common import app, warn
 from chainrule.errors import ChainruleError
 
-__all__ = ["app", "comparisons", "datasets", "exports", "inspection", "main", "replications", "results", "studies",
-           "training"]  # fmt: skip
+__all__ = ["app", "comparisons", "datasets", "exports", "inspection", "main", "replications", "reports", "results",
+           "studies", "training"]  # fmt: skip
 
 
 def main() -> None:

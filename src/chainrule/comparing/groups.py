@@ -1,10 +1,10 @@
 """Runs in groups: those whose configurations differ in nothing but the seed; each with its score of every row."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from chainrule.runs.run import Run, load_run, read_data
 from chainrule.spec import to_plain
 from chainrule.study.conduct import STUDY, opened, run_folders
 from chainrule.study.config import shown
+from chainrule.training.config import Config
 
 SCORES = {"classification": "accuracy", "multilabel": "label_accuracy", "regression": "squared error"}
 """What is compared, a number a row: whether it is right, the share of its labels that are, its squared error."""
@@ -55,13 +56,28 @@ def gather(paths: Sequence[Path], part: str = "validation", data: Dataset | None
     named = [(name, load_run(folder)) for path in paths for name, folder in _runs(path)]
     if len(named) < 2:
         raise ConfigError(f"{len(named)} run to compare; name at least two, or a folder that holds seed-* directories")
-    first = named[0][1]
-    for name, run in named[1:]:
-        _check_comparable(named[0][0], first, name, run)
-    groups: dict[str, tuple[str, list[Run]]] = {}
+    check_comparable(named)
+    return [scored(name, runs, part, data) for name, runs in grouped(named)]
+
+
+class Configured(Protocol):
+    """What has a configuration: a run, finished or not."""
+
+    @property
+    def config(self) -> Config:
+        """The resolved configuration."""
+        ...
+
+
+T = TypeVar("T", bound=Configured)
+
+
+def grouped(named: Sequence[tuple[str, T]]) -> list[tuple[str, list[T]]]:
+    """Runs, each with a name, in groups that differ in nothing but the seed, by the name of the first."""
+    groups: dict[str, tuple[str, list[T]]] = {}
     for name, run in named:
-        groups.setdefault(_identity(run), (name, []))[1].append(run)
-    return [scored(name, runs, part, data) for name, runs in _distinct(groups.values())]
+        groups.setdefault(_identity(run.config), (name, []))[1].append(run)
+    return _distinct(groups.values())
 
 
 def _runs(path: Path) -> list[tuple[str, Path]]:
@@ -73,30 +89,41 @@ def _runs(path: Path) -> list[tuple[str, Path]]:
         if not finalists:
             raise ConfigError(f"the study in {path} has no finalists to compare; finish it, or set finalists.n")
         return [(f"{path.name}: {shown(one.params)}", folder) for one in finalists for folder in run_folders(path, one)]
+    return folders(path)
+
+
+def folders(path: Path) -> list[tuple[str, Path]]:
+    """(name of the group, run directory) of a run directory or a folder of seed-* directories."""
     inner = sorted(path.glob("seed-*"))
     if inner and not (path / "config.toml").is_file():
         return [(str(path), folder) for folder in inner]
     return [(str(path.parent) if path.name.startswith("seed-") else str(path), path)]
 
 
-def _identity(run: Run) -> str:
-    plain: dict[str, Any] = to_plain(run.config)
+def _identity(config: Config) -> str:
+    plain: dict[str, Any] = to_plain(config)
     plain["training"].pop("seed", None)
     for table in ("checkpoint", "compute"):
         plain.pop(table, None)
     return str(plain)
 
 
-def _distinct(groups: Any) -> list[tuple[str, list[Run]]]:
+def _distinct(groups: Iterable[tuple[str, list[T]]]) -> list[tuple[str, list[T]]]:
     """Two configurations under one name, because their runs lie in one folder, are told apart by a number."""
-    found: list[tuple[str, list[Run]]] = []
+    found: list[tuple[str, list[T]]] = []
     for name, runs in groups:
         n = sum(one.partition(" #")[0] == name for one, _ in found)
         found.append((f"{name} #{n + 1}" if n else name, runs))
     return found
 
 
-def _check_comparable(name: str, run: Run, other_name: str, other: Run) -> None:
+def check_comparable(named: Sequence[tuple[str, Run]]) -> None:
+    """Raise a ConfigError unless all runs were trained on the same rows of the same data."""
+    for name, run in named[1:]:
+        _check_pair(*named[0], name, run)
+
+
+def _check_pair(name: str, run: Run, other_name: str, other: Run) -> None:
     if run.environment["data_sha256"] != other.environment["data_sha256"]:
         raise ConfigError(f"{name} and {other_name} were trained on different data; they cannot be compared")
     if run.config.data.split != other.config.data.split:
@@ -108,7 +135,7 @@ def _check_comparable(name: str, run: Run, other_name: str, other: Run) -> None:
 
 
 def scored(name: str, runs: Sequence[Run], part: str, data: Dataset | None = None) -> Group:
-    """Runs of one configuration with their scores of every row of a part."""
+    """The runs of one configuration with the score of each row; their own data are read unless given."""
     own = _data(runs[0]) if data is None else data
     if own.digest != runs[0].environment["data_sha256"]:
         raise DataError(f"{own.name}: these are not the data that {name} was trained on; their digest differs.")

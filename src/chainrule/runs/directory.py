@@ -22,7 +22,9 @@ from chainrule.training.plan import Plan
 
 CONFIG, ENVIRONMENT, HISTORY, METRICS = "config.toml", "environment.json", "history.jsonl", "metrics.json"
 MODEL, BEST, START = "model", "best", "start"
-LAYOUT = (MANIFEST, METRICS, MODEL, BEST, checkpoint.FOLDER, START, HISTORY, ENVIRONMENT, CONFIG)
+REPORTS = ("report.html", "report.md")
+"""What `chainrule report` adds: made from the rest, so no manifest covers it."""
+LAYOUT = (*REPORTS, MANIFEST, METRICS, MODEL, BEST, checkpoint.FOLDER, START, HISTORY, ENVIRONMENT, CONFIG)
 """Names in a run directory. `--overwrite` removes these and nothing else."""
 
 
@@ -42,7 +44,7 @@ def check_free(directory: Path, overwrite: bool) -> None:
 def is_unstarted(directory: Path) -> bool:
     """Whether it holds no more than what a process leaves that was killed before its first checkpoint."""
     names = {path.name for path in directory.iterdir()} if directory.is_dir() else set()
-    early = {LOCK, CONFIG, ENVIRONMENT, HISTORY, checkpoint.FOLDER, START}
+    early = {LOCK, CONFIG, ENVIRONMENT, HISTORY, checkpoint.FOLDER, START, *REPORTS}
     return not checkpoint.listed(directory) and all(name in early or TEMPORARY in name for name in names)
 
 

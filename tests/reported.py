@@ -1,0 +1,30 @@
+"""What tests of pages share."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+import chainrule as cr
+
+DIGITS = cr.read("digits")
+HOSTILE = "</script><img src=x onerror=document.title='owned'>\x1b[2J\u202egnp\u2066\x07&amp;\u2028$x$|`"
+
+
+def edited(run: Path, change) -> None:
+    """The history of a run with `change` applied to its rows; its manifest goes, so the run counts as unfinished."""
+    file = run / "history.jsonl"
+    rows = change([json.loads(line) for line in file.read_text().splitlines()])
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (run / "manifest.json").unlink(missing_ok=True)
+
+
+def hostile_run(folder: Path):
+    """A run whose folder, data set, classes and columns have names that would do harm; and its data."""
+    rng = np.random.default_rng(0)
+    y = np.arange(300) % 3
+    data = cr.Dataset(HOSTILE, rng.normal(size=(300, 2)) + y[:, None] / 2, y, "classification",
+                      (HOSTILE, "<b>bold</b>", "plain"), (HOSTILE + "1", "x"))  # fmt: skip
+    path = folder / HOSTILE.replace("/", "\u2215")
+    cr.train(cr.mlp([4]), data, training=cr.Training(epochs=2), seeds=2, output=path)
+    return path, data
