@@ -174,6 +174,11 @@ def test_rows_by_layer_are_drawn_where_history_has_them(runs, tmp_path):
     def layered(rows):
         return [row | {"gradient_norms": {"0.W": 0.5, "2.W": 0.25}, "update_ratios": {"0.W": 1e-3}} for row in rows]
 
+    def whole(rows):
+        return [{name: row[name] for name in row if name not in ("gradient_norms", "update_ratios")} for row in rows]
+
+    edited(tmp_path / "run", whole)
+    seal_run(tmp_path / "run")
     assert "layer-gradients" not in cr.report(tmp_path / "run")
     edited(tmp_path / "run", layered)
     seal_run(tmp_path / "run")
