@@ -3,13 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
-DEMO := runs/demo
+DEMO := runs/aml-hw1-quick
 
 .PHONY: demo test lint types docs clean
 
 demo: $(READY)
-	$(BIN)/chainrule train examples/digits.toml --seeds 5 --output $(DEMO) --overwrite
-	$(BIN)/chainrule evaluate $(DEMO)/seed-*
+	$(BIN)/chainrule replicate aml-hw1 --quick --workers 2 --output $(DEMO)
 
 test: $(READY) lint types
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto

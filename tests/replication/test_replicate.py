@@ -36,10 +36,29 @@ def test_every_network_has_its_figures(done):
 
 
 def test_the_page_names_verdicts_conditions_and_what_the_report_says(done):
-    page = (done[0] / "README.md").read_text()
-    for text in ("A hidden layer of 350 is the best size: ", "58.6 % (validation)", "0 hidden units (labelled 50)",
-                 "Data: digits (SHA-256 ", "numpy 2", "validation in training mode", "chance-level"):  # fmt: skip
-        assert text in page, text
+    page, text = ((done[0] / name).read_text() for name in ("report.html", "README.md"))
+    for words in ("A hidden layer of 350 is the best size: ", "58.6 % (validation)", "0 hidden units (labelled 50)",
+                  "validation in training mode", "chance-level", "numpy", "A toy set learnt by heart"):  # fmt: skip
+        assert words in page, words
+        assert words.split(" (")[0] in text.replace("\\", ""), words
+
+
+def test_figures_are_files_that_the_text_shows(done):
+    text = (done[0] / "README.md").read_text()
+    drawn = {path.stem for path in (done[0] / "figures").glob("*.svg")}
+    assert {"toy", "accuracy-hidden-size", "accuracy-depth", "tuned-loss", "tuned-accuracy", "tuned-weights"} <= drawn
+    assert all(f"](<figures/{name}.svg>)" in text for name in drawn)
+
+
+def test_without_matplotlib_the_rest_is_there(done, monkeypatch):
+    def missing(*_):
+        raise cr.ConfigError("matplotlib is not installed")
+
+    lines = []
+    monkeypatch.setattr("chainrule.replication.conduct.save", missing)
+    replicate(done[0], in_two_minutes=True, tell=lines.append)
+    assert lines[-1] == "no figures as files: matplotlib is not installed"
+    assert "](<figures" not in (done[0] / "README.md").read_text()
 
 
 def test_each_network_is_told_as_it_ends(done):

@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.diagnosis.finding import plain
+from chainrule.errors import ConfigError
 from chainrule.replication.conclusions import conclusions
 from chainrule.replication.experiments import Experiment, experiments, quick
 from chainrule.replication.first_questions import gradients, overfitting
 from chainrule.replication.measured import Measured, measured
-from chainrule.replication.text import markdown
+from chainrule.replication.page import composed
+from chainrule.reporting.blocks import Page
+from chainrule.reporting.figures import save
+from chainrule.reporting.markdown import markdown
+from chainrule.reporting.page import html
 from chainrule.runs.diagnosing import diagnose_run
 from chainrule.runs.files import format_json, write
 from chainrule.runs.run import read_data
@@ -20,7 +25,7 @@ from chainrule.study.coordinator import View
 from chainrule.study.ledger import ENDED, Trial
 from chainrule.training.config import DataOptions
 
-RESULTS, PAGE = "results.json", "README.md"
+RESULTS, PAGE, TEXT, FIGURES = "results.json", "report.html", "README.md", "figures"
 
 
 def silent(text: str) -> None:
@@ -52,8 +57,20 @@ def replicate(
         found |= {(one.name, each.network): each for each in measured(one, output / one.name, read)}
     results = summarised(found, data=read.name, digest=read.digest, tell=tell)
     write(output / RESULTS, format_json(results))
-    write(output / PAGE, markdown(results, asked).encode())
+    page = composed(results, found, asked)
+    write(output / PAGE, html(page).encode())
+    write(output / TEXT, markdown(page, _figures(page, output, tell)).encode())
     return results
+
+
+def _figures(page: Page, output: Path, tell: Callable[[str], None]) -> dict[str, str]:
+    """Files of all figures, for the text; none where matplotlib is not installed."""
+    try:
+        drawn = save(page, output / FIGURES)
+    except ConfigError as error:
+        tell(f"no figures as files: {error}")
+        return {}
+    return {name: path.relative_to(output).as_posix() for name, path in drawn.items()}
 
 
 def _progress(one: Experiment, tell: Callable[[str], None]) -> View:

@@ -30,10 +30,10 @@ from chainrule.reporting.blocks import (
 )
 from chainrule.reporting.curves import summary as summary_table
 from chainrule.reporting.groups import groups_of
-from chainrule.reporting.options import against_each, parallel, short
+from chainrule.reporting.options import against_each, parallel
 from chainrule.reporting.sources import data_of, subject
 from chainrule.study.conduct import best, opened, run_folders
-from chainrule.study.config import Study, shown
+from chainrule.study.config import Study, short, shown
 from chainrule.study.importance import FEWEST, importances
 from chainrule.study.ledger import Trial
 from chainrule.text import number

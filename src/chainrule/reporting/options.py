@@ -6,7 +6,7 @@ from typing import Any
 
 from chainrule.intervals import mean_interval
 from chainrule.reporting.blocks import Axis, Cell, Interval, Parallel, Point, Points, Section, Table
-from chainrule.study.config import Study, shown
+from chainrule.study.config import Study, short, shown
 from chainrule.study.ledger import Trial
 from chainrule.study.space import Parameter
 
@@ -14,11 +14,6 @@ LINES = 150
 """Trials drawn across the axes, the best ones where there are more."""
 WIDE = 30
 """From this ratio of the greatest to the least positive number on, an axis is logarithmic."""
-
-
-def short(value: Any) -> str:
-    """A value of an option in a few characters."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _number(value: Any) -> float | None:

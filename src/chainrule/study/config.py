@@ -179,9 +179,26 @@ def complete(plain: Mapping[str, Any]) -> dict[str, Any]:
 
 def shown(params: Params) -> str:
     """Values in one line."""
-    return ", ".join(
-        f"{path} = {f'{value:.4g}' if isinstance(value, float) else value}" for path, value in params.items()
-    )
+    return ", ".join(f"{path} = {short(value)}" for path, value in params.items())
+
+
+def short(value: Any) -> str:
+    """A value of an option in a few characters; layers by kind, size and initial weights.
+
+    >>> short([{"kind": "linear", "width": 8, "init": {"kind": "normal", "std": 0.001}}, {"kind": "relu"}])
+    'linear 8 (normal 0.001) | relu'
+    """
+    if isinstance(value, (list, tuple)) and value and all(isinstance(one, dict) and "kind" in one for one in value):
+        return " | ".join(_layer(one) for one in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _layer(table: Mapping[str, Any]) -> str:
+    init = table.get("init")
+    parts = [table["kind"], *(f"{table[key]:g}" for key in ("width", "rate") if table.get(key) is not None)]
+    if isinstance(init, dict) and init["kind"] != "he":
+        parts.append(f"({init['kind']} {init['std']:g})" if init.get("std") else f"({init['kind']})")
+    return " ".join([*parts, *(f"[{short(table[key])}]" for key in ("body",) if key in table)])
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
