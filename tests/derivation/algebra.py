@@ -121,6 +121,7 @@ class Scene:
         self.base, self.ranges = dict(base), dict(ranges)
         self.values: dict[str, Value] = dict(base)
         self.definitions: list[tuple[str, dict[sp.Symbol, Value]]] = []
+        self.in_base: dict[sp.Symbol, Value] = {}
         self.functions = FUNCTIONS | functions
 
     def tell(self, text: str) -> Claim:
@@ -166,6 +167,7 @@ class Scene:
             pairs = {symbols: whole}
         self.values[name] = symbols
         self.definitions.append((name, pairs))
+        self.in_base |= {symbol: value.xreplace(self.in_base) for symbol, value in pairs.items()}
 
     def _claim(self, text: str, sides: list[Node]) -> Claim:
         letters = dict.fromkeys(letter for side in sides for letter in free(side) if letter in self.ranges)
@@ -212,10 +214,14 @@ class Scene:
             return node.kind
         return node.parts[0] if self._find(node.parts[0]) is None else self._spelling(node.parts[0])
 
-    def resolved(self, value: Value, stop: str | None = None) -> Value:
-        """The value with definitions put in, the newest first, down to but without that of `stop`."""
-        for name, pairs in reversed(self.definitions):
-            if name == stop:
+    def resolved(self, value: Value) -> Value:
+        """The value in the symbols of the base, all definitions put in."""
+        return value.xreplace(self.in_base)
+
+    def _down_to(self, value: Value, name: str) -> Value:
+        """The value with definitions put in, the newest first, down to but without that of `name`."""
+        for newer, pairs in reversed(self.definitions):
+            if newer == name:
                 break
             value = value.xreplace(pairs)
         return value
@@ -280,7 +286,7 @@ class Scene:
     def _derivative(self, of: Node, wrt: Node, at: Mapping[str, int]) -> Value:
         """∂of/∂wrt: what `of` is in terms of `wrt` and what was defined before it, differentiated by SymPy."""
         name = self._spelling((wrt.parts[0] if wrt.kind == "index" else wrt).parts[0])
-        function = self.resolved(self.value(of, at), stop=name)
+        function = self._down_to(self.value(of, at), name)
         if is_matrix(function):
             raise ShapeError("only the derivative of a number is read, with respect to a number or a matrix")
         return each(lambda symbol: sp.diff(function, symbol), self.value(wrt, at))

@@ -41,7 +41,7 @@ def network(at: Mapping[str, Any], X: Any, y: list[int]) -> Arrays:
 
 def two_layers() -> Setting:
     """Samples in rows."""
-    N, n, hidden, classes = 2, 2, 4, 3
+    N, n, hidden, classes = 2, 2, 3, 2
     y = [2, 1]
     base = {
         "X": matrix("X", N, n), "W^{(1)}": matrix("W1", n, hidden), "b^{(1)}": matrix("b1", 1, hidden),
