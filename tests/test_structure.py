@@ -16,7 +16,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 ORDER = [
     "errors", "text", "intervals", "seeds", "spec", "arrays", "backprop", "layers", "losses", "objective", "network",
     "optim", "data", "kernels", "backends", "training", "diagnosis", "runs", "study", "comparing", "verify",
-    "cli",
+    "estimator", "cli",
 ]  # fmt: skip
 TORCH = {"backends/torch_backend.py", "backends/hardware.py", "verify/check.py"}
 

@@ -1,0 +1,10 @@
+"""All of scikit-learn's checks of the estimator contract, with no expected failure."""
+
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
+
+import chainrule as cr
+
+
+@parametrize_with_checks([cr.MLPClassifier(), cr.MLPRegressor()])
+def test_of_scikit_learn(estimator, check):
+    check(estimator)
