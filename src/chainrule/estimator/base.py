@@ -91,6 +91,7 @@ class MLP(BaseEstimator):  # type: ignore[misc]
     def _keep(self, runs: Sequence[Run]) -> None:
         self.models_ = tuple(run.model for run in runs)
         self.history_ = runs[0].history
+        self.n_iter_ = len(self.history_)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "models_")

@@ -87,3 +87,8 @@ class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
         """The predicted numbers, (n_rows,) or (n_rows, n_outputs)."""
         found = self._scores(X)
         return found[:, 0] if found.shape[1] == 1 else found
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
