@@ -59,8 +59,8 @@ def finished(decided: Plan, about: dict[str, Any], progress: Progress, directory
     """The run that has come to its end at `progress`."""
     has_validation = len(decided.rows.validation) > 0
     history = progress.history
-    last = _model(decided, to_host(decided, progress.now.state.parameters))
-    best = _model(decided, progress.best or {}) if has_validation else None
+    last = model_of(decided, to_host(decided, progress.now.state.parameters))
+    best = model_of(decided, progress.best or {}) if has_validation else None
     kept_best = decided.config.evaluation.keep == "best" and best is not None
     best_row = history[progress.best_row]
     kept = best_row if kept_best else history[-1]
@@ -80,7 +80,8 @@ def finished(decided: Plan, about: dict[str, Any], progress: Progress, directory
     return Run(decided.config, model, best, list(history), metrics, about, directory)
 
 
-def _model(decided: Plan, parameters: dict[str, NDArray[Any]]) -> Model:
+def model_of(decided: Plan, parameters: dict[str, NDArray[Any]]) -> Model:
+    """The network with these parameters, and all else of the plan that predicting needs."""
     data = decided.data
     return Model(decided.network, parameters, decided.loss, data.task, decided.preprocessing, decided.target,
                  data.target_names, data.feature_names, data.row_shape)  # fmt: skip

@@ -11,7 +11,7 @@ from chainrule.errors import ConfigError
 from chainrule.network import Network
 from chainrule.runs.directory import check_free, clear, make, plain_config
 from chainrule.runs.environment import environment
-from chainrule.runs.hooks import Hook
+from chainrule.runs.hooks import Hook, Measuring, measuring
 from chainrule.runs.interrupts import Interrupts
 from chainrule.runs.keeper import Audience, Keeper, OnStep
 from chainrule.runs.lock import locked
@@ -63,7 +63,7 @@ def train_seeds(
         if time_limit is not None:
             raise ConfigError("time_limit needs a run directory to keep checkpoints in; give output")
         return _in_memory(plans, hooks, on_step)
-    watching = [(tuple(hooks), on_step), *(((), silent) for _ in plans[1:])]
+    watching = [(tuple(hooks), on_step), *((_unwatched(hooks), silent) for _ in plans[1:])]
     return _in_directories(plans, [Path(output) / f"seed-{seed}" for seed in seeds], watching, deadline)
 
 
@@ -80,11 +80,18 @@ def train_alike(
     return _in_directories(plans, folders, [(tuple(one), silent) for one in hooks], float("inf"))
 
 
+def _unwatched(hooks: Sequence[Hook]) -> tuple[Hook, ...]:
+    """What runs beside the first have of the hooks: the columns that they measure."""
+    found = measuring(hooks)
+    return (Measuring(found),) if found else ()
+
+
 def _in_memory(plans: Sequence[Plan], hooks: Sequence[Hook], on_step: OnStep) -> list[Run]:
     about = environment(plans[0].backend, plans[0].data.digest)
     for hook in hooks:
         hook.started(plans[0])
-    audiences = [Audience(plans[0], hooks, on_step), *(Audience(one, (), silent) for one in plans[1:])]
+    audiences = [Audience(plans[0], hooks, on_step)]
+    audiences += [Audience(one, _unwatched(hooks), silent) for one in plans[1:]]
     runs = [finished(one, about, end) for one, end in zip(plans, fit_together(plans, audiences), strict=True)]
     for hook in hooks:
         hook.finished(runs[0])

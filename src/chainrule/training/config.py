@@ -115,8 +115,9 @@ class Evaluation:
 
     every_epochs or every_steps: distance of the history's rows. train_rows: size of the fixed subset of training rows
     that the training metrics are computed on; 0 takes all. metrics: more metrics for the history. monitor: the history
-    column by which epochs are compared. patience: stop after so many rows without improvement. keep: which epoch's
-    parameters become the model.
+    column by which rows are compared. mode: whether "max" or "min" of it is the best, which "auto" knows of all columns
+    but those that a hook measures. patience: stop after so many rows without an improvement of more than `tolerance`.
+    keep: which row's parameters become the model.
     """
 
     every_epochs: Positive | None = None
@@ -124,7 +125,9 @@ class Evaluation:
     train_rows: Annotated[int, Field(ge=0)] = 10_000
     metrics: List[str] = ()
     monitor: str = "validation_loss"
+    mode: Literal["auto", "min", "max"] = "auto"
     patience: Positive | None = None
+    tolerance: Annotated[float, Field(ge=0)] = 0.0
     keep: Literal["last", "best"] = "last"
 
     def __post_init__(self) -> None:

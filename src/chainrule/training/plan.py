@@ -139,10 +139,12 @@ def _sample(train: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]
 def _check_monitor(config: Config, metrics: tuple[str, ...], n_validation: int) -> None:
     evaluation = config.evaluation
     columns = [f"{part}_{name}" for part in ("train", "validation") for name in ("loss", *metrics)]
+    columns += ["batch_loss", "objective"]
     needed = evaluation.keep == "best" or evaluation.patience is not None
-    if evaluation.monitor not in columns:
+    if evaluation.monitor not in columns and evaluation.mode == "auto":
         raise ConfigError(
-            f"evaluation.monitor {evaluation.monitor!r} is no column; expected one of {', '.join(columns)}"
+            f"evaluation.monitor {evaluation.monitor!r} is no column; expected one of {', '.join(columns)}, or one "
+            "that a hook measures, with evaluation.mode 'max' or 'min'"
         )
     if needed and evaluation.monitor.startswith("validation") and n_validation == 0:
         raise ConfigError(

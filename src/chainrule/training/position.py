@@ -34,8 +34,8 @@ class Progress:
     """A position, and what came before it.
 
     anchor: the position after the last row of history, or where the run was resumed after it; all finite.
-    best: the parameters of row `best_row` of the history, on the host. seconds: of the run, and of training since
-    the last row.
+    best: the parameters of row `best_row` of the history, on the host. improved_row: the last one that was better than
+    those before it by more than the tolerance. seconds: of the run, and of training since the last row.
     """
 
     now: Position
@@ -43,6 +43,7 @@ class Progress:
     history: tuple[Row, ...] = ()
     best: dict[str, NDArray[Any]] | None = None
     best_row: int = -1
+    improved_row: int = -1
     setbacks: tuple[Setback, ...] = ()
     seconds: tuple[float, float] = (0.0, 0.0)
 
