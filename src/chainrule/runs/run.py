@@ -21,6 +21,7 @@ from chainrule.training.loop import to_host
 from chainrule.training.measure import Row
 from chainrule.training.plan import Plan
 from chainrule.training.position import Progress
+from chainrule.training.start import Start
 
 PYTHON = "python:"
 """Before the name of a data set that was made in Python, in the place of what `read` would take."""
@@ -28,7 +29,10 @@ PYTHON = "python:"
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A finished run. model: as chosen by `evaluation.keep`. best: of the best row, or None without validation rows."""
+    """A finished run. model: as chosen by `evaluation.keep`. best: of the best row, or None without validation rows.
+
+    end: where another training can go on from, of a run in memory.
+    """
 
     config: Config
     model: Model
@@ -37,6 +41,7 @@ class Run:
     metrics: dict[str, Any]
     environment: dict[str, Any]
     directory: Path | None = None
+    end: Start | None = None
 
     def __repr__(self) -> str:
         shown = [f"{name} {value:.4f}" for name, value in self.metrics["model"].items() if isinstance(value, float)]
@@ -77,7 +82,13 @@ def finished(decided: Plan, about: dict[str, Any], progress: Progress, directory
         "checkpoints": checkpoints,
     }
     model = best if kept_best and best is not None else last
-    return Run(decided.config, model, best, list(history), metrics, about, directory)
+    end = None if directory else _end(decided, model, progress)
+    return Run(decided.config, model, best, list(history), metrics, about, directory, end)
+
+
+def _end(decided: Plan, model: Model, progress: Progress) -> Start:
+    slots = {name: tuple(map(decided.backend.numpy, held)) for name, held in progress.now.state.slots.items()}
+    return Start(model.parameters, decided.preprocessing, decided.target, slots, decided.updates(progress.now.step))
 
 
 def model_of(decided: Plan, parameters: dict[str, NDArray[Any]]) -> Model:

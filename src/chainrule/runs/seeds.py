@@ -16,10 +16,11 @@ from chainrule.runs.interrupts import Interrupts
 from chainrule.runs.keeper import Audience, Keeper, OnStep
 from chainrule.runs.lock import locked
 from chainrule.runs.run import Run, finished, read_data
-from chainrule.runs.train import begun, ended, nothing_lost, silent, to_stderr, train_config, with_session
+from chainrule.runs.train import NOT_KEPT, begun, ended, nothing_lost, silent, to_stderr, train_config, with_session
 from chainrule.training.config import Config, with_seed
 from chainrule.training.plan import Plan, plan, reseeded
 from chainrule.training.population import alike, fit_together, together
+from chainrule.training.start import Start
 
 
 def train_seeds(
@@ -36,6 +37,7 @@ def train_seeds(
     hooks: Sequence[Hook] = (),
     on_step: OnStep = silent,
     warn: Callable[[str], None] = to_stderr,
+    starts: Sequence[Start] = (),
 ) -> list[Run]:
     """`n` runs, with the configuration's seed and the next ones, in `output`/seed-N. See `train`.
 
@@ -43,6 +45,9 @@ def train_seeds(
     """
     if n < 1:
         raise ConfigError(f"seeds is {n}; expected at least 1")
+    if starts and len(starts) != n:
+        raise ConfigError(f"start holds {len(starts)} for {n} seeds; give one for each")
+    froms: list[Start | None] = [*starts] or [None] * n
     deadline = float("inf") if time_limit is None else perf_counter() + time_limit
     seeds = range(config.training.seed, config.training.seed + n)
     folders = [None if output is None else Path(output) / f"seed-{seed}" for seed in seeds]
@@ -51,18 +56,21 @@ def train_seeds(
             check_free(folder, overwrite)
     data = read_data(config.data) if data is None else data
     begun_before = resume and any(folder is not None and folder.exists() for folder in folders)
-    first = plan(config, data, config.network.build() if network is None else network)
-    if begun_before or not together(first, n):
+    first = plan(config, data, config.network.build() if network is None else network, froms[0])
+    plans = [reseeded(first, seed, one) for seed, one in zip(seeds, froms, strict=True)]
+    if begun_before or not together(first, n) or not all(alike(first, one) for one in plans):
         return [
             train_config(with_seed(config, seed), folder, network=network, data=data, overwrite=overwrite,
-                         resume=resume, inexact=inexact, time_limit=time_limit, hooks=hooks, on_step=on_step, warn=warn)
-            for seed, folder in zip(seeds, folders, strict=True)
+                         resume=resume, inexact=inexact, time_limit=time_limit, hooks=hooks, on_step=on_step, warn=warn,
+                         start=one)
+            for seed, folder, one in zip(seeds, folders, froms, strict=True)
         ]  # fmt: skip
-    plans = [reseeded(first, seed) for seed in seeds]
     if output is None:
         if time_limit is not None:
             raise ConfigError("time_limit needs a run directory to keep checkpoints in; give output")
         return _in_memory(plans, hooks, on_step)
+    if starts:
+        raise ConfigError(NOT_KEPT)
     watching = [(tuple(hooks), on_step), *((_unwatched(hooks), silent) for _ in plans[1:])]
     return _in_directories(plans, [Path(output) / f"seed-{seed}" for seed in seeds], watching, deadline)
 

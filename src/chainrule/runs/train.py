@@ -34,6 +34,7 @@ from chainrule.training.loop import fit
 from chainrule.training.measure import Row
 from chainrule.training.plan import Plan, plan
 from chainrule.training.position import Progress
+from chainrule.training.start import Start
 
 
 @overload
@@ -58,6 +59,7 @@ def train(
     inexact: bool = False,
     time_limit: float | None = None,
     hooks: Sequence[Hook] = (),
+    start: Start | None = None,
     seeds: None = None,
 ) -> Run: ...
 @overload
@@ -83,6 +85,7 @@ def train(  # type: ignore[misc]  # it takes the same options
     inexact: bool = False,
     time_limit: float | None = None,
     hooks: Sequence[Hook] = (),
+    start: Start | Sequence[Start] | None = None,
     seeds: int | None = None,
 ) -> Run | list[Run]:
     """Train `network` on `data`; the options are those of the configuration, section by section.
@@ -91,6 +94,7 @@ def train(  # type: ignore[misc]  # it takes the same options
     resume: go on with the run in `output`, to the same bits as if it had never ended; start it where there is none.
     inexact: go on although the configuration, the data, a version or the machine has changed.
     time_limit: seconds after which a checkpoint is left and a TimeLimitError raised.
+    start: go on from these parameters, such as `run.end` of an earlier run; one for each of `seeds`. In memory only.
     seeds: train so many runs, with the seed of `training` and the next ones, in directories seed-N of `output`; small
     networks are then trained together, with the same bits.
     Raises ConfigError and DataError before any training, DivergenceError when the numbers stop being finite,
@@ -109,10 +113,13 @@ def train(  # type: ignore[misc]  # it takes the same options
     how: dict[str, Any] = {"network": network, "data": data, "overwrite": overwrite, "resume": resume,
                            "inexact": inexact, "time_limit": time_limit, "hooks": hooks}  # fmt: skip
     if seeds is None:
-        return train_config(config, output, **how)
+        return train_config(config, output, start=start, **how)  # type: ignore[arg-type]
     from chainrule.runs.seeds import train_seeds
 
-    return train_seeds(config, seeds, output, **how)
+    return train_seeds(config, seeds, output, starts=start or (), **how)  # type: ignore[arg-type]
+
+
+NOT_KEPT = "start cannot be written down in a run directory's config.toml; train in memory, with output=None"
 
 
 def silent(step: int) -> None:
@@ -138,11 +145,13 @@ class _Call:
     on_step: OnStep
     warn: Callable[[str], None]
     changes: Sequence[str]
+    start: Start | None
 
     def plan(self, config: Config) -> Plan:
         """Read the data, unless they were given, and decide the run."""
         data = read_data(config.data) if self.data is None else self.data
-        return plan(config, data, config.network.build() if self.network is None else self.network)
+        network = config.network.build() if self.network is None else self.network
+        return plan(config, data, network, self.start)
 
 
 def train_config(
@@ -159,6 +168,7 @@ def train_config(
     on_step: OnStep = silent,
     warn: Callable[[str], None] = to_stderr,
     changes: Sequence[str] = (),
+    start: Start | None = None,
 ) -> Run:
     """Train what `config` describes; `network` and `data`, where given, stand in for its own. See `train`.
 
@@ -166,11 +176,13 @@ def train_config(
     number of steps done. warn: called with a sentence about a damaged checkpoint or a change since it was written.
     """
     deadline = float("inf") if time_limit is None else perf_counter() + time_limit
-    call = _Call(network, data, overwrite, resume, inexact, deadline, tuple(hooks), on_step, warn, changes)
+    call = _Call(network, data, overwrite, resume, inexact, deadline, tuple(hooks), on_step, warn, changes, start)
     if output is None:
         if resume or time_limit is not None or config is None:
             raise ConfigError("resume and time_limit need a run directory to keep checkpoints in; give output")
         return _in_memory(config, call)
+    if start is not None:
+        raise ConfigError(NOT_KEPT)
     directory, interrupts = Path(output), Interrupts()
     with interrupts.caught():
         if resume and directory.is_dir() and (checkpoint.listed(directory) or config is None):

@@ -5,3 +5,4 @@ from chainrule.training.config import Config as Config
 from chainrule.training.config import Evaluation as Evaluation
 from chainrule.training.config import Training as Training
 from chainrule.training.config import load as load
+from chainrule.training.start import Start as Start

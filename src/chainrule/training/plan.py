@@ -16,6 +16,7 @@ from chainrule.network import Network
 from chainrule.seeds import stream
 from chainrule.training.config import Config, with_seed
 from chainrule.training.metrics import names
+from chainrule.training.start import Start
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +24,7 @@ class Plan:
     """A run before it starts: the sized network, rows of each part, fitted preprocessing, backend and lengths.
 
     train_sample: the training rows on which training metrics are computed. notes: what the user should know.
+    start: what the run goes on from, or None.
     """
 
     config: Config
@@ -39,6 +41,7 @@ class Plan:
     metrics: tuple[str, ...]
     train_sample: NDArray[np.int64]
     notes: tuple[str, ...]
+    start: Start | None = None
 
     @cached_property
     def targets(self) -> NDArray[Any]:
@@ -53,13 +56,20 @@ class Plan:
         config = self.config
         return config.optimizer.lr * config.schedule.factor(step, self.n_steps, self.batches.per_epoch)
 
+    def updates(self, step: int) -> int:
+        """How many updates the optimiser's slots have seen before `step`."""
+        return step + (self.start.step if self.start else 0)
+
     def due(self, step: int) -> bool:
         """Whether a row of the history follows `step`."""
         return (step + 1) % self.every == 0 or step + 1 == self.n_steps
 
 
-def plan(config: Config, data: Dataset, network: Network) -> Plan:
-    """Decide a run of `config` on `data`. Raises ConfigError and DataError, all before any training."""
+def plan(config: Config, data: Dataset, network: Network, start: Start | None = None) -> Plan:
+    """Decide a run of `config` on `data`. Raises ConfigError and DataError, all before any training.
+
+    start: parameters to go on from, with the preprocessing that they were trained on.
+    """
     network = network.sized(data.n_features, data.n_outputs)
     loss = config.loss or default_loss(data.task)
     if loss.task != data.task:
@@ -76,9 +86,13 @@ def plan(config: Config, data: Dataset, network: Network) -> Plan:
     _check_weights(data, rows)
     config = replace(config, loss=loss, training=replace(options, batch_size=batches.size))  # type: ignore[arg-type]
     n_steps = options.iterations or (options.epochs or 20) * batches.per_epoch
-    preprocessing = fit(config.data.preprocessing, data, rows.train)
-    standardised = isinstance(loss, (SquaredError, Huber)) and config.data.standardise_target
-    target = fit_target(data, rows.train) if standardised else identity(network.n_out)
+    if start is None:
+        preprocessing = fit(config.data.preprocessing, data, rows.train)
+        standardised = isinstance(loss, (SquaredError, Huber)) and config.data.standardise_target
+        target = fit_target(data, rows.train) if standardised else identity(network.n_out)
+    else:
+        start.check(network, config.optimizer)
+        preprocessing, target = start.preprocessing, start.target
     metrics = names(data.task, evaluation.metrics)
     _check_monitor(config, metrics, len(rows.validation))
     sample = _sample(rows.train, evaluation.train_rows, config.data.split.seed)
@@ -97,12 +111,15 @@ def plan(config: Config, data: Dataset, network: Network) -> Plan:
         metrics,
         sample,
         _notes(data, rows, preprocessing, sample),
+        start,
     )
 
 
-def reseeded(plan: Plan, seed: int) -> Plan:
-    """The same run with another training seed."""
-    return replace(plan, config=with_seed(plan.config, seed), batches=replace(plan.batches, seed=seed))
+def reseeded(plan: Plan, seed: int, start: Start | None = None) -> Plan:
+    """The same run with another training seed, going on from parameters of its own."""
+    if start is not None:
+        start.check(plan.network, plan.config.optimizer)
+    return replace(plan, config=with_seed(plan.config, seed), batches=replace(plan.batches, seed=seed), start=start)
 
 
 def _saved(network: Network) -> float:

@@ -35,7 +35,7 @@ LARGEST_STEP = 2e7
 
 def alike(one: Plan, other: Plan) -> bool:
     """Whether two runs on the same data differ in nothing but their seeds, learning rates and penalties."""
-    return _common(one) == _common(other) and one.network == other.network
+    return _common(one) == _common(other) and one.network == other.network and one.updates(0) == other.updates(0)
 
 
 def _common(plan: Plan) -> Config:
@@ -187,11 +187,11 @@ class Stacked:
             norms = optim.gradient_norm(whole, first.network.ranks, np)
             scale = None if options.clip_norm is None else optim.clip_scale(norms, options.clip_norm, np)
         if self.update is not None:
-            self.update(found.gradients, rates, step, self.penalties, None)
+            self.update(found.gradients, rates, first.updates(step), self.penalties, None)
         else:
             self.parameters, self.slots = optim.update(
-                first.config.optimizer, self.parameters, found.gradients, self.slots, lr, step, weights, np, penalty,
-                scale,
+                first.config.optimizer, self.parameters, found.gradients, self.slots, lr, first.updates(step), weights,
+                np, penalty, scale,
             )  # fmt: skip
         self.parameters |= found.statistics
         return found.loss, norms if due else None
