@@ -80,7 +80,7 @@ def test_the_batches_loss_can_be_monitored_without_validation_rows():
 
 def test_a_column_that_nothing_measures_is_refused():
     with pytest.raises(
-        cr.ConfigError, match="'own' is no column; expected one of .*, or one that a hook measures, with"
+        cr.ConfigError, match=r"'own' is no column; expected one of .*, or one that a hook measures, with"
     ):
         cr.train(cr.mlp([8]), DIGITS, evaluation=cr.Evaluation(monitor="own", patience=1), **HOW)
     with pytest.raises(cr.ConfigError, match="'own' was measured by no hook; the columns are step, epoch, lr"):
