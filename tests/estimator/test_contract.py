@@ -1,6 +1,6 @@
 """All of scikit-learn's checks of the estimator contract, with no expected failure."""
 
-from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import chainrule as cr
 

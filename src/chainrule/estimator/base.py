@@ -1,6 +1,7 @@
-"""What classifier and regressor share: parameters to a run of `train`, the run to fitted attributes."""
+"""What classifier and regressor share: parameters to a run of `train`, the run to what the estimator shows."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,53 +12,138 @@ from sklearn.utils.validation import check_is_fitted
 
 from chainrule.backends import Compute
 from chainrule.data import Dataset, Split
-from chainrule.errors import DataError
+from chainrule.data.dataset import Task
+from chainrule.errors import ConfigError, DataError
 from chainrule.estimator import inputs, settings
-from chainrule.layers import Linear
-from chainrule.losses import AnyLoss
-from chainrule.runs import Model, Run, train
-from chainrule.training import Evaluation, Training
-from chainrule.training.measure import Row
+from chainrule.estimator.curves import Curves
+from chainrule.estimator.scoring import Scored, scorer
+from chainrule.losses import Loss
+from chainrule.optim import Constant
+from chainrule.runs import Hook, Model, Run, train
+from chainrule.training import Evaluation, Start, Training
 
 
-class MLP(BaseEstimator):  # type: ignore[misc]
-    """A multilayer perceptron on scikit-learn's contract; see `MLPClassifier` and `MLPRegressor`."""
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows to train on with encoded targets and weights, the last `n_validation` of them to validate on.
 
-    models_: tuple[Model, ...]
-    history_: list[Row]
+    partial: whether classes may be missing from them.
+    """
 
-    def _targets(self, y: Any, *, reset: bool) -> NDArray[Any]:
+    X: NDArray[Any]
+    y: NDArray[Any]
+    weight: NDArray[np.float64] | None
+    n_validation: int = 0
+    partial: bool = False
+
+
+class MLP(Curves, BaseEstimator):  # type: ignore[misc]
+    """A multilayer perceptron on scikit-learn's contract; see `MLPClassifier` and `MLPRegressor`.
+
+    models_: the trained members. history_: rows of `train`'s history, of the first member.
+    """
+
+    _score_metric: str
+
+    def _encoded(self, y: Any, *, reset: bool) -> NDArray[Any]:
         """y as `Dataset` takes it; with `reset` it decides what the outputs are."""
         raise NotImplementedError
 
-    def _dataset(self, X: NDArray[Any], y: NDArray[Any], weight: NDArray[Any] | None) -> Dataset:
-        """Rows and encoded targets with their names."""
+    def _decoded(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Encoded targets as they were given."""
         raise NotImplementedError
 
-    def _loss(self) -> AnyLoss:
-        """The loss of this task."""
+    def _outputs(self, y: NDArray[Any]) -> tuple[Task, tuple[str, ...]]:
+        """The task and the names of the outputs, for encoded targets y."""
         raise NotImplementedError
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train on X (n_rows, n_features), dense or sparse, and y. sample_weight: of each row, at least 0."""
-        X, y = inputs.rows_and_targets(self, X, y, reset=True, numeric=not hasattr(self, "predict_proba"))
-        y = self._targets(y, reset=True)
-        weight = inputs.weights(sample_weight, len(X))
-        if weight is not None and not weight.all():
-            X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
-        self._keep(self._train(self._dataset(X, y, weight)))
+    def _loss(self, params: settings.Params) -> Loss:
+        """The loss that the parameters ask for."""
+        raise NotImplementedError
+
+    def _class_weights(self, y: NDArray[Any], weight: NDArray[np.float64]) -> NDArray[np.float64] | None:  # noqa: ARG002
+        """A factor on each row's weight, (n_rows,), where the parameters ask for one."""
+        return None
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Self:
+        """Train on X (n_rows, n_features), a table, an array or sparse, and y.
+
+        sample_weight: of each row, at least 0; a weight of 2 is the row twice. X_val, y_val: rows that validate every
+        epoch; with `early_stopping` they decide, in the place of a share of X. Raises a DataError or ConfigError for
+        what cannot be trained, and a DivergenceError.
+        """
+        warm = bool(self.warm_start) and self.__sklearn_is_fitted__()
+        rows = self._rows(X, y, sample_weight, reset=not warm)
+        if (X_val is None) != (y_val is None):
+            raise DataError(f"{'y_val' if y_val is None else 'X_val'} is None; give X_val and y_val, or neither")
+        if X_val is not None:
+            rows = self._with_validation(rows, X_val, y_val)
+        starts = [Start(model.parameters, model.preprocessing, model.target) for model in self.models_] if warm else []
+        params = self.get_params(deep=False)
+        split = self._split(params, rows)
+        evaluation = settings.evaluation(params, self._score_metric, validated=split.validation > 0)
+        score = scorer(params["scoring"]) if split.validation else None
+        hooks = () if score is None else (Scored(self, score),)
+        epochs = settings.integer(params, "max_iter")
+        self._keep(self._train(params, rows, split, evaluation, epochs, starts, hooks), add=warm)
+        self._ends: list[Start] = []
         return self
 
-    def _train(self, data: Dataset) -> list[Run]:
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, *, first: bool) -> Self:
+        """One epoch over these rows, on from where the last call ended, the optimiser's arrays too."""
         params = self.get_params(deep=False)
-        network = settings.network(params)
-        sized = network.sized(data.n_features, data.n_outputs)
-        n_validation = self._n_validation(params, data.n_rows)
-        n_train = data.n_rows - n_validation
-        batch = settings.batch_size(params, n_train)
-        loss = self._loss()
-        mean_weight = 1.0 if data.weight is None else float(data.weight.mean())
-        self._compute = settings.compute(params, sized)
+        schedule = settings.schedule(params)
+        if schedule != Constant():
+            raise ConfigError(
+                f"schedule is {schedule!r}; partial_fit does not know how many calls follow, use 'constant'"
+            )
+        rows = self._rows(X, y, sample_weight, reset=first)
+        starts: Sequence[Start] = []
+        if not first:
+            starts = self._ends or [
+                Start(model.parameters, model.preprocessing, model.target) for model in self.models_
+            ]
+        rows = replace(rows, partial=True)
+        runs = self._train(params, rows, Split(test=0, validation=0), Evaluation(), 1, starts)
+        self._keep(runs, add=not first)
+        self._ends = [run.end for run in runs if run.end is not None]
+        return self
+
+    def _rows(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> Rows:
+        X, y = inputs.rows_and_targets(self, X, y, reset=reset)
+        y = self._encoded(y, reset=reset)
+        weight = inputs.weights(sample_weight, len(X))
+        if not weight.all():  # such a row has no part in anything
+            X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
+            return Rows(X, y, weight, partial=True)
+        return Rows(X, y, None if sample_weight is None else weight)
+
+    def _with_validation(self, rows: Rows, X: Any, y: Any) -> Rows:
+        X, y = inputs.rows_and_targets(self, X, y, reset=False)
+        y = self._encoded(y, reset=False)
+        if y.shape[1:] != rows.y.shape[1:]:
+            raise DataError(f"y_val has shape {y.shape}; expected {('n_rows', *rows.y.shape[1:])}, as y")
+        weight = None if rows.weight is None else np.concatenate([rows.weight, np.ones(len(X))])
+        return Rows(np.concatenate([rows.X, X]), np.concatenate([rows.y, y]), weight, len(X), rows.partial)
+
+    def _split(self, params: settings.Params, rows: Rows) -> Split:
+        n = rows.n_validation
+        if n or not params["early_stopping"]:
+            return Split(test=0, validation=n, order="file")
+        share = settings.number(params, "validation_fraction", 1.0)
+        seed = params["random_state"]
+        seed = int(seed) if isinstance(seed, int | np.integer) else 0
+        return Split(test=0, validation=int(np.ceil(share * len(rows.X))), seed=seed)
+
+    def _train(self, params: settings.Params, rows: Rows, split: Split, evaluation: Evaluation, epochs: int,
+               starts: Sequence[Start], hooks: Sequence[Hook] = ()) -> list[Run]:  # fmt: skip
+        data = self._dataset(rows)
+        n_train, n_members = data.n_rows - int(split.validation), settings.integer(params, "n_members")
+        if starts and len(starts) != n_members:
+            raise ConfigError(f"n_members is {n_members}, but {len(starts)} were trained before; it cannot change now")
+        batch, loss, network = settings.batch_size(params, n_train), self._loss(params), settings.network(params)
+        weight = 1.0 if data.weight is None else float(data.weight[: n_train if rows.n_validation else None].mean())
+        self._compute: Compute = settings.compute(params, network.sized(data.n_features, data.n_outputs))
         return train(
             network,
             data,
@@ -65,33 +151,42 @@ class MLP(BaseEstimator):  # type: ignore[misc]
             optimizer=settings.optimizer(params),
             schedule=settings.schedule(params),
             training=Training(
-                epochs=settings.integer(params, "max_iter"),
+                epochs=epochs,
                 batch_size=batch,
-                penalty=settings.penalty(params, loss, data.n_outputs, batch * mean_weight),
-                seed=self._seed(),
+                penalty=settings.penalty(params, loss, data.n_outputs, batch * weight),
+                seed=self._seed(params["random_state"], len(self.history_) if starts else 0),
             ),
-            evaluation=Evaluation(),
+            evaluation=evaluation,
             compute=self._compute,
-            split=Split(test=0, validation=n_validation),
+            split=split,
             preprocessing="standardise" if params["standardise"] else "none",
             standardise_target=bool(params["standardise"]),
-            hooks=tuple(params["callbacks"] or ()),
-            seeds=settings.integer(params, "n_members"),
+            hooks=(*(params["callbacks"] or ()), *hooks),
+            start=starts or None,
+            seeds=n_members,
         )
 
-    def _n_validation(self, params: settings.Parameters, n: int) -> int:
-        if not params["early_stopping"]:
-            return 0
-        return int(np.ceil(settings.number(params, "validation_fraction", 0.0, 1.0) * n))
+    def _dataset(self, rows: Rows) -> Dataset:
+        weight = inputs.weights(rows.weight, len(rows.X))
+        factor = self._class_weights(rows.y, weight)
+        task, names = self._outputs(rows.y)
+        features = tuple(getattr(self, "feature_names_in_", ()))
+        given = rows.weight if factor is None else weight * factor
+        return Dataset(type(self).__name__, rows.X, rows.y, task, names, features, weight=given,
+                       partial=rows.partial)  # fmt: skip
 
-    def _seed(self) -> int:
-        state = self.random_state  # type: ignore[attr-defined]
-        return int(state) if isinstance(state, (int, np.integer)) else int(check_random_state(state).randint(2**31 - 1))
+    def _seed(self, state: Any, epochs: int) -> int:
+        """The seed of a training that `epochs` came before: a whole number counts on, so that no epoch is repeated."""
+        if isinstance(state, int | np.integer):
+            return int(state) + epochs
+        return int(check_random_state(state).randint(2**31 - 1))
 
-    def _keep(self, runs: Sequence[Run]) -> None:
-        self.models_ = tuple(run.model for run in runs)
-        self.history_ = runs[0].history
-        self.n_iter_ = len(self.history_)
+    def _keep(self, runs: Sequence[Run], *, add: bool) -> None:
+        self.models_: tuple[Model, ...] = tuple(run.model for run in runs)
+        before = self.history_ if add else []
+        last = before[-1] if before else {"epoch": 0.0, "step": 0}
+        self.history_ = [*before, *(row | {name: row[name] + last[name] for name in last if name in ("epoch", "step")}
+                                    for row in runs[0].history)]  # fmt: skip
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "models_")
@@ -99,8 +194,11 @@ class MLP(BaseEstimator):  # type: ignore[misc]
     def _scores(self, X: Any) -> NDArray[np.float64]:
         """The members' mean probabilities or outputs, (n_rows, n_out)."""
         check_is_fitted(self)
-        X = inputs.rows(self, X, reset=False)
-        return np.mean([model.scores(X, self._compute) for model in self.models_], axis=0)
+        parts = [
+            np.mean([model.scores(block, self._compute) for model in self.models_], axis=0)
+            for block in inputs.blocks(inputs.rows(self, X))
+        ]
+        return np.concatenate(parts)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

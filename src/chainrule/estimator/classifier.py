@@ -1,7 +1,7 @@
 """`MLPClassifier`: classes, or several labels a row."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +9,12 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d
 
-from chainrule.data import Dataset
-from chainrule.errors import DataError
+from chainrule.backprop import Layer
+from chainrule.data.dataset import Task
+from chainrule.errors import ConfigError, DataError
 from chainrule.estimator import settings
 from chainrule.estimator.base import MLP
-from chainrule.layers import Layer
-from chainrule.losses import AnyLoss
+from chainrule.losses import Loss
 from chainrule.optim import Optimizer, Schedule
 from chainrule.runs import Hook
 
@@ -77,27 +77,82 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
         self.callbacks = callbacks
         self.n_members = n_members
 
-    def _targets(self, y: Any, *, reset: bool) -> NDArray[Any]:
+    def _encoded(self, y: Any, *, reset: bool) -> NDArray[Any]:
         check_classification_targets(y)
-        if type_of_target(y) == "multilabel-indicator":
-            self.classes_, self._multilabel = np.arange(y.shape[1]), True
+        multilabel = type_of_target(y) == "multilabel-indicator"
+        if reset:
+            self._set_classes(np.arange(y.shape[1]) if multilabel else np.unique(column_or_1d(y)), multilabel)
+        if multilabel:
+            if not self._multilabel or y.shape[1] != len(self.classes_):
+                raise DataError(f"y has {y.shape[1]} labels a row; expected {self._expected()}")
             return np.asarray(y, dtype=np.int64)
-        self.classes_, codes = np.unique(column_or_1d(y, warn=True), return_inverse=True)
-        self._multilabel = False
-        if len(self.classes_) < 2:
-            raise DataError(f"y has 1 class, {self.classes_[0]!r}; a classifier needs two classes")
+        y = column_or_1d(y, warn=True)
+        if self._multilabel:
+            raise DataError(f"y has one class a row; expected {self._expected()}")
+        known = np.isin(y, self.classes_)
+        if not known.all():
+            raise DataError(f"y is {y[np.argmin(known)]!r} at row {np.argmin(known)}; expected {self._expected()}")
+        codes: NDArray[Any] = np.searchsorted(self.classes_, y)
         return codes
 
-    def _dataset(self, X: NDArray[Any], y: NDArray[Any], weight: NDArray[Any] | None) -> Dataset:
-        names = tuple(str(name) for name in self.classes_)
-        task = "multilabel" if self._multilabel else "classification"
-        return Dataset(type(self).__name__, X, y, task, names, weight=weight)
+    def _set_classes(self, classes: NDArray[Any], multilabel: bool) -> None:
+        if len(classes) < 2 and not multilabel:
+            raise DataError(f"y has 1 class, {classes.tolist()[0]!r}; a classifier needs two classes")
+        self.classes_, self._multilabel = classes, multilabel
+        self._score_metric = "label_accuracy" if multilabel else "accuracy"
 
-    def _loss(self) -> AnyLoss:
-        return settings.classification_loss(self.get_params(deep=False), multilabel=self._multilabel)
+    def _expected(self) -> str:
+        if self._multilabel:
+            return f"{len(self.classes_)} labels a row, as in the first fit"
+        return f"one of the classes of the first fit, {', '.join(map(repr, self.classes_.tolist()))}"
+
+    def _decoded(self, y: NDArray[Any]) -> NDArray[Any]:
+        found: NDArray[Any] = y if self._multilabel else self.classes_[y]
+        return found
+
+    def _outputs(self, y: NDArray[Any]) -> tuple[Task, tuple[str, ...]]:  # noqa: ARG002
+        return "multilabel" if self._multilabel else "classification", tuple(map(str, self.classes_.tolist()))
+
+    def _loss(self, params: settings.Params) -> Loss:
+        return settings.classification_loss(params, multilabel=self._multilabel)
+
+    def _class_weights(self, y: NDArray[Any], weight: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        asked = self.class_weight
+        if asked is None:
+            return None
+        if self._multilabel:
+            raise ConfigError("class_weight is for one class a row, and y has several labels; use sample_weight")
+        total = np.bincount(y, weight, minlength=len(self.classes_))  # (n_classes,)
+        if isinstance(asked, str) and asked == "balanced":
+            factor = total.sum() / (np.count_nonzero(total) * np.where(total > 0, total, 1.0))
+        elif isinstance(asked, Mapping):
+            labels = self.classes_.tolist()
+            if unknown := [label for label in asked if label not in labels]:
+                raise ConfigError(f"class_weight names {unknown[0]!r}, which is no class; expected some of {labels}")
+            factor = np.array([float(asked.get(label, 1.0)) for label in labels])
+        else:
+            raise ConfigError(f"class_weight is {asked!r}; expected None, 'balanced' or {{class: weight}}")
+        return np.asarray(factor[y])
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+        """One epoch over these rows, on from where the last call ended.
+
+        classes: all that will ever come, with the first call; not needed for several labels a row. The rows of the
+        first call fit the standardisation, so they should be like those to come. `early_stopping` has no meaning here.
+        """
+        first = not self.__sklearn_is_fitted__()
+        if first:
+            multilabel = type_of_target(y) == "multilabel-indicator"
+            if classes is None and not multilabel:
+                raise DataError("classes is None in the first call of partial_fit; name all classes that will come")
+            given = np.arange(np.shape(y)[1]) if multilabel else np.unique(column_or_1d(classes))
+            self._set_classes(given, multilabel)
+        elif classes is not None and not np.array_equal(np.unique(column_or_1d(classes)), self.classes_):
+            raise DataError(f"classes is {classes!r}; expected what the first call named, {self.classes_.tolist()}")
+        return self._partial_fit(X, y, sample_weight, first=first)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Probabilities (n_rows, n_classes) in the order of `classes_`; of each label by itself where there are several."""
+        """Probabilities (n_rows, n_classes) in the order of `classes_`, or of each of several labels by itself."""
         return self._scores(X)
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:

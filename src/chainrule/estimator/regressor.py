@@ -1,23 +1,25 @@
 """`MLPRegressor`: one number a row, or several."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 
-from chainrule.data import Dataset
+from chainrule.backprop import Layer
+from chainrule.data.dataset import Task
 from chainrule.estimator import settings
 from chainrule.estimator.base import MLP
-from chainrule.layers import Layer
-from chainrule.losses import AnyLoss, Loss
+from chainrule.losses import Loss
 from chainrule.optim import Optimizer, Schedule
 from chainrule.runs import Hook
 
 
 class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
     """A multilayer perceptron that predicts one number a row, or several."""
+
+    _score_metric = "r2"
 
     def __init__(
         self,
@@ -72,16 +74,25 @@ class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
         self.callbacks = callbacks
         self.n_members = n_members
 
-    def _targets(self, y: Any, *, reset: bool) -> NDArray[Any]:
-        y = np.asarray(y, dtype=np.float64)
+    def _encoded(self, y: Any, *, reset: bool) -> NDArray[Any]:  # noqa: ARG002
+        return np.asarray(y, dtype=np.float64)
+
+    def _decoded(self, y: NDArray[Any]) -> NDArray[Any]:
         return y
 
-    def _dataset(self, X: NDArray[Any], y: NDArray[Any], weight: NDArray[Any] | None) -> Dataset:
-        names = tuple(f"y{k}" for k in range(1 if y.ndim == 1 else y.shape[1]))
-        return Dataset(type(self).__name__, X, y, "regression", names, weight=weight)
+    def _outputs(self, y: NDArray[Any]) -> tuple[Task, tuple[str, ...]]:
+        return "regression", ("y",) if y.ndim == 1 else tuple(f"y{k}" for k in range(y.shape[1]))
 
-    def _loss(self) -> AnyLoss:
-        return settings.regression_loss(self.get_params(deep=False))
+    def _loss(self, params: settings.Params) -> Loss:
+        return settings.regression_loss(params)
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """One epoch over these rows, on from where the last call ended.
+
+        The rows of the first call fit the standardisation, so they should be like those to come. `early_stopping` has
+        no meaning here.
+        """
+        return self._partial_fit(X, y, sample_weight, first=not self.__sklearn_is_fitted__())
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """The predicted numbers, (n_rows,) or (n_rows, n_outputs)."""
