@@ -23,10 +23,10 @@ class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
 
     def __init__(
         self,
-        loss: str | Loss = "squared_error",
         hidden_layer_sizes: int | Sequence[int] = (100,),
         activation: str | Layer = "relu",
         *,
+        loss: str | Loss = "squared_error",
         solver: str | Optimizer = "adam",
         alpha: float = 1e-4,
         batch_size: int | str = "auto",
@@ -49,9 +49,9 @@ class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
         callbacks: Sequence[Hook] | None = None,
         n_members: int = 1,
     ) -> None:
-        self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
+        self.loss = loss
         self.solver = solver
         self.alpha = alpha
         self.batch_size = batch_size

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any
 
-from numpy.typing import NDArray
 from sklearn.metrics import get_scorer
 
 from chainrule.errors import ConfigError
@@ -29,14 +28,12 @@ class Scored(Hook):
     """Scores the model on the validation rows, whole and unweighted, through a copy of its estimator."""
 
     def __init__(self, estimator: Any, score: Callable[..., float]) -> None:
-        self.probe, self.score = copy(estimator), score
-        self.probe.__dict__.pop("feature_names_in_", None)  # the rows below are plain arrays
-        self.X: NDArray[Any] | None = None
-        self.y: NDArray[Any] | None = None
+        self.estimator, self.score = estimator, score
 
     def started(self, plan: Plan) -> None:
-        """The validation rows are known."""
-        rows = plan.rows.validation
+        """The validation rows are known, and the estimator has all that it predicts with but its models."""
+        self.probe, rows = copy(self.estimator), plan.rows.validation
+        self.probe.__dict__.pop("feature_names_in_", None)  # the rows below are plain arrays
         self.X, self.y = plan.data.X[rows], self.probe._decoded(plan.data.y[rows])
 
     def measured(self, model: Model) -> Mapping[str, float]:
