@@ -59,12 +59,11 @@ def test_penalty_takes_the_place_of_alpha():
 def test_tol_and_n_iter_no_change_stop_as_theirs():
     curve = cr.MLPClassifier(max_iter=400, random_state=1, tol=1e-3, n_iter_no_change=4, alpha=0.0).fit(X, Y)
     losses, best, waited = curve.loss_curve_, np.inf, 0
-    for n, loss in enumerate(losses, 1):  # scikit-learn's rule
+    for loss in losses:  # scikit-learn's rule
         waited = waited + 1 if loss > best - 1e-3 else 0
         best = min(best, loss)
-        if waited > 4:
-            break
-    assert 20 < n == curve.n_iter_ == len(losses) < 400
+        assert (waited > 4) == (loss is losses[-1])
+    assert 20 < curve.n_iter_ == len(losses) < 400
     assert curve.best_loss_ == best
     assert curve.loss_ == losses[-1]
 

@@ -73,7 +73,7 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
         what cannot be trained, and a DivergenceError.
         """
         warm = bool(self.warm_start) and self.__sklearn_is_fitted__()
-        rows = self._rows(X, y, sample_weight, reset=not warm)
+        rows = self._rows(X, y, sample_weight, reset=not warm, encode_anew=not warm)
         if (X_val is None) != (y_val is None):
             raise DataError(f"{'y_val' if y_val is None else 'X_val'} is None; give X_val and y_val, or neither")
         if X_val is not None:
@@ -97,21 +97,20 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
             raise ConfigError(
                 f"schedule is {schedule!r}; partial_fit does not know how many calls follow, use 'constant'"
             )
-        rows = self._rows(X, y, sample_weight, reset=first)
+        rows = replace(self._rows(X, y, sample_weight, reset=first, encode_anew=False), partial=True)
         starts: Sequence[Start] = []
         if not first:
             starts = self._ends or [
                 Start(model.parameters, model.preprocessing, model.target) for model in self.models_
             ]
-        rows = replace(rows, partial=True)
         runs = self._train(params, rows, Split(test=0, validation=0), Evaluation(), 1, starts)
         self._keep(runs, add=not first)
         self._ends = [run.end for run in runs if run.end is not None]
         return self
 
-    def _rows(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> Rows:
+    def _rows(self, X: Any, y: Any, sample_weight: Any, *, reset: bool, encode_anew: bool) -> Rows:
         X, y = inputs.rows_and_targets(self, X, y, reset=reset)
-        y = self._encoded(y, reset=reset)
+        y = self._encoded(y, reset=encode_anew)
         weight = inputs.weights(sample_weight, len(X))
         if not weight.all():  # such a row has no part in anything
             X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]

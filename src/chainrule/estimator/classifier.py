@@ -91,7 +91,8 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
             raise DataError(f"y has one class a row; expected {self._expected()}")
         known = np.isin(y, self.classes_)
         if not known.all():
-            raise DataError(f"y is {y[np.argmin(known)]!r} at row {np.argmin(known)}; expected {self._expected()}")
+            row = int(np.argmin(known))
+            raise DataError(f"y is {y.tolist()[row]!r} at row {row}; expected {self._expected()}")
         codes: NDArray[Any] = np.searchsorted(self.classes_, y)
         return codes
 
