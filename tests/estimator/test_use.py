@@ -62,7 +62,13 @@ def test_a_pickle_holds_numpy_arrays_and_specifications(partly):
     model = model.partial_fit(X, Y, classes=[0, 1, 2]) if partly else model.fit(X, Y)
     text = pickle.dumps(model)
     names = [name for opcode, name, _ in pickletools.genops(pickle.dumps(model, protocol=2)) if opcode.name == "GLOBAL"]
-    assert {name.replace(" ", ".").split(".")[0] for name in names} <= {"chainrule", "numpy", "_codecs", "copy_reg", "__builtin__"}
+    assert {name.replace(" ", ".").split(".")[0] for name in names} <= {
+        "chainrule",
+        "numpy",
+        "_codecs",
+        "copy_reg",
+        "__builtin__",
+    }
     other = pickle.loads(text)
     np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(X))
     on, there = (each.partial_fit(X, Y).predict_proba(X) for each in (other, model))

@@ -26,8 +26,8 @@ class Curves:
 
     @property
     def loss_curve_(self) -> list[float]:
-        """After each epoch: the mean loss of its batches, plus the penalty."""
-        return [row["batch_loss"] + row["penalty"] for row in self._history()]
+        """After each epoch: the loss of the training rows, or of 10,000 of them, in evaluation mode, plus the penalty."""
+        return [row["objective"] for row in self._history()]
 
     @property
     def validation_loss_curve_(self) -> list[float] | None:

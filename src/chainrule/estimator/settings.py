@@ -147,7 +147,7 @@ def evaluation(params: Params, score: str, *, validated: bool) -> Evaluation:
     scoring, patience = params["scoring"], integer(params, "n_iter_no_change") + 1  # the first one is the best so far
     tolerance, metrics = number(params, "tol"), (score,) if validated else ()
     if not params["early_stopping"]:
-        return Evaluation(metrics=metrics, monitor="batch_loss", patience=patience, tolerance=tolerance)
+        return Evaluation(metrics=metrics, monitor="objective", patience=patience, tolerance=tolerance)
     monitor = {None: f"validation_{score}", "loss": "validation_loss"}.get(scoring, SCORE)
     return Evaluation(metrics=metrics, monitor=monitor, mode="max" if monitor == SCORE else "auto", patience=patience,
                       tolerance=tolerance, keep="best")  # fmt: skip

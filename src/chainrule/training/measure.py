@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.arrays import Array
 from chainrule.objective import penalty_value
-from chainrule.training.evaluate import logits
+from chainrule.training.evaluate import EVALUATION_BLOCK, logits
 from chainrule.training.metrics import score
 from chainrule.training.plan import Plan
 
@@ -44,7 +44,8 @@ def measure(plan: Plan, X: Array, progress: "Progress") -> Row:
     }
     for part, rows in (("train", plan.train_sample), ("validation", plan.rows.validation)):
         if len(rows):
-            z = logits(plan.network, parameters, plan.preprocessing, backend, X, rows)
+            block = min(len(rows), EVALUATION_BLOCK)
+            z = logits(plan.network, parameters, plan.preprocessing, backend, X, rows, block)
             weight = None if plan.data.weight is None else plan.data.weight[rows]
             values = score(z, plan.data.y[rows], plan.loss, plan.target, plan.metrics, weight)
             row |= {f"{part}_{name}": value for name, value in values.items()}
