@@ -22,6 +22,9 @@ from chainrule.optim import Constant
 from chainrule.runs import Hook, Model, Run, train
 from chainrule.training import Evaluation, Start, Training
 
+_STREAM = 10_000
+"""Rows that are expected in all where they come in parts."""
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -103,7 +106,7 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
             starts = self._ends or [
                 Start(model.parameters, model.preprocessing, model.target) for model in self.models_
             ]
-        runs = self._train(params, rows, Split(test=0, validation=0), Evaluation(), 1, starts)
+        runs = self._train(params, rows, Split(test=0, validation=0), Evaluation(train_metrics=False), 1, starts)
         self._keep(runs, add=not first)
         self._ends = [run.end for run in runs if run.end is not None]
         return self
@@ -142,7 +145,10 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
             raise ConfigError(f"n_members is {n_members}, but {len(starts)} were trained before; it cannot change now")
         batch, loss, network = settings.batch_size(params, n_train), self._loss(params), settings.network(params)
         weight = 1.0 if data.weight is None else float(data.weight[: n_train if rows.n_validation else None].mean())
-        self._compute: Compute = settings.compute(params, network.sized(data.n_features, data.n_outputs))
+        if not starts:
+            sized = network.sized(data.n_features, data.n_outputs)
+            n = max(data.n_rows, _STREAM) if rows.partial else data.n_rows
+            self._compute: Compute = settings.compute(params, sized, n)
         return train(
             network,
             data,

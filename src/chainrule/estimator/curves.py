@@ -26,7 +26,7 @@ class Curves:
 
     @property
     def loss_curve_(self) -> list[float]:
-        """After each epoch: the loss of the training rows, or of 10,000 of them, in evaluation mode, plus the penalty."""
+        """After each epoch: the mean loss of its batches as they were trained on, plus the penalty."""
         return [row["objective"] for row in self._history()]
 
     @property

@@ -17,7 +17,33 @@ from chainrule.runs import Hook
 
 
 class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
-    """A multilayer perceptron that predicts one number a row, or several."""
+    """A multilayer perceptron that predicts one number a row, or several (y (n_rows, n_outputs)).
+
+    hidden_layer_sizes: width of each hidden layer; () gives a linear model. activation: "relu", "tanh", "logistic",
+        "identity", "leaky_relu", "gelu", "silu", "selu", "mish", or a layer.
+    loss: "squared_error", "huber", "poisson", or a loss such as Huber(0.5).
+    solver: "adam", "sgd" (Nesterov momentum 0.9), "adamw", "rmsprop", at `learning_rate_init`; or an `Optimizer` with
+        its own rate.
+    alpha: α of α/(2n) Σ‖W‖², n the rows of a batch, exactly scikit-learn's. penalty: λ of our λ Σ‖W‖² in its place.
+    batch_size: rows of a step; "auto" is 200, or all where there are fewer.
+    max_iter: epochs at most; reaching it is no warning. tol, n_iter_no_change: stop after more than so many epochs in a
+        row without an improvement of `tol`, of the training's loss or, with early_stopping, of the validation score.
+    early_stopping: hold validation_fraction of the rows out (or take X_val of `fit`), keep the best epoch's weights.
+    scoring: what the validation score is: None for `score`'s own metric, "loss" for minus the loss, the name of a
+        scorer of scikit-learn, or a callable (estimator, X, y) -> number, larger is better.
+    random_state: of weights, batches, dropout and the rows held out; a whole number is the seed of `train`.
+    warm_start: `fit` goes on from the weights of the last one, with a new optimiser.
+    dropout, norm: one for all hidden layers or a list; norm "batch" or "layer". schedule: "constant", "exponential",
+        "step", "cosine", "one_cycle" with their defaults, or a `Schedule`.
+    standardise: shift and scale columns, and y for the squared and the Huber loss, by the training rows' means and
+        deviations; False takes them as they are.
+    device: "auto", "cpu", "cuda". precision: "float32", "float64", "bfloat16"; "auto" is float64 where the whole fit
+        takes about a second in it, and else as `train` chooses.
+    callbacks: `Hook`s that watch the training. n_members: so many networks, of seeds random_state, random_state + 1,
+        ..., trained together; their predictions are averaged.
+
+    See docs/estimators.md for all that is fitted.
+    """
 
     _score_metric = "r2"
 

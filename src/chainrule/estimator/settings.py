@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from chainrule.backends import Compute
-from chainrule.backends.choice import SMALL_STEP
 from chainrule.errors import ConfigError
 from chainrule.layers import ReLU
 from chainrule.losses import Huber, Loss, Poisson, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
@@ -21,6 +20,9 @@ Params = Mapping[str, Any]
 
 AUTO_BATCH = 200
 """Rows of a batch where `batch_size` is "auto", or all where there are fewer: scikit-learn's."""
+
+SHORT = 1e10
+"""Operations of a fit that are done in about a second, so that float64 costs nobody anything."""
 
 SCORE = "validation_score"
 """The column of history that a scorer fills."""
@@ -131,10 +133,10 @@ def penalty(params: Params, loss: Loss, n_out: int, rows: float) -> float:
     return number(params, "alpha") / (2 * c * rows)
 
 
-def compute(params: Params, network: Network) -> Compute:
-    """Where to compute. precision "auto": float64 where a step of 200 rows is small, else what `train` chooses."""
-    precision, device = params["precision"], params["device"]
-    if precision == "auto" and device in ("auto", "cpu") and 3 * network.flops_per_row * AUTO_BATCH < SMALL_STEP:
+def compute(params: Params, network: Network, n_rows: int) -> Compute:
+    """Where to compute. precision "auto": float64 where a fit is short all the same, else what `train` chooses."""
+    precision, device, flops = params["precision"], params["device"], 3 * network.flops_per_row * n_rows
+    if precision == "auto" and device in ("auto", "cpu") and flops * integer(params, "max_iter") < SHORT:
         precision = "float64"
     return Compute(device=device, precision=precision)
 
@@ -147,10 +149,11 @@ def evaluation(params: Params, score: str, *, validated: bool) -> Evaluation:
     scoring, patience = params["scoring"], integer(params, "n_iter_no_change") + 1  # the first one is the best so far
     tolerance, metrics = number(params, "tol"), (score,) if validated else ()
     if not params["early_stopping"]:
-        return Evaluation(metrics=metrics, monitor="objective", patience=patience, tolerance=tolerance)
+        return Evaluation(metrics=metrics, train_metrics=False, monitor="objective", patience=patience,
+                          tolerance=tolerance)  # fmt: skip
     monitor = {None: f"validation_{score}", "loss": "validation_loss"}.get(scoring, SCORE)
-    return Evaluation(metrics=metrics, monitor=monitor, mode="max" if monitor == SCORE else "auto", patience=patience,
-                      tolerance=tolerance, keep="best")  # fmt: skip
+    return Evaluation(metrics=metrics, train_metrics=False, monitor=monitor, patience=patience, tolerance=tolerance,
+                      mode="max" if monitor == SCORE else "auto", keep="best")  # fmt: skip
 
 
 def _names(known: Mapping[str, Any]) -> str:

@@ -14,8 +14,8 @@ from chainrule.backends import Backend
 _PACKAGES = ("chainrule", "numpy", "torch", "array-api-compat", "scikit-learn", "safetensors", "pydantic")
 
 
-def environment(backend: Backend, data_digest: str) -> dict[str, Any]:
-    """Facts that another reader needs to make the run again."""
+def environment(backend: Backend, data_digest: str, *, kept: bool = True) -> dict[str, Any]:
+    """Facts that another reader needs to make the run again; the folder's state only of runs that are `kept` there."""
     return {
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
         "system": platform.platform(),
@@ -28,7 +28,7 @@ def environment(backend: Backend, data_digest: str) -> dict[str, Any]:
         "compiled": backend.kernels is not None,
         "reason": backend.reason,
         "data_sha256": data_digest,
-        "git": _git(),
+        "git": _git() if kept else None,
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
 

@@ -95,7 +95,7 @@ def _unwatched(hooks: Sequence[Hook]) -> tuple[Hook, ...]:
 
 
 def _in_memory(plans: Sequence[Plan], hooks: Sequence[Hook], on_step: OnStep) -> list[Run]:
-    about = environment(plans[0].backend, plans[0].data.digest)
+    about = environment(plans[0].backend, plans[0].data.digest, kept=False)
     for hook in hooks:
         hook.started(plans[0])
     audiences = [Audience(plans[0], hooks, on_step)]

@@ -194,7 +194,7 @@ def train_config(
 
 def _in_memory(config: Config, call: _Call) -> Run:
     decided = call.plan(config)
-    about = environment(decided.backend, decided.data.digest)
+    about = environment(decided.backend, decided.data.digest, kept=False)
     for hook in call.hooks:
         hook.started(decided)
     run = finished(decided, about, fit(decided, None, Audience(decided, call.hooks, call.on_step)))

@@ -61,13 +61,18 @@ def advance(plan: Plan, data: Resident, progress: Progress, clock: Clock, watch:
         step, losses = position.step, position.batch_losses
         done = stepper(step, scale)
         norm = float(done.norm) if done.norm is not None and plan.due(step) else None
-        position = Position(step + 1, done.state, losses + done.loss, norm)
+        position = Position(step + 1, done.state, losses + shared(done.loss, plan.batches.share(step)), norm)
         if norm is None and watch.wants(step + 1):
             progress = replace(progress, now=position, seconds=clock.read())
             check_finite(plan, progress)
             watch.keep(progress)
     plan.backend.wait()
     return replace(progress, now=position, seconds=clock.read())
+
+
+def shared(loss: Any, share: float) -> Any:
+    """The loss of a batch times its share of a full one, so that every row counts alike in the sum."""
+    return loss if share == 1 else loss * share
 
 
 def with_row(plan: Plan, data: Resident, progress: Progress, watch: Watch) -> Progress:

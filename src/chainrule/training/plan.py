@@ -110,7 +110,7 @@ def plan(config: Config, data: Dataset, network: Network, start: Start | None = 
         evaluation.every_steps or (evaluation.every_epochs or 1) * batches.per_epoch,
         metrics,
         sample,
-        _notes(data, rows, preprocessing, sample),
+        _notes(data, rows, preprocessing, sample if evaluation.train_metrics else rows.train),
         start,
     )
 
@@ -155,7 +155,8 @@ def _sample(train: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]
 
 def _check_monitor(config: Config, metrics: tuple[str, ...], n_validation: int) -> None:
     evaluation = config.evaluation
-    columns = [f"{part}_{name}" for part in ("train", "validation") for name in ("loss", *metrics)]
+    parts = ("train", "validation") if evaluation.train_metrics else ("validation",)
+    columns = [f"{part}_{name}" for part in parts for name in ("loss", *metrics)]
     columns += ["batch_loss", "objective"]
     needed = evaluation.keep == "best" or evaluation.patience is not None
     if evaluation.monitor not in columns and evaluation.mode == "auto":

@@ -22,7 +22,7 @@ from chainrule.network import own_layers
 from chainrule.objective import objective, with_penalty
 from chainrule.training.config import Config
 from chainrule.training.divergence import NotFiniteError
-from chainrule.training.loop import begin, check_finite, ended, fit, with_row
+from chainrule.training.loop import begin, check_finite, ended, fit, shared, with_row
 from chainrule.training.measure import Clock
 from chainrule.training.plan import Plan
 from chainrule.training.position import Position, Progress
@@ -97,7 +97,7 @@ def _advanced(
     losses: Array = 0.0
     while norms is None:
         loss, norms = stacked(step)
-        losses = losses + loss
+        losses = losses + shared(loss, stacked.first.batches.share(step))
         step += 1
         wanted = [watches[i].wants(step) for i in members] if norms is None else []
         if any(wanted):

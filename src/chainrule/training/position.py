@@ -10,7 +10,8 @@ from chainrule.training.step import State
 
 
 class Position(NamedTuple):
-    """Between two steps. step: steps done. batch_losses: sum of the batches' losses since the last row of history.
+    """Between two steps. step: steps done. batch_losses: sum of the batches' losses since the last row of history,
+    each times its share of a full batch.
 
     gradient_norm: of the last step, where the row of history that follows it has not been measured yet.
     """
