@@ -85,3 +85,42 @@ def test_a_column_that_nothing_measures_is_refused():
         cr.train(cr.mlp([8]), DIGITS, evaluation=cr.Evaluation(monitor="own", patience=1), **HOW)
     with pytest.raises(cr.ConfigError, match="'own' was measured by no hook; the columns are step, epoch, lr"):
         cr.train(cr.mlp([8]), DIGITS, evaluation=cr.Evaluation(monitor="own", mode="max", patience=1), **HOW)
+
+
+@pytest.mark.parametrize("seeds", [None, 2])
+def test_every_row_counts_alike_in_the_batches_loss(seeds):
+    """With a rate of almost 0 the loss of the batches, the last one of 14 rows, is that of all rows."""
+    how = {"optimizer": cr.SGD(1e-12), "evaluation": cr.Evaluation(train_rows=0), "seeds": seeds,
+           "training": cr.Training(epochs=1, batch_size=64), "compute": cr.Compute("numpy", precision="float64")}  # fmt: skip
+    run = cr.train(cr.mlp([8]), DIGITS, **how)
+    row = (run[1] if seeds else run).history[0]
+    assert row["batch_loss"] == pytest.approx(row["train_loss"], rel=1e-9)
+
+
+def test_training_rows_left_to_their_batches():
+    how = {"evaluation": cr.Evaluation(train_metrics=False, monitor="objective", patience=50),
+           "training": cr.Training(epochs=3, penalty=0.01)}  # fmt: skip
+    run = cr.train(cr.mlp([8]), DIGITS, split=cr.Split(validation=0), **how)
+    measured = cr.train(cr.mlp([8]), DIGITS, split=cr.Split(validation=0), training=how["training"])
+    np.testing.assert_array_equal(run.model.parameters["0.W"], measured.model.parameters["0.W"])
+    assert not [name for name in run.history[0] if name.startswith(("train_", "validation_"))]
+    for row, other in zip(run.history, measured.history, strict=True):
+        assert row["batch_loss"] == other["batch_loss"]
+        assert row["objective"] == row["batch_loss"] + row["penalty"]
+    with pytest.raises(cr.ConfigError, match="'train_loss' is no column"):
+        cr.train(cr.mlp([8]), DIGITS, evaluation=cr.Evaluation(train_metrics=False, monitor="train_loss"))
+
+
+def test_a_diagnosis_does_without_training_metrics():
+    class Warned(cr.Hook):
+        def __init__(self):
+            self.found = []
+
+        def warned(self, finding):
+            self.found.append(finding)
+
+    hook = Warned()
+    how = {"optimizer": cr.SGD(1e-9), "training": cr.Training(epochs=4)}
+    cr.train(cr.mlp([8] * 6, activation="sigmoid"), DIGITS, split=cr.Split(validation=0), hooks=[hook],
+             evaluation=cr.Evaluation(train_metrics=False), **how)  # fmt: skip
+    assert [finding.name for finding in hook.found] == ["signal-fades"]

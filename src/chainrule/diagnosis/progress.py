@@ -118,6 +118,8 @@ def _chance(plan: Plan, row: Row, waiting: bool) -> list[Finding]:
 
 def _at_chance(plan: Plan, row: Row, shown: str, best: float) -> bool:
     parts = [part for part in ("train", "validation") if f"{part}_loss" in row]
+    if not parts:  # evaluation.train_metrics is off, and there are no validation rows
+        return False
     shares = [explained(plan, part, row.get(f"{part}_loss", nan)) for part in parts]
     if shown == "loss":
         # on few rows a good network may look no better than a constant: its training rows must not be explained either
