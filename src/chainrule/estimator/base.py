@@ -23,14 +23,14 @@ from chainrule.runs import Hook, Model, Run, train
 from chainrule.training import Evaluation, Start, Training
 
 _STREAM = 10_000
-"""Rows that are expected in all where they come in parts."""
+"""Rows that `partial_fit` expects in all."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Rows to train on with encoded targets and weights, the last `n_validation` of them to validate on.
 
-    partial: whether classes may be missing from them.
+    partial: whether classes may be missing from them. expected: how many rows may come in all, where these are a part.
     """
 
     X: NDArray[Any]
@@ -38,6 +38,7 @@ class Rows:
     weight: NDArray[np.float64] | None
     n_validation: int = 0
     partial: bool = False
+    expected: int = 0
 
 
 class MLP(Curves, BaseEstimator):  # type: ignore[misc]
@@ -100,7 +101,7 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
             raise ConfigError(
                 f"schedule is {schedule!r}; partial_fit does not know how many calls follow, use 'constant'"
             )
-        rows = replace(self._rows(X, y, sample_weight, reset=first, encode_anew=False), partial=True)
+        rows = replace(self._rows(X, y, sample_weight, reset=first, encode_anew=False), partial=True, expected=_STREAM)
         starts: Sequence[Start] = []
         if not first:
             starts = self._ends or [
@@ -147,8 +148,7 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
         weight = 1.0 if data.weight is None else float(data.weight[: n_train if rows.n_validation else None].mean())
         if not starts:
             sized = network.sized(data.n_features, data.n_outputs)
-            n = max(data.n_rows, _STREAM) if rows.partial else data.n_rows
-            self._compute: Compute = settings.compute(params, sized, n)
+            self._compute: Compute = settings.compute(params, sized, max(data.n_rows, rows.expected))
         return train(
             network,
             data,
