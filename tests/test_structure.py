@@ -16,8 +16,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 ORDER = [
     "errors", "text", "intervals", "seeds", "spec", "arrays", "backprop", "layers", "losses", "objective", "network",
     "optim", "data", "kernels", "backends", "training", "diagnosis", "runs", "study", "comparing", "reporting",
-    "exporting", "verify", "replication",
-    "cli",
+    "exporting", "verify", "replication", "estimator", "cli",
 ]  # fmt: skip
 TORCH = {"backends/torch_backend.py", "backends/hardware.py", "verify/check.py", "exporting/torch_layers.py",
          "exporting/torch_out.py", "exporting/torch_in.py"}  # fmt: skip

@@ -18,6 +18,8 @@ from .errors import DivergenceError as DivergenceError
 from .errors import Interrupted as Interrupted
 from .errors import OutputError as OutputError
 from .errors import TimeLimitError as TimeLimitError
+from .estimator import MLPClassifier as MLPClassifier
+from .estimator import MLPRegressor as MLPRegressor
 from .exporting import Exported as Exported
 from .exporting import export as export
 from .exporting import from_sklearn as from_sklearn

@@ -43,3 +43,11 @@ def test_with_replacement_every_batch_is_full_and_an_epoch_is_n_over_size():
     drawn = np.concatenate([batches.rows(step) for step in range(245)])
     assert len(drawn) == 49_000
     assert 0.60 < len(np.unique(drawn)) / 49_000 < 0.66  # 1 - 1/e of the rows
+
+
+@given(n=st.integers(1, 200), size=st.integers(1, 50))
+def test_the_shares_of_an_epoch_are_its_rows(n, size):
+    batches = Batches(np.arange(n), min(size, n), 0)
+    shares = [batches.share(step) for step in range(batches.per_epoch)]
+    assert [round(share * batches.size) for share in shares] == [len(batches.rows(k)) for k in range(len(shares))]
+    assert Batches(np.arange(n), min(size, n), 0, replacement=True).share(3) == 1

@@ -101,3 +101,28 @@ def test_targets_are_standardised_on_training_rows():
     assert z.mean() == pytest.approx(0, abs=1e-12)
     assert z.std() == pytest.approx(1)
     np.testing.assert_allclose(target.back(z)[:, 0], numbers.y[:10])
+
+
+@pytest.mark.parametrize("kind", ["mean", "standardise"])
+def test_a_weight_is_a_repetition(kind):
+    rng = np.random.default_rng(0)
+    X, y, weight = rng.normal(5, 3, (40, 3)), rng.normal(size=40), rng.integers(0, 4, 40)
+    rows = np.arange(30)
+    often = rows.repeat(weight[:30])
+    weighted = cr.Dataset("d", X, y, "regression", ("y",), weight=weight)
+    repeated = cr.Dataset("d", X[often], y[often], "regression", ("y",))
+    for one, other in ((fit(kind, weighted, rows), fit(kind, repeated, np.arange(len(often)))),
+                       (fit_target(weighted, rows), fit_target(repeated, np.arange(len(often))))):  # fmt: skip
+        np.testing.assert_allclose(one.shift, other.shift, rtol=1e-12)
+        np.testing.assert_allclose(one.scale, other.scale, rtol=1e-12)
+    assert abs(fit(kind, weighted, rows).shift - X[:30].mean(axis=0)).max() > 0.01
+
+
+def test_weights_count_in_every_block(monkeypatch):
+    X, weight = np.arange(40.0).reshape(20, 2), np.arange(20.0)
+    weighted = cr.Dataset("d", X, X[:, 0], "regression", ("y",), weight=weight)
+    whole = fit("standardise", weighted, np.arange(20))
+    monkeypatch.setattr("chainrule.data.preprocessing._BLOCK", 6)
+    parts = fit("standardise", weighted, np.arange(20))
+    np.testing.assert_allclose(parts.shift, np.average(X, axis=0, weights=weight))
+    np.testing.assert_allclose((parts.shift, parts.scale), (whole.shift, whole.scale), rtol=1e-12)

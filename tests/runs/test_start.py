@@ -137,8 +137,8 @@ def wrong_targets(model):
     [
         (
             wrong_network,
-            "the start does not fit the network: 0.W is (64, 12) in the start and (64, 13) in the network; leave the "
-            "network out, or give one with the same arrays",
+            "the parameters to go on from do not fit the network: 0.W has shape (64, 12), expected (64, 13); give the "
+            "network that they were trained in",
         ),
         (
             wrong_targets,

@@ -43,6 +43,13 @@ class Batches:
         begin = place * self.size
         return epoch, begin, len(self.of) if place == self.per_epoch - 1 else begin + self.size
 
+    def share(self, step: int) -> float:
+        """Rows of the batch of `step` over the size of a full one."""
+        if self.replacement:
+            return 1.0
+        _, begin, end = self.place(step)
+        return (end - begin) / self.size
+
     @cached_property
     def order(self) -> Callable[[int], NDArray[np.int64]]:
         """All rows in the order in which an epoch visits them, (n,); that of the current one is kept."""

@@ -38,6 +38,7 @@ class Dataset:
     feature_names: of the columns, or empty. row_shape: shape of one row before flattening, (3, 32, 32) for CIFAR-10.
     n_test: how many of the last rows are the official test set. note: what a reader must know ("JPEG copies").
     weight: of each row in the loss, (n_rows,), at least 0; None weighs all rows alike. origin: set by `read`.
+    partial: the rows are a part of a larger set, so classes may be missing from them.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Dataset:
     note: str = ""
     weight: NDArray[Any] | None = None
     origin: Origin | None = None
+    partial: bool = False
 
     def __post_init__(self) -> None:
         """Refuse data that cannot be trained on, naming row and column."""
@@ -261,7 +263,7 @@ def _check_labels(data: Dataset) -> None:
     if outside.size:
         row = int(outside[0])
         raise DataError(f"{data.name}: label {int(y[row])} at row {row} is outside 0..{k - 1} ({k} classes).")
-    if np.unique(y).size < 2:
+    if not data.partial and np.unique(y).size < 2:
         raise DataError(
             f"{data.name}: every row has the label {data.target_names[int(y[0])]!r}; a classifier needs two classes."
         )

@@ -1,5 +1,6 @@
 """Preprocessing fitted on the training rows only. Every kind is affine: x ↦ (x - shift)·scale."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -47,6 +48,7 @@ def fit(kind: Kind, data: Dataset, rows: NDArray[np.int64]) -> Affine:
     deviation, a column each. standardise_channels: one mean and deviation a channel of images, row_shape (C, H, W).
     unit: to [0, 1] by the training minimum and maximum, of each column, or of all pixels together for images.
     symmetric: to [-1, 1] in the same way.
+    Rows count by their weights, where the data have them, but for the minimum and maximum.
     Raises a DataError where a number of those rows is too large for that.
     """
     check_size(data, data.X, "X", data.feature_names, rows)
@@ -55,7 +57,7 @@ def fit(kind: Kind, data: Dataset, rows: NDArray[np.int64]) -> Affine:
         return identity(n)
     if kind in ("unit", "symmetric"):
         return _between(data, rows, symmetric=kind == "symmetric")
-    mean, variance = _moments(data.X, rows)
+    mean, variance = _moments(data.X, rows, _shares(data, rows))
     if kind == "mean":
         return Affine(mean, np.ones(n))
     if kind == "standardise_channels":
@@ -66,8 +68,8 @@ def fit(kind: Kind, data: Dataset, rows: NDArray[np.int64]) -> Affine:
 def fit_target(data: Dataset, rows: NDArray[np.int64]) -> Affine:
     """Standardises regression targets; `back` takes predictions to the targets' own units."""
     y = data.y[rows].reshape(len(rows), -1)  # (n_rows, n_out)
-    mean = y.mean(axis=0)
-    return _scaled(mean, y.std(axis=0), np.maximum(1e-12 * np.abs(mean), _least(y)))
+    mean, variance = _moments(y, np.arange(len(rows)), _shares(data, rows))
+    return _scaled(mean, np.sqrt(variance), np.maximum(1e-12 * np.abs(mean), _least(y)))
 
 
 def _scaled(shift: NDArray[np.float64], spread: NDArray[np.float64], least: Any) -> Affine:
@@ -83,16 +85,37 @@ def _least(X: NDArray[Any]) -> float:
 
 
 def _blocks(X: NDArray[Any], rows: NDArray[np.int64]) -> Any:
+    """Rows in float64, a block at a time."""
+    for part in _parts(X, len(rows)):
+        yield X[rows[part]].astype(np.float64)
+
+
+def _parts(X: NDArray[Any], n: int) -> Iterator[slice]:
     step = max(1, _BLOCK // X.shape[1])
-    for start in range(0, len(rows), step):
-        yield X[rows[start : start + step]].astype(np.float64)
+    return (slice(start, start + step) for start in range(0, n, step))
 
 
-def _moments(X: NDArray[Any], rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _shares(data: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """What each row counts, (len(rows),): its weight over the sum of the weights, as in the loss; None for 1/n."""
+    if data.weight is None:
+        return None
+    weight = data.weight[rows].astype(np.float64)
+    return np.asarray(weight / weight.sum())
+
+
+def _moments(
+    X: NDArray[Any], rows: NDArray[np.int64], shares: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and (biased) variance of each column, in two passes so that large means lose nothing."""
-    mean = sum(block.sum(axis=0) for block in _blocks(X, rows)) / len(rows)
-    variance = sum(((block - mean) ** 2).sum(axis=0) for block in _blocks(X, rows)) / len(rows)
-    return mean, variance
+
+    def average(of: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:
+        values = (of(block) for block in _blocks(X, rows))
+        if shares is None:
+            return sum(value.sum(axis=0) for value in values) / len(rows)
+        return sum(shares[part] @ value for part, value in zip(_parts(X, len(rows)), values, strict=True))
+
+    mean = average(lambda block: block)
+    return mean, average(lambda block: (block - mean) ** 2)
 
 
 def _by_channel(data: Dataset, mean: Any, variance: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -11,7 +11,7 @@ from chainrule.diagnosis.data import BARELY as CLASSES_BARELY
 from chainrule.diagnosis.finding import Finding, option
 from chainrule.text import number
 from chainrule.training.measure import Row
-from chainrule.training.metrics import greater_is_better
+from chainrule.training.patience import last_improvement, monitored, stalled
 from chainrule.training.plan import Plan
 
 CERTAIN, CERTAIN_EARLY = 3.0, 4.0
@@ -72,19 +72,16 @@ def progress_findings(plan: Plan, history: Sequence[Row], step: int) -> list[Fin
 
 
 def is_over(plan: Plan, history: Sequence[Row], step: int) -> bool:
-    """Whether no step follows: all are done, or `patience` rows have passed since the best one."""
-    patience = plan.config.evaluation.patience
-    if step >= plan.n_steps or patience is None:
+    """Whether no step follows: all are done, or `patience` rows have passed since the last improvement."""
+    evaluation = plan.config.evaluation
+    if step >= plan.n_steps or evaluation.patience is None:
         return step >= plan.n_steps
-    values = _monitored(plan, history)
-    return bool(values) and len(values) - 1 - int(np.argmax(values)) >= patience
+    return stalled(evaluation, len(history), last_improvement(evaluation, history))
 
 
 def _monitored(plan: Plan, history: Sequence[Row]) -> list[float]:
     """The monitored column, turned so that larger is better; -inf where it is missing or not finite."""
-    name = plan.config.evaluation.monitor
-    sign = 1.0 if greater_is_better(name) else -1.0
-    return [sign * row[name] if isfinite(row.get(name, nan)) else -inf for row in history]
+    return [monitored(plan.config.evaluation, row) for row in history]
 
 
 def _part(row: Row) -> str:
@@ -121,6 +118,8 @@ def _chance(plan: Plan, row: Row, waiting: bool) -> list[Finding]:
 
 def _at_chance(plan: Plan, row: Row, shown: str, best: float) -> bool:
     parts = [part for part in ("train", "validation") if f"{part}_loss" in row]
+    if not parts:  # evaluation.train_metrics is off, and there are no validation rows
+        return False
     shares = [explained(plan, part, row.get(f"{part}_loss", nan)) for part in parts]
     if shown == "loss":
         # on few rows a good network may look no better than a constant: its training rows must not be explained either

@@ -14,6 +14,7 @@ from chainrule.errors import ConfigError, DamagedError
 from chainrule.runs.files import format_arrays, format_json, parse_arrays, parse_json
 from chainrule.runs.sealed import read_sealed, remove, write_sealed
 from chainrule.training.norms import Norms
+from chainrule.training.patience import last_improvement
 from chainrule.training.plan import Plan
 from chainrule.training.position import Position, Progress, Setback
 from chainrule.training.step import State
@@ -213,8 +214,9 @@ def restore(saved: Saved, plan: Plan) -> Progress:
     anchor = now if state["anchor_step"] is None else _position(saved, plan, "anchor", state["anchor_step"], None)
     best = _under(saved, "best/")
     setbacks = tuple(Setback(**setback) for setback in state["setbacks"])
-    return Progress(now, anchor, tuple(state["history"]), best or None, state["best_row"], setbacks,
-                    tuple(state["seconds"]))  # fmt: skip
+    history = tuple(state["history"])
+    improved = last_improvement(plan.config.evaluation, history)
+    return Progress(now, anchor, history, best or None, state["best_row"], improved, setbacks, tuple(state["seconds"]))
 
 
 def _under(saved: Saved, prefix: str) -> dict[str, NDArray[Any]]:

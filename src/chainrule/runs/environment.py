@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from chainrule.data import Dataset
 _PACKAGES = ("chainrule", "numpy", "torch", "array-api-compat", "scikit-learn", "safetensors", "pydantic")
 
 
-def environment(backend: Backend, data: Dataset) -> dict[str, Any]:
-    """Facts that another reader needs to make the run again."""
+def environment(backend: Backend, data: Dataset, *, kept: bool = True) -> dict[str, Any]:
+    """Facts that another reader needs to make the run again; the folder's state only of runs that are `kept` there."""
     return {
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
         "system": platform.platform(),
@@ -30,11 +31,12 @@ def environment(backend: Backend, data: Dataset) -> dict[str, Any]:
         "data_name": data.name,
         "data_note": data.note,
         "data_sha256": data.digest,
-        "git": _git(),
+        "git": _git() if kept else None,
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -42,6 +44,7 @@ def _version(package: str) -> str | None:
         return None
 
 
+@cache
 def _cpu() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()

@@ -1,5 +1,6 @@
-"""What can watch a run: five methods, each called with values it may read."""
+"""What can watch a run: six methods, each called with values it may read."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from chainrule.diagnosis import Finding
@@ -8,6 +9,7 @@ from chainrule.training.plan import Plan
 from chainrule.training.position import Setback
 
 if TYPE_CHECKING:
+    from chainrule.runs.model import Model
     from chainrule.runs.run import Run
 
 
@@ -16,6 +18,13 @@ class Hook:
 
     def started(self, plan: Plan) -> None:
         """Everything is decided; the first step comes next."""
+
+    def measured(self, model: "Model") -> Mapping[str, float]:  # noqa: ARG002
+        """More columns for the row of history that is due; `evaluation.monitor` may name one of them.
+
+        Where runs are trained together it is asked about each of them.
+        """
+        return {}
 
     def logged(self, row: Row) -> None:
         """A row of history was measured."""
@@ -28,3 +37,19 @@ class Hook:
 
     def finished(self, run: "Run") -> None:
         """Training has ended and its files are written."""
+
+
+def measuring(hooks: Sequence[Hook]) -> tuple[Hook, ...]:
+    """Those that add columns to the history."""
+    return tuple(hook for hook in hooks if type(hook).measured is not Hook.measured)
+
+
+class Measuring(Hook):
+    """The columns of other hooks and nothing else of them, for a run that they do not watch."""
+
+    def __init__(self, hooks: Sequence[Hook]) -> None:
+        self.hooks = hooks
+
+    def measured(self, model: "Model") -> Mapping[str, float]:
+        """Theirs."""
+        return {name: value for hook in self.hooks for name, value in hook.measured(model).items()}

@@ -13,9 +13,11 @@ from chainrule.errors import Interrupted, TimeLimitError
 from chainrule.runs import checkpoint
 from chainrule.runs.background import Background
 from chainrule.runs.checkpoint import Key, Snapshot
-from chainrule.runs.hooks import Hook
+from chainrule.runs.hooks import Hook, measuring
 from chainrule.runs.interrupts import Interrupts
-from chainrule.training.loop import ended
+from chainrule.runs.run import model_of
+from chainrule.training.loop import ended, to_host
+from chainrule.training.measure import Row
 from chainrule.training.plan import Plan
 from chainrule.training.position import Progress
 from chainrule.training.step import Resident
@@ -38,6 +40,14 @@ class Audience(Watch):
         """Never; but the step is passed on."""
         self.on_step(step)
         return False
+
+    def measured(self, progress: Progress) -> Row:
+        """What the hooks measure of the model as it is now."""
+        found = measuring(self.hooks)
+        if not found:
+            return {}
+        model = model_of(self.plan, to_host(self.plan, progress.now.state.parameters))
+        return {name: float(value) for hook in found for name, value in hook.measured(model).items()}
 
     def row(self, progress: Progress, data: Resident) -> None:
         """Every hook gets the row, and at rows 1, 2, 4, 8 ... what is wrong with the network."""

@@ -20,6 +20,7 @@ from chainrule.runs.row_intervals import row_intervals
 from chainrule.runs.sealed import MANIFEST
 from chainrule.spec import from_plain
 from chainrule.training.config import Config, DataOptions
+from chainrule.training.initial import Initial
 from chainrule.training.loop import to_host
 from chainrule.training.measure import Row
 from chainrule.training.plan import Plan
@@ -31,7 +32,10 @@ PYTHON = "python:"
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A finished run. model: as chosen by `evaluation.keep`. best: of the best row, or None without validation rows."""
+    """A finished run. model: as chosen by `evaluation.keep`. best: of the best row, or None without validation rows.
+
+    end: where another training can go on from, of a run in memory.
+    """
 
     config: Config
     model: Model
@@ -40,6 +44,7 @@ class Run:
     metrics: dict[str, Any]
     environment: dict[str, Any]
     directory: Path | None = None
+    end: Initial | None = None
 
     def __repr__(self) -> str:
         shown = [f"{name} {value:.4f}" for name, value in self.metrics["model"].items() if isinstance(value, float)]
@@ -84,11 +89,17 @@ def finished(decided: Plan, about: dict[str, Any], progress: Progress, directory
     same = kept_best or best_row is history[-1]
     kept_intervals = best_intervals if same and progress.best else row_intervals(decided, last.parameters, kept)
     metrics["intervals"] = {"model": kept_intervals, "best": best_intervals if has_validation else None}
-    return Run(decided.config, model, best, list(history), metrics, about, directory)
+    end = None if directory else _end(decided, model, progress)
+    return Run(decided.config, model, best, list(history), metrics, about, directory, end)
+
+
+def _end(decided: Plan, model: Model, progress: Progress) -> Initial:
+    slots = {name: tuple(map(decided.backend.numpy, held)) for name, held in progress.now.state.slots.items()}
+    return Initial(model.parameters, decided.preprocessing, decided.target, slots, decided.updates(progress.now.step))
 
 
 def model_of(decided: Plan, parameters: Mapping[str, NDArray[Any]]) -> Model:
-    """The model with these arrays."""
+    """The network with these parameters, and all else of the plan that predicting needs."""
     data = decided.data
     return Model(decided.network, dict(parameters), decided.loss, data.task, decided.preprocessing, decided.target,
                  data.target_names, data.feature_names, data.row_shape)  # fmt: skip

@@ -11,15 +11,16 @@ from chainrule.errors import ConfigError
 from chainrule.network import Network
 from chainrule.runs.directory import check_free, clear, make, plain_config
 from chainrule.runs.environment import environment
-from chainrule.runs.hooks import Hook
+from chainrule.runs.hooks import Hook, Measuring, measuring
 from chainrule.runs.interrupts import Interrupts
 from chainrule.runs.keeper import Audience, Keeper, OnStep
 from chainrule.runs.lock import locked
 from chainrule.runs.model import Model
 from chainrule.runs.run import Run, finished, read_data
 from chainrule.runs.start import planned
-from chainrule.runs.train import begun, ended, nothing_lost, silent, to_stderr, train_config, with_session
+from chainrule.runs.train import NOT_KEPT, begun, ended, nothing_lost, silent, to_stderr, train_config, with_session
 from chainrule.training.config import Config, with_seed
+from chainrule.training.initial import Initial
 from chainrule.training.plan import Plan, reseeded
 from chainrule.training.population import alike, fit_together, together
 
@@ -39,6 +40,7 @@ def train_seeds(
     hooks: Sequence[Hook] = (),
     on_step: OnStep = silent,
     warn: Callable[[str], None] = to_stderr,
+    initials: Sequence[Initial] = (),
 ) -> list[Run]:
     """`n` runs, with the configuration's seed and the next ones, in `output`/seed-N. See `train`.
 
@@ -46,6 +48,7 @@ def train_seeds(
     """
     if n < 1:
         raise ConfigError(f"seeds is {n}; expected at least 1")
+    given: list[Initial | None] = [*initials] or [None] * n
     deadline = float("inf") if time_limit is None else perf_counter() + time_limit
     seeds = range(config.training.seed, config.training.seed + n)
     folders = [None if output is None else Path(output) / f"seed-{seed}" for seed in seeds]
@@ -54,20 +57,22 @@ def train_seeds(
             check_free(folder, overwrite)
     data = read_data(config.data) if data is None else data
     begun_before = resume and any(folder is not None and folder.exists() for folder in folders)
-    first = planned(config, data, network, start)
-    if begun_before or not together(first, n):
+    first = planned(config, data, network, start, initial=given[0])
+    plans = [reseeded(first, seed, one) for seed, one in zip(seeds, given, strict=True)]
+    if begun_before or not together(first, n) or not all(alike(first, one) for one in plans):
         return [
-            train_config(with_seed(config, seed), folder, network=network, data=data, start=start,
+            train_config(with_seed(config, seed), folder, network=network, data=data, start=start, initial=one,
                          overwrite=overwrite, resume=resume, inexact=inexact, time_limit=time_limit, hooks=hooks,
                          on_step=on_step, warn=warn)
-            for seed, folder in zip(seeds, folders, strict=True)
+            for seed, folder, one in zip(seeds, folders, given, strict=True)
         ]  # fmt: skip
-    plans = [reseeded(first, seed) for seed in seeds]
     if output is None:
         if time_limit is not None:
             raise ConfigError("time_limit needs a run directory to keep checkpoints in; give output")
         return _in_memory(plans, hooks, on_step)
-    watching = [(tuple(hooks), on_step), *(((), silent) for _ in plans[1:])]
+    if initials:
+        raise ConfigError(NOT_KEPT)
+    watching = [(tuple(hooks), on_step), *((_unwatched(hooks), silent) for _ in plans[1:])]
     return _in_directories(plans, [Path(output) / f"seed-{seed}" for seed in seeds], watching, deadline)
 
 
@@ -84,11 +89,18 @@ def train_alike(
     return _in_directories(plans, folders, [(tuple(one), silent) for one in hooks], float("inf"))
 
 
+def _unwatched(hooks: Sequence[Hook]) -> tuple[Hook, ...]:
+    """What runs beside the first have of the hooks: the columns that they measure."""
+    found = measuring(hooks)
+    return (Measuring(found),) if found else ()
+
+
 def _in_memory(plans: Sequence[Plan], hooks: Sequence[Hook], on_step: OnStep) -> list[Run]:
-    about = environment(plans[0].backend, plans[0].data)
+    about = environment(plans[0].backend, plans[0].data, kept=False)
     for hook in hooks:
         hook.started(plans[0])
-    audiences = [Audience(plans[0], hooks, on_step), *(Audience(one, (), silent) for one in plans[1:])]
+    audiences = [Audience(plans[0], hooks, on_step)]
+    audiences += [Audience(one, _unwatched(hooks), silent) for one in plans[1:]]
     runs = [finished(one, about, end) for one, end in zip(plans, fit_together(plans, audiences), strict=True)]
     for hook in hooks:
         hook.finished(runs[0])

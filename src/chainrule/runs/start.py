@@ -10,6 +10,7 @@ from chainrule.runs.directory import MODEL, START
 from chainrule.runs.model import Model, load_model
 from chainrule.runs.run import PYTHON, read_data
 from chainrule.training.config import Config, NetworkOptions, Start
+from chainrule.training.initial import Initial
 from chainrule.training.plan import Plan, plan
 
 
@@ -23,14 +24,16 @@ def starting(config: Config, start: Model | Path | str | None) -> Config:
 
 
 def planned(config: Config, data: Dataset | None = None, network: Network | None = None,
-            start: Model | None = None, directory: Path | None = None) -> Plan:  # fmt: skip
+            start: Model | None = None, directory: Path | None = None,
+            initial: Initial | None = None) -> Plan:  # fmt: skip
     """Decide the run of `config`; `data`, `network` and `start`, where given, stand in for its own.
 
-    directory: of the run, which holds a copy of its start. Raises ConfigError, DataError and DamagedError.
+    directory: of the run, which holds a copy of its start. initial: arrays that it goes on from instead.
+    Raises ConfigError, DataError and DamagedError.
     """
     data = read_data(config.data) if data is None else data
     if config.start is None:
-        return plan(config, data, config.network.build() if network is None else network)
+        return plan(config, data, config.network.build() if network is None else network, initial)
     named = config.start
     model = _found(named, start, directory)
     if (model.task, model.target_names) != (data.task, data.target_names):
@@ -43,7 +46,7 @@ def planned(config: Config, data: Dataset | None = None, network: Network | None
         config = replace(config, network=NetworkOptions(layers=network.layers))
     config = replace(config, start=Start(named.model, model.digest), loss=config.loss or model.loss)  # type: ignore[arg-type]
     network = config.network.build() if network is None else network
-    return plan(config, data, network, model.parameters, model.preprocessing, model.target)
+    return plan(config, data, network, Initial(model.parameters, model.preprocessing, model.target))
 
 
 def _found(start: Start, given: Model | None, directory: Path | None) -> Model:

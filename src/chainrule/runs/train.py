@@ -32,6 +32,7 @@ from chainrule.runs.model import Model
 from chainrule.runs.run import PYTHON, Run, finished, model_of, save_run
 from chainrule.runs.start import planned, starting
 from chainrule.training.config import Checkpoint, Config, DataOptions, Evaluation, NetworkOptions, Training
+from chainrule.training.initial import Initial
 from chainrule.training.loop import fit
 from chainrule.training.measure import Row
 from chainrule.training.plan import Plan
@@ -61,6 +62,7 @@ def train(
     inexact: bool = False,
     time_limit: float | None = None,
     hooks: Sequence[Hook] = (),
+    initial: Initial | None = None,
     seeds: None = None,
 ) -> Run: ...
 @overload
@@ -87,6 +89,7 @@ def train(  # type: ignore[misc]  # it takes the same options
     inexact: bool = False,
     time_limit: float | None = None,
     hooks: Sequence[Hook] = (),
+    initial: Initial | Sequence[Initial] | None = None,
     seeds: int | None = None,
 ) -> Run | list[Run]:
     """Train `network` on `data`; the options are those of the configuration, section by section.
@@ -97,6 +100,7 @@ def train(  # type: ignore[misc]  # it takes the same options
     resume: go on with the run in `output`, to the same bits as if it had never ended; start it where there is none.
     inexact: go on although the configuration, the data, a version or the machine has changed.
     time_limit: seconds after which a checkpoint is left and a TimeLimitError raised.
+    initial: in memory only, what an earlier run left, `run.end`, the optimiser's arrays too; one for each of `seeds`.
     seeds: train so many runs, with the seed of `training` and the next ones, in directories seed-N of `output`; small
     networks are then trained together, with the same bits.
     Raises ConfigError and DataError before any training, DivergenceError when the numbers stop being finite,
@@ -114,13 +118,27 @@ def train(  # type: ignore[misc]  # it takes the same options
                     compute, checkpoint)  # fmt: skip
     config = starting(config, start)
     how: dict[str, Any] = {"network": network, "data": data, "start": start if isinstance(start, Model) else None,
-                           "overwrite": overwrite, "resume": resume,
-                           "inexact": inexact, "time_limit": time_limit, "hooks": hooks}  # fmt: skip
+                           "overwrite": overwrite, "resume": resume, "inexact": inexact, "time_limit": time_limit,
+                           "hooks": hooks}  # fmt: skip
+    initials = _initials(start, initial, seeds)
     if seeds is None:
-        return train_config(config, output, **how)
+        return train_config(config, output, initial=initials[0] if initials else None, **how)
     from chainrule.runs.seeds import train_seeds
 
-    return train_seeds(config, seeds, output, **how)
+    return train_seeds(config, seeds, output, initials=initials, **how)
+
+
+def _initials(start: Any, initial: Initial | Sequence[Initial] | None, seeds: int | None) -> list[Initial]:
+    """One for each seed, or none."""
+    found = [initial] if isinstance(initial, Initial) else [*(initial or ())]
+    if found and start is not None:
+        raise ConfigError("start and initial both say what training goes on from; give one of them")
+    if found and len(found) != (seeds or 1):
+        raise ConfigError(f"initial holds {len(found)} for {seeds or 1} seeds; give one for each")
+    return found
+
+
+NOT_KEPT = "initial cannot be written down in a run directory's config.toml; train in memory, with output=None"
 
 
 def silent(step: int) -> None:
@@ -139,6 +157,7 @@ class _Call:
     network: Network | None
     data: Dataset | None
     start: Model | None
+    initial: Initial | None
     overwrite: bool
     resume: bool
     inexact: bool
@@ -150,7 +169,7 @@ class _Call:
 
     def plan(self, config: Config, directory: Path | None = None) -> Plan:
         """Read data and start, unless they were given, and decide the run; `directory` holds it where it goes on."""
-        return planned(config, self.data, self.network, self.start, directory)
+        return planned(config, self.data, self.network, self.start, directory, self.initial)
 
 
 def train_config(
@@ -160,6 +179,7 @@ def train_config(
     network: Network | None = None,
     data: Dataset | None = None,
     start: Model | None = None,
+    initial: Initial | None = None,
     overwrite: bool = False,
     resume: bool = False,
     inexact: bool = False,
@@ -175,11 +195,14 @@ def train_config(
     number of steps done. warn: called with a sentence about a damaged checkpoint or a change since it was written.
     """
     deadline = float("inf") if time_limit is None else perf_counter() + time_limit
-    call = _Call(network, data, start, overwrite, resume, inexact, deadline, tuple(hooks), on_step, warn, changes)
+    call = _Call(network, data, start, initial, overwrite, resume, inexact, deadline, tuple(hooks), on_step, warn,
+                 changes)  # fmt: skip
     if output is None:
         if resume or time_limit is not None or config is None:
             raise ConfigError("resume and time_limit need a run directory to keep checkpoints in; give output")
         return _in_memory(config, call)
+    if initial is not None:
+        raise ConfigError(NOT_KEPT)
     directory, interrupts = Path(output), Interrupts()
     with interrupts.caught():
         if resume and directory.is_dir() and (checkpoint.listed(directory) or config is None):
@@ -191,7 +214,7 @@ def train_config(
 
 def _in_memory(config: Config, call: _Call) -> Run:
     decided = call.plan(config)
-    about = environment(decided.backend, decided.data)
+    about = environment(decided.backend, decided.data, kept=False)
     for hook in call.hooks:
         hook.started(decided)
     run = finished(decided, about, fit(decided, None, Audience(decided, call.hooks, call.on_step)))
@@ -264,7 +287,7 @@ def begun(directory: Path, decided: Plan, config: dict[str, Any], about: dict[st
           hooks: Sequence[Hook], on_step: OnStep, interrupts: Interrupts, deadline: float) -> Keeper:  # fmt: skip
     """What keeps a run in its directory, which is written down as begun; all hooks are told."""
     if decided.start is not None:
-        model_of(decided, decided.start).save(directory / START)
+        model_of(decided, decided.start.parameters).save(directory / START)
     recorder = prepare(directory, config, about, history)
     snapshot = partial(checkpoint.snapshot, decided, about=about, config=config)
     keeper = Keeper(Audience(decided, (recorder, *hooks), on_step), directory, snapshot, interrupts, deadline)

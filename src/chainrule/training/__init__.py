@@ -6,3 +6,4 @@ from chainrule.training.config import Evaluation as Evaluation
 from chainrule.training.config import Start as Start
 from chainrule.training.config import Training as Training
 from chainrule.training.config import load as load
+from chainrule.training.initial import Initial as Initial

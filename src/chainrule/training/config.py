@@ -114,17 +114,22 @@ class Evaluation:
     """When the run is measured and what is kept. Every metric is computed in evaluation mode.
 
     every_epochs or every_steps: distance of the history's rows. train_rows: size of the fixed subset of training rows
-    that the training metrics are computed on; 0 takes all. metrics: more metrics for the history. monitor: the history
-    column by which epochs are compared. patience: stop after so many rows without improvement. keep: which epoch's
-    parameters become the model.
+    that the training metrics are computed on; 0 takes all. metrics: more metrics for the history. train_metrics: False
+    leaves the training rows to their batches' losses, which cost nothing; the objective is then theirs. monitor: the
+    column of the history by which rows are compared. mode: whether "max" or "min" of it is the best, which "auto" knows
+    of all columns but those that a hook measures. patience: stop after so many rows without an improvement of more than
+    `tolerance`. keep: which row's parameters become the model.
     """
 
     every_epochs: Positive | None = None
     every_steps: Positive | None = None
     train_rows: Annotated[int, Field(ge=0)] = 10_000
     metrics: List[str] = ()
+    train_metrics: bool = True
     monitor: str = "validation_loss"
+    mode: Literal["auto", "min", "max"] = "auto"
     patience: Positive | None = None
+    tolerance: Annotated[float, Field(ge=0)] = 0.0
     keep: Literal["last", "best"] = "last"
 
     def __post_init__(self) -> None:

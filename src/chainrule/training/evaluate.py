@@ -23,16 +23,20 @@ def affine_arrays(preprocessing: Affine, X: Array, backend: Backend) -> tuple[Ar
 
 
 def logits(
-    network: Network, parameters: Parameters, preprocessing: Affine, backend: Backend, X: Array, rows: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Logits of the named rows of X, on the host, (len(rows), n_out)."""
+    network: Network, parameters: Parameters, preprocessing: Affine, backend: Backend, X: Array,
+    rows: NDArray[np.int64], largest: int = EVALUATION_BLOCK,
+) -> NDArray[np.float64]:  # fmt: skip
+    """Logits of the named rows of X, on the host, (len(rows), n_out).
+
+    largest: rows of a block; fewer than the default where it is always the same rows that are asked for.
+    """
     working = backend.working(parameters, network.parameters)
     shift, scale = affine_arrays(preprocessing, X, backend)
     context = backend.context(training=False)
     found = []
-    for start in range(0, len(rows), EVALUATION_BLOCK):
-        block = rows[start : start + EVALUATION_BLOCK]
-        padded = np.resize(block, EVALUATION_BLOCK)
+    for start in range(0, len(rows), largest):
+        block = rows[start : start + largest]
+        padded = np.resize(block, largest)
         x = backend.prepare_rows(X, padded, shift, scale)
         found.append(backend.numpy(forward(network.layers, working, x, context).y)[: len(block)])
     return np.concatenate(found).astype(np.float64) if found else np.empty((0, network.n_out))

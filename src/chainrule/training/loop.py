@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from chainrule.backprop import Parameters
 from chainrule.training.divergence import NotFiniteError, go_back
-from chainrule.training.measure import Clock, Row, measure
-from chainrule.training.metrics import greater_is_better
+from chainrule.training.measure import Clock, measure
+from chainrule.training.patience import is_better, stalled
 from chainrule.training.plan import Plan
 from chainrule.training.position import Position, Progress
 from chainrule.training.step import Resident, Stepper, resident, start
@@ -48,10 +48,9 @@ def begin(plan: Plan) -> Progress:
 
 
 def ended(plan: Plan, progress: Progress) -> bool:
-    """Whether all steps are done and measured, or `patience` rows have passed since the best."""
-    patience = plan.config.evaluation.patience
-    stalled = patience is not None and len(progress.history) - 1 - progress.best_row >= patience
-    return progress.now.norms is None and (stalled or progress.now.step >= plan.n_steps)
+    """Whether all steps are done and measured, or `patience` rows have passed since the last improvement."""
+    waited = stalled(plan.config.evaluation, len(progress.history), progress.improved_row)
+    return progress.now.norms is None and (waited or progress.now.step >= plan.n_steps)
 
 
 def advance(plan: Plan, data: Resident, progress: Progress, clock: Clock, watch: Watch) -> Progress:
@@ -62,7 +61,7 @@ def advance(plan: Plan, data: Resident, progress: Progress, clock: Clock, watch:
         step, losses = position.step, position.batch_losses
         done = stepper(step, scale)
         norms = done.norms and done.norms.plain()
-        position = Position(step + 1, done.state, losses + done.loss, norms)
+        position = Position(step + 1, done.state, losses + shared(done.loss, plan.batches.share(step)), norms)
         if norms is None and watch.wants(step + 1):
             progress = replace(progress, now=position, seconds=clock.read())
             check_finite(plan, progress)
@@ -71,12 +70,18 @@ def advance(plan: Plan, data: Resident, progress: Progress, clock: Clock, watch:
     return replace(progress, now=position, seconds=clock.read())
 
 
+def shared(loss: Any, share: float) -> Any:
+    """The loss of a batch times its share of a full one, so that every row counts alike in the sum."""
+    return loss if share == 1 else loss * share
+
+
 def with_row(plan: Plan, data: Resident, progress: Progress, watch: Watch) -> Progress:
     """The row of history at this position, and what it decides. Only reads the state, so it can be broken off."""
     check_finite(plan, progress)
     try:
         with watch.measuring():
             row = measure(plan, data.X, progress)
+            row |= watch.measured(progress)
     except KeyboardInterrupt:
         watch.keep(progress)
         raise
@@ -86,9 +91,12 @@ def with_row(plan: Plan, data: Resident, progress: Progress, watch: Watch) -> Pr
     settled = Position(progress.now.step, progress.now.state)
     found = replace(progress, now=settled, anchor=settled, history=(*progress.history, row),
                     seconds=(progress.seconds[0], 0.0))  # fmt: skip
-    if progress.best is not None and not is_better(plan, row, progress.history[progress.best_row]):
-        return found
-    return replace(found, best=to_host(plan, settled.state.parameters), best_row=len(progress.history))
+    here, best = len(progress.history), None if progress.best is None else progress.history[progress.best_row]
+    if best is None or is_better(plan.config.evaluation, row, best, plan.config.evaluation.tolerance):
+        found = replace(found, improved_row=here)
+    if best is None or is_better(plan.config.evaluation, row, best):
+        found = replace(found, best=to_host(plan, settled.state.parameters), best_row=here)
+    return found
 
 
 def check_finite(plan: Plan, progress: Progress) -> None:
@@ -101,14 +109,6 @@ def check_finite(plan: Plan, progress: Progress) -> None:
     for name, value in now.state.parameters.items():
         if not xp.all(xp.isfinite(value)):
             raise NotFiniteError(progress, f"parameter {name}", float(xp.sum(value)))
-
-
-def is_better(plan: Plan, row: Row, best: Row) -> bool:
-    """Whether `row` beats `best` in the monitored column; without that column the later row counts as better."""
-    monitor = plan.config.evaluation.monitor
-    if monitor not in row:
-        return True
-    return bool(row[monitor] > best[monitor] if greater_is_better(monitor) else row[monitor] < best[monitor])
 
 
 def to_host(plan: Plan, parameters: Parameters) -> dict[str, NDArray[Any]]:

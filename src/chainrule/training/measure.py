@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.arrays import Array
 from chainrule.objective import penalty_value
-from chainrule.training.evaluate import logits
+from chainrule.training.evaluate import EVALUATION_BLOCK, logits
 from chainrule.training.metrics import score
 from chainrule.training.plan import Plan
 
@@ -40,16 +40,18 @@ def measure(plan: Plan, X: Array, progress: "Progress") -> Row:
         "step": now.step,
         "epoch": now.step / plan.batches.per_epoch,
         "lr": plan.lr(now.step - 1) * progress.lr_scale,
-        "batch_loss": float(now.batch_losses) / done,
+        "batch_loss": float(now.batch_losses) / sum(map(plan.batches.share, range(now.step - done, now.step))),
     }
     for part, rows in (("train", plan.train_sample), ("validation", plan.rows.validation)):
-        if len(rows):
-            z = logits(plan.network, parameters, plan.preprocessing, backend, X, rows)
+        if len(rows) and (part == "validation" or plan.config.evaluation.train_metrics):
+            block = min(len(rows), EVALUATION_BLOCK)
+            z = logits(plan.network, parameters, plan.preprocessing, backend, X, rows, block)
             weight = None if plan.data.weight is None else plan.data.weight[rows]
             values = score(z, plan.data.y[rows], plan.loss, plan.target, plan.metrics, weight)
             row |= {f"{part}_{name}": value for name, value in values.items()}
     penalty = float(penalty_value(parameters, plan.network.weights, options.penalty, backend.xp))
-    row |= {"penalty": penalty, "objective": row["train_loss"] + penalty}
+    loss = "train_loss" if "train_loss" in row else "batch_loss"
+    row |= {"penalty": penalty, "objective": row[loss] + penalty}
     row |= now.norms.columns if now.norms else {}
     seconds, training = progress.seconds
     return row | {"seconds": seconds, "rows_per_second": done * plan.batches.size / training}

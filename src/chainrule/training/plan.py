@@ -1,6 +1,5 @@
 """Everything about a run that is decided before the first step; all bad input is refused here."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -16,6 +15,7 @@ from chainrule.losses import Huber, Loss, Poisson, SquaredError, default_loss
 from chainrule.network import Network
 from chainrule.seeds import stream
 from chainrule.training.config import Config, with_seed
+from chainrule.training.initial import Initial
 from chainrule.training.metrics import names
 
 
@@ -24,7 +24,7 @@ class Plan:
     """A run before it starts: the sized network, rows of each part, fitted preprocessing, backend and lengths.
 
     train_sample: the training rows on which training metrics are computed. notes: what the user should know.
-    start: arrays that training goes on from, by name; None for those drawn from the seed.
+    start: what the run goes on from, or None.
     """
 
     config: Config
@@ -41,7 +41,7 @@ class Plan:
     metrics: tuple[str, ...]
     train_sample: NDArray[np.int64]
     notes: tuple[str, ...]
-    start: Mapping[str, NDArray[Any]] | None = None
+    start: Initial | None = None
 
     @cached_property
     def targets(self) -> NDArray[Any]:
@@ -56,19 +56,21 @@ class Plan:
         config = self.config
         return config.optimizer.lr * config.schedule.factor(step, self.n_steps, self.batches.per_epoch)
 
+    def updates(self, step: int) -> int:
+        """How many updates the optimiser's slots have seen before `step`."""
+        return step + (self.start.step if self.start else 0)
+
     def due(self, step: int) -> bool:
         """Whether a row of the history follows `step`."""
         return (step + 1) % self.every == 0 or step + 1 == self.n_steps
 
 
-def plan(config: Config, data: Dataset, network: Network, start: Mapping[str, NDArray[Any]] | None = None,
-         preprocessing: Affine | None = None, target: Affine | None = None) -> Plan:  # fmt: skip
+def plan(config: Config, data: Dataset, network: Network, start: Initial | None = None) -> Plan:
     """Decide a run of `config` on `data`. Raises ConfigError and DataError, all before any training.
 
-    start: arrays to go on from, with the `preprocessing` and `target` that their rows and targets went through.
+    start: arrays to go on from, with the preprocessing that they were trained on.
     """
     network = network.sized(data.n_features, data.n_outputs)
-    _check_start(network, start)
     loss = config.loss or default_loss(data.task)
     if loss.task != data.task:
         raise ConfigError(f"loss {loss.kind!r} is for {loss.task}, but the targets of {data.name} are {data.task}")
@@ -84,8 +86,11 @@ def plan(config: Config, data: Dataset, network: Network, start: Mapping[str, ND
     _check_weights(data, rows)
     config = replace(config, loss=loss, training=replace(options, batch_size=batches.size))  # type: ignore[arg-type]
     n_steps = options.iterations or (options.epochs or 20) * batches.per_epoch
-    preprocessing = preprocessing or fit(config.data.preprocessing, data, rows.train)
-    target = target or _target(config, data, rows, loss)
+    if start is None:
+        preprocessing, target = fit(config.data.preprocessing, data, rows.train), _target(config, data, rows, loss)
+    else:
+        start.check(network, config.optimizer)
+        preprocessing, target = start.preprocessing, start.target
     if isinstance(loss, Poisson) and target.shift.any():
         raise ConfigError("loss 'poisson' needs targets as they are, but the start was trained on standardised ones")
     metrics = names(data.task, evaluation.metrics)
@@ -105,7 +110,7 @@ def plan(config: Config, data: Dataset, network: Network, start: Mapping[str, ND
         evaluation.every_steps or (evaluation.every_epochs or 1) * batches.per_epoch,
         metrics,
         sample,
-        _notes(data, rows, preprocessing, sample),
+        _notes(data, rows, preprocessing, sample if evaluation.train_metrics else rows.train),
         start,
     )
 
@@ -115,25 +120,12 @@ def _target(config: Config, data: Dataset, rows: Rows, loss: Loss) -> Affine:
     return fit_target(data, rows.train) if standardised else identity(data.n_outputs)
 
 
-def _check_start(network: Network, start: Mapping[str, NDArray[Any]] | None) -> None:
-    """Raise a ConfigError where the arrays to start from are not those of the network."""
-    if start is None:
-        return
-    wanted = {(name, parameter.shape) for name, parameter in network.parameters.items()}
-    other = sorted(wanted ^ {(name, value.shape) for name, value in start.items()})
-    if other:
-        name = other[0][0]
-        held = start[name].shape if name in start else "not there"
-        needed = network.parameters[name].shape if name in network.parameters else "not there"
-        raise ConfigError(
-            f"the start does not fit the network: {name} is {held} in the start and {needed} in the network; leave the "
-            "network out, or give one with the same arrays"
-        )
-
-
-def reseeded(plan: Plan, seed: int) -> Plan:
-    """The same run with another training seed."""
-    return replace(plan, config=with_seed(plan.config, seed), batches=replace(plan.batches, seed=seed))
+def reseeded(plan: Plan, seed: int, start: Initial | None = None) -> Plan:
+    """The same run with another training seed, going on from arrays of its own where `start` gives them."""
+    if start is not None:
+        start.check(plan.network, plan.config.optimizer)
+    config, batches = with_seed(plan.config, seed), replace(plan.batches, seed=seed)
+    return replace(plan, config=config, batches=batches, start=start or plan.start)
 
 
 def _saved(network: Network) -> float:
@@ -169,11 +161,14 @@ def _sample(train: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]
 
 def _check_monitor(config: Config, metrics: tuple[str, ...], n_validation: int) -> None:
     evaluation = config.evaluation
-    columns = [f"{part}_{name}" for part in ("train", "validation") for name in ("loss", *metrics)]
+    parts = ("train", "validation") if evaluation.train_metrics else ("validation",)
+    columns = [f"{part}_{name}" for part in parts for name in ("loss", *metrics)]
+    columns += ["batch_loss", "objective"]
     needed = evaluation.keep == "best" or evaluation.patience is not None
-    if evaluation.monitor not in columns:
+    if evaluation.monitor not in columns and evaluation.mode == "auto":
         raise ConfigError(
-            f"evaluation.monitor {evaluation.monitor!r} is no column; expected one of {', '.join(columns)}"
+            f"evaluation.monitor {evaluation.monitor!r} is no column; expected one of {', '.join(columns)}, or one "
+            "that a hook measures, with evaluation.mode 'max' or 'min'"
         )
     if needed and evaluation.monitor.startswith("validation") and n_validation == 0:
         raise ConfigError(

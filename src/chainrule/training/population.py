@@ -22,7 +22,7 @@ from chainrule.network import own_layers
 from chainrule.objective import objective, with_penalty
 from chainrule.training.config import Config
 from chainrule.training.divergence import NotFiniteError
-from chainrule.training.loop import begin, check_finite, ended, fit, with_row
+from chainrule.training.loop import begin, check_finite, ended, fit, shared, with_row
 from chainrule.training.measure import Clock
 from chainrule.training.norms import Norms, norms
 from chainrule.training.plan import Plan
@@ -36,7 +36,7 @@ LARGEST_STEP = 2e7
 
 def alike(one: Plan, other: Plan) -> bool:
     """Whether two runs on the same data differ in nothing but their seeds, learning rates and penalties."""
-    return _common(one) == _common(other) and one.network == other.network
+    return _common(one) == _common(other) and one.network == other.network and one.updates(0) == other.updates(0)
 
 
 def _common(plan: Plan) -> Config:
@@ -98,7 +98,7 @@ def _advanced(
     losses: Array = 0.0
     while found is None:
         loss, found = stacked(step)
-        losses = losses + loss
+        losses = losses + shared(loss, stacked.first.batches.share(step))
         step += 1
         wanted = [watches[i].wants(step) for i in members] if found is None else []
         if any(wanted):
@@ -189,11 +189,11 @@ class Stacked:
             scale = optim.clip_scale(optim.gradient_norm(whole, ranks, np), options.clip_norm, np)
         before = {name: self.parameters[name].copy() for name in weights} if due else {}
         if self.update is not None:
-            self.update(found.gradients, rates, step, self.penalties, None)
+            self.update(found.gradients, rates, first.updates(step), self.penalties, None)
         else:
             self.parameters, self.slots = optim.update(
-                first.config.optimizer, self.parameters, found.gradients, self.slots, lr, step, weights, np, penalty,
-                scale,
+                first.config.optimizer, self.parameters, found.gradients, self.slots, lr, first.updates(step), weights,
+                np, penalty, scale,
             )  # fmt: skip
         self.parameters |= found.statistics
         return found.loss, norms(whole, before, self.parameters, ranks, np) if due else None

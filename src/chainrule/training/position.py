@@ -11,7 +11,8 @@ from chainrule.training.step import State
 
 
 class Position(NamedTuple):
-    """Between two steps. step: steps done. batch_losses: sum of the batches' losses since the last row of history.
+    """Between two steps. step: steps done. batch_losses: sum of the batches' losses since the last row of history,
+    each times its share of a full batch.
 
     norms: of the last step, where the row of history that follows it has not been measured yet.
     """
@@ -35,8 +36,8 @@ class Progress:
     """A position, and what came before it.
 
     anchor: the position after the last row of history, or where the run was resumed after it; all finite.
-    best: the parameters of row `best_row` of the history, on the host. seconds: of the run, and of training since
-    the last row.
+    best: the parameters of row `best_row` of the history, on the host. improved_row: the last one that was better than
+    those before it by more than the tolerance. seconds: of the run, and of training since the last row.
     """
 
     now: Position
@@ -44,6 +45,7 @@ class Progress:
     history: tuple[Row, ...] = ()
     best: dict[str, NDArray[Any]] | None = None
     best_row: int = -1
+    improved_row: int = -1
     setbacks: tuple[Setback, ...] = ()
     seconds: tuple[float, float] = (0.0, 0.0)
 

@@ -52,12 +52,16 @@ def resident(plan: Plan) -> Resident:
 
 
 def start(plan: Plan) -> State:
-    """Initial parameters and zero slots; a user's own layers are tried first."""
-    backend, seed = plan.backend, plan.config.training.seed
-    parameters = backend.parameters(plan.network.initial(seed) if plan.start is None else plan.start)
+    """Initial parameters and zero slots, or those that the plan goes on from; a user's own layers are tried first."""
+    backend, seed, given = plan.backend, plan.config.training.seed, plan.start
+    parameters = backend.parameters(given.parameters if given else plan.network.initial(seed))
     sample = backend.array(plan.preprocessing(plan.data.X[plan.rows.train[:2]].astype(float)), backend.dtype)
     context = backend.context(training=True, seed=seed)
     audit(plan.network.layers, backend.working(parameters, plan.network.parameters), sample, context)
+    if given and given.slots is not None:
+        slots = {name: tuple(backend.array(array, backend.master) for array in held)
+                 for name, held in given.slots.items()}  # fmt: skip
+        return State(parameters, slots)
     trainable = {name: parameters[name] for name in plan.network.trainable}
     return State(parameters, optim.init(plan.config.optimizer, trainable, plan.backend.xp))
 
@@ -95,7 +99,7 @@ def train_step(plan: Plan, data: Resident, state: State, step: int, lr_scale: fl
         found.gradients,
         state.slots,
         plan.lr(step) * lr_scale,
-        step,
+        plan.updates(step),
         network.weights,
         backend.xp,
         options.penalty,
@@ -132,7 +136,7 @@ class Stepper:
         whole, scale = _gradient(plan, found, state.parameters, step)
         copy, due = plan.backend.copy, plan.due(step)
         before = {name: copy(state.parameters[name]) for name in plan.network.weights} if due else {}
-        self.update(found.gradients, plan.lr(step) * lr_scale, step, plan.config.training.penalty,
+        self.update(found.gradients, plan.lr(step) * lr_scale, plan.updates(step), plan.config.training.penalty,
                     None if scale is None else float(scale))  # fmt: skip
         if found.statistics:
             self.working |= found.statistics

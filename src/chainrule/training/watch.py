@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager, nullcontext
 
+from chainrule.training.measure import Row
 from chainrule.training.position import Progress
 from chainrule.training.step import Resident
 
@@ -15,6 +16,10 @@ class Watch:
 
     def keep(self, progress: Progress) -> None:
         """The run stands here, all finite; may raise to end it."""
+
+    def measured(self, progress: Progress) -> Row:  # noqa: ARG002
+        """More columns for the row of history at this position."""
+        return {}
 
     def row(self, progress: Progress, data: Resident) -> None:
         """The history has a new row, its last one. data: the rows on the device."""

@@ -1,0 +1,42 @@
+"""Any of scikit-learn's scorers as a column of the history."""
+
+from collections.abc import Callable, Mapping
+from copy import copy
+from typing import Any
+
+from sklearn.metrics import get_scorer
+
+from chainrule.errors import ConfigError
+from chainrule.estimator.settings import SCORE
+from chainrule.runs import Hook, Model
+from chainrule.training.plan import Plan
+
+
+def scorer(scoring: Any) -> Callable[..., float] | None:
+    """What `scoring` names, or the callable (estimator, X, y) -> number that it is; None where `train` measures it."""
+    if scoring is None or (isinstance(scoring, str) and scoring == "loss"):
+        return None
+    if not isinstance(scoring, str) and not callable(scoring):
+        raise ConfigError(
+            f"scoring is {scoring!r}; expected None, 'loss', a scorer's name or a callable (estimator, X, y)"
+        )
+    found: Callable[..., float] = get_scorer(scoring)
+    return found
+
+
+class Scored(Hook):
+    """Scores the model on the validation rows, whole and unweighted, through a copy of its estimator."""
+
+    def __init__(self, estimator: Any, score: Callable[..., float]) -> None:
+        self.estimator, self.score = estimator, score
+
+    def started(self, plan: Plan) -> None:
+        """The validation rows are known, and the estimator has all that it predicts with but its models."""
+        self.probe, rows = copy(self.estimator), plan.rows.validation
+        self.probe.__dict__.pop("feature_names_in_", None)  # the rows below are plain arrays
+        self.X, self.y = plan.data.X[rows], self.probe._decoded(plan.data.y[rows])
+
+    def measured(self, model: Model) -> Mapping[str, float]:
+        """The score of the model as it is now."""
+        self.probe.models_ = (model,)
+        return {SCORE: self.score(self.probe, self.X, self.y)}

@@ -1,0 +1,160 @@
+"""From an estimator's parameters to the values that `train` takes; whatever cannot work is refused here, by name."""
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from chainrule.backends import Compute
+from chainrule.errors import ConfigError
+from chainrule.layers import ReLU
+from chainrule.losses import Huber, Loss, Poisson, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
+from chainrule.network import Network, mlp
+from chainrule.optim import SGD, Adam, AdamW, Constant, Cosine, Exponential, OneCycle, Optimizer, RMSprop, Schedule
+from chainrule.optim import Step as StepSchedule
+from chainrule.training import Evaluation
+
+Params = Mapping[str, Any]
+"""What `get_params` gives."""
+
+AUTO_BATCH = 200
+"""Rows of a batch where `batch_size` is "auto", or all where there are fewer: scikit-learn's."""
+
+SHORT = 1e10
+"""Operations of a fit that are done in about a second, so that float64 costs nobody anything."""
+
+SCORE = "validation_score"
+"""The column of history that a scorer fills."""
+
+_ACTIVATIONS = {"logistic": "sigmoid", "identity": "relu"}
+_OPTIMIZERS: dict[str, Any] = {
+    "adam": Adam,
+    "sgd": lambda lr: SGD(lr=lr, momentum=0.9, nesterov=True),
+    "adamw": AdamW,
+    "rmsprop": RMSprop,
+}
+_SCHEDULES: dict[str, type[Schedule]] = {
+    "constant": Constant, "exponential": Exponential, "step": StepSchedule, "cosine": Cosine, "one_cycle": OneCycle,
+}  # fmt: skip
+_REGRESSIONS: dict[str, type[Loss]] = {"squared_error": SquaredError, "huber": Huber, "poisson": Poisson}
+
+
+def integer(params: Params, name: str, low: int = 1) -> int:
+    """The whole number of this name, at least `low`."""
+    value = params[name]
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < low:
+        raise ConfigError(f"{name} is {value!r}; expected a whole number of at least {low}")
+    return int(value)
+
+
+def number(params: Params, name: str, high: float = float("inf")) -> float:
+    """The number of this name, from 0 to below `high`."""
+    value = params[name]
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < high:
+        raise ConfigError(f"{name} is {value!r}; expected a number from 0 to below {high:g}")
+    return float(value)
+
+
+def network(params: Params) -> Network:
+    """The network, without the widths that the data decide."""
+    name = params["activation"]
+    linear = isinstance(name, str) and name == "identity"
+    between = _ACTIVATIONS.get(name, name) if isinstance(name, str) else name
+    found = mlp(_hidden(params["hidden_layer_sizes"]), activation=between, dropout=params["dropout"],
+                norm=params["norm"], init="glorot" if linear else None)  # fmt: skip
+    return Network(tuple(layer for layer in found.layers if not isinstance(layer, ReLU))) if linear else found
+
+
+def _hidden(value: Any) -> tuple[int, ...]:
+    widths: Any = [value] if isinstance(value, Integral) else value
+    if not isinstance(widths, Sequence | np.ndarray) or not all(
+        isinstance(n, int | np.integer) and not isinstance(n, bool) and n > 0 for n in widths
+    ):
+        raise ConfigError(f"hidden_layer_sizes is {value!r}; expected whole numbers above 0, one a layer")
+    return tuple(int(n) for n in widths)
+
+
+def batch_size(params: Params, n_train: int) -> int:
+    """Rows of a batch; no more than there are."""
+    return min(AUTO_BATCH if params["batch_size"] == "auto" else integer(params, "batch_size"), max(n_train, 1))
+
+
+def optimizer(params: Params) -> Any:
+    """The named rule at `learning_rate_init`, or the `Optimizer` given, as it is."""
+    solver = params["solver"]
+    if isinstance(solver, Optimizer):
+        return solver
+    if not isinstance(solver, str) or solver not in _OPTIMIZERS:
+        advice = "; for small data take 'adam' with all rows in one batch" if solver == "lbfgs" else ""
+        raise ConfigError(f"solver is {solver!r}; expected {_names(_OPTIMIZERS)}, or an Optimizer{advice}")
+    return _OPTIMIZERS[solver](lr=number(params, "learning_rate_init"))
+
+
+def schedule(params: Params) -> Any:
+    """The named schedule with its defaults, or the `Schedule` given."""
+    value = params["schedule"]
+    if isinstance(value, Schedule):
+        return value
+    if not isinstance(value, str) or value not in _SCHEDULES:
+        raise ConfigError(f"schedule is {value!r}; expected {_names(_SCHEDULES)}, or a Schedule")
+    return _SCHEDULES[value]()
+
+
+def regression_loss(params: Params) -> Loss:
+    """The named loss of a regression, or the one given."""
+    value = params["loss"]
+    if isinstance(value, str) and value in _REGRESSIONS:
+        return _REGRESSIONS[value]()
+    if isinstance(value, Loss) and value.task == "regression":
+        return value
+    raise ConfigError(f"loss is {value!r}; expected {_names(_REGRESSIONS)}, or a loss for numbers such as Huber(0.5)")
+
+
+def classification_loss(params: Params, *, multilabel: bool) -> Loss:
+    """Cross-entropy with its link: softmax, or a sigmoid a label."""
+    smoothing = number(params, "label_smoothing", 1.0)
+    if multilabel and smoothing:
+        raise ConfigError(
+            f"label_smoothing is {smoothing:g} for several labels a row; it is for one class a row, set 0"
+        )
+    return SigmoidCrossEntropy() if multilabel else SoftmaxCrossEntropy(smoothing)
+
+
+def penalty(params: Params, loss: Loss, n_out: int, rows: float) -> float:
+    """λ of our penalty λ Σ‖W‖²: `penalty`, or what `alpha` amounts to in batches of `rows` rows (or so much weight).
+
+    scikit-learn descends Σᵢ lᵢ/n + α/(2n) Σ‖W‖² over a batch of n rows. Its lᵢ is c times ours: c = 1 for classes, K/2
+    for the squared error of K outputs, K for all that we average over K outputs and it sums. So λ = α/(2 c n).
+    """
+    if params["penalty"] is not None:
+        return number(params, "penalty")
+    c = {"softmax_cross_entropy": 1.0, "squared_error": n_out / 2}.get(loss.kind, float(n_out))
+    return number(params, "alpha") / (2 * c * rows)
+
+
+def compute(params: Params, network: Network, n_rows: int) -> Compute:
+    """Where to compute. precision "auto": float64 where a fit is short all the same, else what `train` chooses."""
+    precision, device, flops = params["precision"], params["device"], 3 * network.flops_per_row * n_rows
+    if precision == "auto" and device in ("auto", "cpu") and flops * integer(params, "max_iter") < SHORT:
+        precision = "float64"
+    return Compute(device=device, precision=precision)
+
+
+def evaluation(params: Params, score: str, *, validated: bool) -> Evaluation:
+    """What is monitored: the training's loss, or with `early_stopping` the validation score, whose best epoch is kept.
+
+    score: the metric behind the task's own score. validated: whether there are validation rows.
+    """
+    scoring, patience = params["scoring"], integer(params, "n_iter_no_change") + 1  # the first one is the best so far
+    tolerance, metrics = number(params, "tol"), (score,) if validated else ()
+    if not params["early_stopping"]:
+        return Evaluation(metrics=metrics, train_metrics=False, monitor="objective", patience=patience,
+                          tolerance=tolerance)  # fmt: skip
+    monitor = {None: f"validation_{score}", "loss": "validation_loss"}.get(scoring, SCORE)
+    return Evaluation(metrics=metrics, train_metrics=False, monitor=monitor, patience=patience, tolerance=tolerance,
+                      mode="max" if monitor == SCORE else "auto", keep="best")  # fmt: skip
+
+
+def _names(known: Mapping[str, Any]) -> str:
+    return ", ".join(repr(name) for name in known)
