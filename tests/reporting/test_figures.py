@@ -24,6 +24,7 @@ def test_every_figure_is_a_file_and_the_same_again(runs, study, tmp_path):
     assert {path.name for path in (tmp_path / "a").iterdir()} == {f"{name}.svg" for name in found}
     for path in found.values():
         assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+        assert "mathdefault" not in path.read_text()  # each text stands in a comment before its outlines
     few = Page("", "", tuple(one for one in page.sections if one.name in ("learning", "network")))
     again = save(few, tmp_path / "b")
     assert len(again) >= 6
