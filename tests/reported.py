@@ -19,12 +19,13 @@ def edited(run: Path, change) -> None:
     (run / "manifest.json").unlink(missing_ok=True)
 
 
-def hostile_run(folder: Path):
-    """A run whose folder, data set, classes and columns have names that would do harm; and its data."""
+def hostile_runs(folder: Path):
+    """Two groups whose folders, data set, classes and columns have names that would do harm; and their data."""
     rng = np.random.default_rng(0)
     y = np.arange(300) % 3
     data = cr.Dataset(HOSTILE, rng.normal(size=(300, 2)) + y[:, None] / 2, y, "classification",
                       (HOSTILE, "<b>bold</b>", "plain"), (HOSTILE + "1", "x"))  # fmt: skip
-    path = folder / HOSTILE.replace("/", "\u2215")
-    cr.train(cr.mlp([4]), data, training=cr.Training(epochs=2), seeds=2, output=path)
-    return path, data
+    paths = [folder / f"{i}{HOSTILE.replace('/', chr(0x2215))}" for i in range(2)]
+    for n, path in enumerate(paths, 3):
+        cr.train(cr.mlp([n]), data, training=cr.Training(epochs=2), seeds=2, output=path)
+    return paths, data

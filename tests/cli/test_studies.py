@@ -58,9 +58,14 @@ def test_trials_importance_and_comparison(done):
     assert {"params", "state", "value", "curve", "reason", "attempt"} <= listed[0].keys()
     table = chainrule("trials", folder / "studies/small").stdout
     assert "finalist of" in table
-    shares = json.loads(chainrule("importance", folder / "studies/small", "--json").stdout)
+    weighed = chainrule("importance", folder / "studies/small", "--json")
+    assert weighed.stderr == ""
+    shares = json.loads(weighed.stdout)
     assert sum(shares.values()) == pytest.approx(1)
     assert next(iter(shares)) == "optimizer.lr"
+    page = chainrule("report", folder / "studies/small")
+    assert (page.returncode, page.stderr) == (0, "")
+    assert "Importance of each option" in (folder / "studies/small/report.html").read_text()
     compared = chainrule("compare", folder / "studies/small")
     assert "small: network.hidden = [" in compared.stdout
 

@@ -1,11 +1,14 @@
 """The page in a real browser, without a network: nothing is asked for, curves are drawn and answer, text stays text."""
 
+import shutil
 from contextlib import contextmanager
 
 import pytest
 
 import chainrule as cr
-from reported import HOSTILE, hostile_run
+from chainrule.reporting.blocks import Matrix, Page, Section, Table
+from chainrule.reporting.page import html
+from reported import HOSTILE, edited, hostile_runs
 
 
 @contextmanager
@@ -114,6 +117,17 @@ def test_lines_are_toggled_and_scales_changed(browser, one):
         shows(page, "loss", 8)
 
 
+def test_a_logarithmic_scale_leaves_out_what_is_not_positive(browser, runs, tmp_path):
+    shutil.copytree(runs / "wide" / "seed-0", tmp_path / "run")
+    edited(tmp_path / "run", lambda rows: [rows[0] | {"validation_loss": 0.0}, *rows[1:]])
+    file = tmp_path / "zero.html"
+    file.write_text(cr.report(tmp_path / "run"))
+    with opened(browser, file) as page:
+        shows(page, "loss", 8)
+        page.locator("[data-curves=loss]").get_by_role("button", name="log scale").click()
+        shows(page, "loss", 7)
+
+
 def test_a_drag_zooms_and_a_button_shows_all_again(browser, one):
     with opened(browser, one) as page:
         plot = page.locator("[data-curves=loss]")
@@ -158,9 +172,9 @@ def test_the_keyboard_reaches_and_reads(browser, runs, one):
 
 
 def test_hostile_names_stay_text(browser, tmp_path):
-    run, data = hostile_run(tmp_path)
+    runs, data = hostile_runs(tmp_path)
     file = tmp_path / "hostile.html"
-    file.write_text(cr.report(run, data))
+    file.write_text(cr.report(runs, data))
     with opened(browser, file) as page:
         title = page.title()
         assert title != "owned"
@@ -184,6 +198,38 @@ def test_schemes_and_widths(browser, several, scheme, width):
         )
         assert (brightness(ground) > brightness(ink)) == (scheme == "light")
         assert abs(brightness(ground) - brightness(ink)) > 150
+
+
+CONTRAST = """() => {
+  const light = (rgb) => [0.2126, 0.7152, 0.0722].reduce((sum, weight, i) => {
+    const c = rgb[i] / 255;
+    return sum + weight * (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+  }, 0);
+  const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const over = ([r, g, b, a = 1], under) => [r, g, b].map((c, i) => a * c + (1 - a) * under[i]);
+  const surface = parts(getComputedStyle(document.querySelector("figure")).backgroundColor);
+  return [...document.querySelectorAll(".matrix td")].filter((one) => one.innerText).map((one) => {
+    const style = getComputedStyle(one);
+    const a = light(over(parts(style.backgroundColor), surface)), b = light(parts(style.color));
+    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  });
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_numbers_in_shaded_cells_can_be_read(browser, runs, tmp_path, scheme):
+    """4.5 : 1 at least (WCAG 2.1, 1.4.3), for every shade."""
+    counts = [[0] * 9 for _ in range(9)]
+    for i in range(9):  # rows of 65: 1, 9, 17, ... 65 of them right
+        counts[i][i] += 8 * i + 1
+        counts[i][i - 1] += 64 - 8 * i
+    figure = Matrix("m", "M", "", Table((), ()), tuple("abcdefghi"), tuple(map(tuple, counts)))
+    file = tmp_path / "matrix.html"
+    file.write_text(html(Page("t", "", (Section("s", "S", (figure,)),))))
+    with opened(browser, file, scheme=scheme) as page:
+        shades = page.eval_on_selector_all(".matrix td", "all => all.map((one) => one.className.slice(0, 2))")
+        assert set(shades) == {f"h{i}" for i in range(10)}
+        assert min(page.evaluate(CONTRAST)) >= 4.5
 
 
 def brightness(colour):

@@ -20,6 +20,13 @@ def test_thinning_keeps_ends_and_extremes(y, most):
     assert (min(kept), max(kept)) == (min(y), max(y))
 
 
+@pytest.mark.parametrize("peak", range(50))
+def test_no_peak_is_lost(peak):
+    y = [0.0] * 50
+    y[peak] = 1.0
+    assert peak in thinned(y, 10)
+
+
 def test_a_short_curve_is_left_alone():
     assert thinned([3.0, 1.0, 2.0], 3) == [0, 1, 2]
     line = Line("a", (1.0, 2.0), (3.0, 4.0))

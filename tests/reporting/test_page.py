@@ -16,7 +16,7 @@ from chainrule.reporting.blocks import Diagnosed, Matrix, Points, Table, Tiles, 
 from chainrule.reporting.compose import compose
 from chainrule.reporting.page import html
 from chainrule.runs.integrity import seal_run
-from reported import DIGITS, HOSTILE, edited, hostile_run
+from reported import DIGITS, HOSTILE, edited, hostile_runs
 
 
 class Elements(HTMLParser):
@@ -66,8 +66,8 @@ def test_the_policy_allows_what_is_inlined_and_nothing_else(runs):
 
 
 def test_hostile_names_stay_text(tmp_path):
-    run, data = hostile_run(tmp_path)
-    text = cr.report(run, data)
+    paths, data = hostile_runs(tmp_path)
+    text = cr.report(paths, data)
     elements = Elements(text)
     assert not any("onerror" in attributes for _, attributes in elements.tags)
     assert {tag for tag, _ in elements.tags} <= {
@@ -80,9 +80,10 @@ def test_hostile_names_stay_text(tmp_path):
     for character in "\x1b\u202e\x07\u2066":
         assert character not in text
     [data_block] = re.findall(r'<script type="application/json" id="curves">(.*?)</script>', text, re.S)
+    assert "onerror" in data_block
     assert not set("<>&\u2028\u2029") & set(data_block)
     json.loads(data_block)
-    written = re.sub("````toml.*?````", "", cr.report(run, data, format="md"), flags=re.S)
+    written = re.sub("````toml.*?````", "", cr.report(paths, data, format="md"), flags=re.S)
     assert written.count("<img") == written.count("\\<img") > 5
 
 
@@ -166,6 +167,42 @@ def test_two_groups_are_compared_and_their_differences_listed(runs):
     assert [row[:3] for row in table.rows] == [
         ("wide", "linear 24 | relu | linear 10", 3), ("narrow", "linear 4 | relu | linear 10", 2),
     ]  # fmt: skip
+
+
+def test_groups_on_other_data_are_not_mixed(runs, table, tmp_path):
+    other = cr.Dataset("other", DIGITS.X[:300], DIGITS.y[:300], "classification", DIGITS.target_names)
+    cr.train(cr.mlp([4]), other, training=cr.Training(epochs=1), output=tmp_path / "other")
+    page = compose([runs / "wide", tmp_path / "other"])
+    [words] = blocks(page, "conclusions", Words)
+    assert words.text.startswith("Not compared: ")
+    assert words.text.endswith("were trained on different data; they cannot be compared")
+    [note] = blocks(page, "closely", Words)
+    assert note.text == "1 of 2 groups had other data than the first, and have no part in what follows."
+    assert len(blocks(page, "predictions", Matrix)) == 1
+    cr.train(cr.mlp([4]), table, training=cr.Training(epochs=1), output=tmp_path / "numbers")
+    assert "Rmse" in cr.report([runs / "wide", tmp_path / "numbers"])  # its curves are shown beside the others
+
+
+def test_setbacks_are_told(runs, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(runs / "wide" / "seed-0", run)
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["setbacks"] = [{"step": 9, "back_to": 3, "where": "the loss"}]
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    seal_run(run)
+    assert "run, seed 0, diverged 1 time and went back with half the learning rate." in cr.report(run)
+
+
+def test_a_run_counts_once(runs):
+    with pytest.raises(ConfigError, match="wide: two runs have the same seed and configuration; a run counts once"):
+        compose([runs / "wide", runs / "wide" / "seed-1"])
+
+
+def test_mistakes_of_use(runs):
+    with pytest.raises(ConfigError, match="nothing to report on"):
+        cr.report([])
+    with pytest.raises(ConfigError, match="format 'pdf': expected html or md"):
+        cr.report(runs / "wide", format="pdf")
 
 
 def test_rows_by_layer_are_drawn_where_history_has_them(runs, tmp_path):

@@ -27,6 +27,8 @@ def predicted(groups: Sequence[Group], data: Dataset | None, why: str) -> Sectio
         elif data is None:
             blocks.append(Words(f"The data could not be read again: {why}"))
         else:
+            if data.weight is not None:
+                blocks.append(Words("Here every row counts alike, whatever its weight in the loss."))
             blocks += predictions(group, data, _slug(groups, i), SHOWN if len(groups) < 3 else 2 * SHOWN // 3)
     return Section("predictions", "Predictions", tuple(blocks))
 

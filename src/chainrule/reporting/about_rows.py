@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data import Dataset, split
+from chainrule.intervals import proportion_interval
 from chainrule.reporting.blocks import (
     Block,
     Cell,
@@ -168,8 +169,8 @@ def _labels(p: Any, y: Any, data: Dataset, rows: Any, over: str, slug: str, show
     said = p >= 0.5  # (n_runs, n_rows, K)
     right = said == y[None]
     shares = [
-        Share(len(y), float(right[:, :, k].mean()), _wilson(float(right[:, :, k].mean()), len(y)))
-        for k in range(p.shape[2])
+        Share(len(y), share, Interval(*proportion_interval(share, len(y))))
+        for share in right.mean(axis=(0, 1)).tolist()
     ]
     confidence = np.maximum(p, 1 - p).reshape(len(p), -1)
     bins = calibration(confidence, right.reshape(len(p), -1))
@@ -190,12 +191,6 @@ def _labels(p: Any, y: Any, data: Dataset, rows: Any, over: str, slug: str, show
         blocks.append(_as_rows("Most confident mistakes", ["row", "label", "true", "probability"], listed, data,
                                [int(rows[i]) for i, _ in wrong], note))  # fmt: skip
     return blocks
-
-
-def _wilson(share: float, n: int) -> Interval:
-    from chainrule.intervals import proportion_interval
-
-    return Interval(*proportion_interval(share, n))
 
 
 def _numbers(p: Any, y: Any, data: Dataset, rows: Any, over: str, slug: str, shown: int) -> list[Block]:

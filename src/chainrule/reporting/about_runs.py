@@ -143,6 +143,13 @@ def _states(groups: Sequence[Group], rows: Sequence[Any]) -> list[str]:
         found.append(f"{one.name}, seed {one.config.training.seed}, has not finished: {come}.")
     if len(open_) > 5:
         found.append(f"{len(open_) - 5} more runs have not finished.")
+    for group in groups:
+        for run in group.finished:
+            if n := len(run.metrics["setbacks"]):
+                found.append(
+                    f"{group.name}, seed {run.config.training.seed}, diverged {n} time{'s' if n > 1 else ''} and went "
+                    "back with half the learning rate."
+                )
     kept = {run.metrics["kept"] for group in groups for run in group.finished}
     if "best" in kept:
         found.append(

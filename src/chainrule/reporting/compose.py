@@ -57,13 +57,13 @@ def run_sections(subjects: Sequence[Subject], given: Dataset | None) -> list[Sec
     data, why = data_of(groups[0].first, given)
     own = [group for group in groups if _same_data(group, groups[0])]
     close = closely(own)
-    notes: list[Section] = []
-    if len(close) < len(groups):
-        text = (
-            f"Of {len(groups)} groups, the {len(close)} best by their validation rows are looked at closely below. "
-            "Name fewer runs to see others."
-        )
-        notes.append(Section("closely", "Looked at closely", (Words(text),)))
+    texts = []
+    if len(own) < len(groups):
+        n = len(groups) - len(own)
+        texts.append(f"{n} of {len(groups)} groups had other data than the first, and have no part in what follows.")
+    if len(close) < len(own):
+        texts.append(f"Of {len(own)} groups, the {len(close)} best by their metric follow. Name fewer to see others.")
+    notes = [Section("closely", "Looked at closely", tuple(map(Words, texts)))] if texts else []
     parts = [summary(groups), conclusions(groups, data), learning(groups), *notes, predicted(close, data, why),
              networks(close), diagnosed(close, data, why), conditions(groups, data, why)]  # fmt: skip
     return [one for one in parts if one is not None]

@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule.errors import ConfigError
 from chainrule.reporting.blocks import Curves, Diagram, Dots, Figure, Matrix, Page, Parallel, Points, Tiles
+from chainrule.reporting.svg import log_ticks, short
 from chainrule.runs.directory import make
 from chainrule.runs.files import write
 from chainrule.text import printable
@@ -68,14 +69,23 @@ def _curves(figure: Curves, sheet: Any) -> None:
         axes.plot(line.x, line.y, style, color=colour, label=_text(line.name), linewidth=1.3)
         if line.low:
             axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.18, linewidth=0)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     if figure.log:
         axes.set_yscale("log")
+        _logarithmic(axes.yaxis)
     if len(figure.lines) > 8:
         sheet.set_size_inches(WIDE, 3.6)
     axes.set(xlabel=_text(figure.x_label), ylabel=_text(figure.y_label), title=_text(figure.title))
     if len(figure.lines) > 1:
         outside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if len(figure.lines) > 8 else {}
         axes.legend(fontsize=7 if len(figure.lines) > 8 else 8, **outside)
+
+
+def _logarithmic(axis: Any) -> None:
+    """The page's own ticks: matplotlib's would be mathematics, which is off, as names may have dollar signs."""
+    marks = log_ticks(*axis.get_view_interval())
+    axis.set_ticks([], minor=True)
+    axis.set_ticks(marks, [short(mark) for mark in marks])
 
 
 def _matrix(figure: Matrix, sheet: Any) -> None:
@@ -142,6 +152,7 @@ def _points(figure: Points, sheet: Any) -> None:
         axes.set_xticks(figure.marks)
     if figure.log:
         axes.set_xscale("log")
+        _logarithmic(axes.xaxis)
     if figure.kinds:
         axes.legend(fontsize=8)
     axes.set(xlabel=_text(figure.x_label), ylabel=_text(figure.y_label), title=_text(figure.title))
@@ -216,7 +227,7 @@ def _diagram(figure: Diagram, sheet: Any) -> None:
         axes.plot([x, x], [-a, a], color=COLOURS[0], linewidth=2.5)
         axes.plot([x + step, x + step], [-b, b], color=COLOURS[0], linewidth=2.5)
         text = "\n".join(_text(one) for one in (stage.name, *stage.arrays.split(", ")) if one)
-        axes.text(x + step / 2, -1.1, text, ha="center", va="top", fontsize=6)
+        axes.text(x + step / 2, -1.1, text, ha="center", va="top", fontsize=7)
         x += step
         if stage.n_out != stage.n_in or stage is figure.stages[-1]:
             axes.text(x, 0.1 + b, f"{stage.n_out:,}", ha="center", fontsize=8)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from chainrule.comparing.groups import grouped
@@ -76,8 +77,8 @@ def main_metric(rows: Sequence[Row]) -> str:
 
 
 def over_seeds(rows: Sequence[Row], column: str) -> tuple[float, Interval | None] | None:
-    """Mean and Student's interval over runs, which one run has not; None where nothing was measured."""
-    values = [row[column] for row in rows if isinstance(row.get(column), (int, float))]
+    """Mean and Student's interval over runs, which one run has not; None where nothing finite was measured."""
+    values = [row[column] for row in rows if isinstance(row.get(column), (int, float)) and isfinite(row[column])]
     if not values:
         return None
     mean, low, high = mean_interval(values)

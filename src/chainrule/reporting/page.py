@@ -23,7 +23,8 @@ TABLED = 30
 def html(page: Page, *, watched: bool = False) -> str:
     """The page. watched: it asks the server that it came from whether there is something new."""
     style = _asset("uPlot.min.css") + _asset("page.css")
-    scripts = [_asset("uPlot.min.js"), _asset("page.js"), *([_asset("watch.js")] if watched else [])]
+    licence = f"/*\n{_asset('uPlot.LICENSE')}*/\n"  # which asks to go with every copy
+    scripts = [licence + _asset("uPlot.min.js"), _asset("page.js"), *([_asset("watch.js")] if watched else [])]
     policy = "; ".join([
         "default-src 'none'",
         f"style-src {_digest(style)}",

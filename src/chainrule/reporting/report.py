@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from chainrule.data import Dataset
+from chainrule.errors import ConfigError
 from chainrule.reporting.compose import compose
 from chainrule.reporting.markdown import markdown
 from chainrule.reporting.page import html
@@ -25,6 +26,8 @@ def report(
     data: what the runs were trained on, where it cannot be read again by its name. database: of a study whose ledger is
     not in its directory. Raises a DamagedError for a run that is not as it was written.
     """
+    if format not in ("html", "md"):
+        raise ConfigError(f"format {format!r}: expected html or md")
     asked = [about] if isinstance(about, (str, Path, Run)) else list(about)
     page = compose(asked, data, database)
     return html(page) if format == "html" else markdown(page)

@@ -25,6 +25,7 @@ def importances(directory: Path, database: str | None = None) -> dict[str, float
         raise ConfigError(f"{directory} has {len(own)} finished trials; importances mean something from {FEWEST} on")
     import optuna
 
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     sign = -1.0 if study.maximise else 1.0
     told = [Told(one.number, one.params, sign * (one.value or 0.0)) for one in own]
     found = optuna.create_study()
