@@ -97,9 +97,11 @@ def test_importing_is_light():
     assert min(float(one[0]) for one in found) < 0.25  # the best of three: the machine does other work
 
 
-@pytest.mark.parametrize("module", ["chainrule.training", "chainrule.verify", "chainrule.cli", "chainrule.network"])
+@pytest.mark.parametrize(
+    "module", ["chainrule.training", "chainrule.verify", "chainrule.cli", "chainrule.network", "chainrule.exporting"]
+)
 def test_no_room_imports_torch_or_sklearn_by_itself(module):
-    code = f"import {module}, sys; print(*({{'torch', 'sklearn', 'optuna', 'ray'}} & set(sys.modules)))"
+    code = f"import {module}, sys; print(*({{'torch', 'sklearn', 'optuna', 'ray', 'onnx'}} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert found == []
 

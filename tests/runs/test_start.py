@@ -103,6 +103,13 @@ def test_a_damaged_start_is_found_and_diagnosis_knows_it(first, tmp_path):
     assert "weights.safetensors is damaged" in verify(tmp_path / "run")["start"]
 
 
+def test_overwriting_takes_the_start_away(first, tmp_path):
+    cr.train(first.model.network, DIGITS, start=first.model, output=tmp_path / "run", **HOW)
+    cr.train(cr.mlp([4]), DIGITS, output=tmp_path / "run", overwrite=True, **HOW)
+    assert not (tmp_path / "run" / "start").exists()
+    assert cr.load_run(tmp_path / "run").config.start is None
+
+
 def test_seeds_start_from_the_same_model_and_part(first, tmp_path):
     runs = cr.train(first.model.network, DIGITS, start=first.model, seeds=2, output=tmp_path, **HOW)
     alone = cr.train(first.model.network, DIGITS, start=first.model, **HOW)
