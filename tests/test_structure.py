@@ -98,10 +98,17 @@ def test_importing_is_light():
 
 @pytest.mark.parametrize(
     "module",
-    ["chainrule.training", "chainrule.verify", "chainrule.cli", "chainrule.network", "chainrule.reporting.compose"],
+    [
+        "chainrule.training",
+        "chainrule.verify",
+        "chainrule.cli",
+        "chainrule.network",
+        "chainrule.reporting.compose",
+        "chainrule.exporting",
+    ],
 )
 def test_no_room_imports_torch_or_sklearn_by_itself(module):
-    code = f"import {module}, sys; print(*({{'torch', 'sklearn', 'optuna', 'ray'}} & set(sys.modules)))"
+    code = f"import {module}, sys; print(*({{'torch', 'sklearn', 'optuna', 'ray', 'onnx'}} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert found == []
 

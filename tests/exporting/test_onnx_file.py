@@ -74,7 +74,9 @@ def test_own_layers_are_refused_by_name():
 def test_a_file_that_differs_is_not_written(tmp_path, monkeypatch):
     """The exporter forgets the preprocessing; the check at export notices."""
     monkeypatch.setattr(onnx_file, "prepared", lambda graph, affine, x, dtype: x)
-    with pytest.raises(cr.ChainruleError, match=r"onnxruntime differs from the model by .*, so no file was written"):
+    with pytest.raises(
+        cr.ChainruleError, match=r"the ONNX file differs from the model by .*, more than .*, so it was not written"
+    ):
         cr.export(KINDS["tanh"](), "onnx", tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
 
@@ -92,3 +94,23 @@ def test_without_onnx_the_error_says_what_to_install(monkeypatch):
     with pytest.raises(cr.ConfigError) as caught:
         onnx_file.to_onnx(KINDS["tanh"]())
     assert str(caught.value) == "export to ONNX needs onnx, which is not installed; pip install 'chainrule[onnx]'"
+
+
+def test_more_than_2_gb_is_refused_before_it_is_built(monkeypatch):
+    monkeypatch.setattr(onnx_file, "_LARGEST", 200)
+    with pytest.raises(cr.ConfigError) as caught:
+        onnx_file.to_onnx(KINDS["linear"]())
+    assert (
+        str(caught.value)
+        == "the network's 63 parameters pass the 2 GB of an ONNX file; export to torch or numpy instead"
+    )
+
+
+def test_a_network_that_float32_itself_moves_is_exported_and_said_to_be_one(tmp_path):
+    """Weights that make logits of a thousand: the last bits of float32 are worth more than 1e-5 of a probability."""
+    model = made((cr.Linear(400), cr.ReLU(), cr.Linear(400), cr.ReLU(), cr.Linear()), n_in=3000)
+    for name in ("0.W", "2.W"):
+        model.parameters[name] *= 3
+    written = cr.export(model, "onnx", tmp_path / "far.onnx")
+    assert written.largest_difference > 1e-5
+    assert written.note.startswith("more than 1e-05: float32 alone moves this network's outputs by ")

@@ -219,6 +219,17 @@ def test_a_module_alone_without_widths_or_for_other_data_is_refused():
     assert str(caught.value) == "the module is of width 63 to 10; the data have 64 features and 10 outputs"
 
 
+def test_a_module_that_stands_twice_is_taken_twice_and_shared_arrays_are_refused():
+    relu, square = nn.ReLU(), nn.Linear(5, 5)
+    twice = nn.Sequential(nn.Linear(3, 5), relu, nn.Linear(5, 5), relu, nn.Linear(5, 2))
+    model, X = cr.from_torch(twice), np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32)
+    assert [layer.kind for layer in model.network.layers] == ["linear", "relu", "linear", "relu", "linear"]
+    np.testing.assert_allclose(model.logits(X), twice(torch.from_numpy(X)).detach().numpy(), atol=1e-6)
+    with pytest.raises(cr.ConfigError) as caught:
+        cr.from_torch(nn.Sequential(nn.Linear(3, 5), square, relu, square, nn.Linear(5, 2)))
+    assert str(caught.value) == "3.weight is the same array as 1.weight, which no layer here can be; copy it first"
+
+
 def test_a_module_trained_there_goes_on_here_as_it_would_there():
     """Full batches, SGD with momentum, float64: five steps in torch, five more in both."""
     torch.manual_seed(0)

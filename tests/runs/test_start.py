@@ -103,6 +103,13 @@ def test_a_damaged_start_is_found_and_diagnosis_knows_it(first, tmp_path):
     assert "weights.safetensors is damaged" in verify(tmp_path / "run")["start"]
 
 
+def test_overwriting_takes_the_start_away(first, tmp_path):
+    cr.train(first.model.network, DIGITS, start=first.model, output=tmp_path / "run", **HOW)
+    cr.train(cr.mlp([4]), DIGITS, output=tmp_path / "run", overwrite=True, **HOW)
+    assert not (tmp_path / "run" / "start").exists()
+    assert cr.load_run(tmp_path / "run").config.start is None
+
+
 def test_seeds_start_from_the_same_model_and_part(first, tmp_path):
     runs = cr.train(first.model.network, DIGITS, start=first.model, seeds=2, output=tmp_path, **HOW)
     alone = cr.train(first.model.network, DIGITS, start=first.model, **HOW)
@@ -162,6 +169,22 @@ def test_another_model_at_the_path_and_one_given_in_python_are_refused(first, tm
         cr.train_config(cr.Config(start=cr.Start("python:", first.model.digest)))
     with pytest.raises(cr.DamagedError, match="is no model"):
         cr.train_config(cr.Config(start=cr.Start(str(tmp_path))))
+
+
+def test_columns_in_another_order_are_refused_and_the_card_names_the_start(tmp_path):
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    data = cr.Dataset("t", X, X[:, 0], "regression", ("n",), feature_names=("a", "b"))
+    first = cr.train(cr.mlp([4]), data, training=cr.Training(epochs=1), compute=NUMPY)
+    turned = cr.Dataset("turned", X[:, ::-1].copy(), X[:, 0], "regression", ("n",), feature_names=("b", "a"))
+    with pytest.raises(cr.ConfigError) as caught:
+        cr.train(first.model.network, turned, start=first.model)
+    assert str(caught.value) == (
+        "the start's columns are a, b, those of turned are b, a; bring the columns into the start's order"
+    )
+    cr.train(first.model.network, data, start=first.model, output=tmp_path / "run", training=cr.Training(epochs=1))
+    card = (tmp_path / "run" / "model" / "README.md").read_text()
+    assert f"| started from | a trained model, sha256 `{first.model.digest}` |" in card
+    assert "| preprocessing | that of the model that training started from |" in card
 
 
 def test_the_scale_of_regression_targets_is_kept_and_refused_for_counts():

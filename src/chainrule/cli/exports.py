@@ -36,4 +36,5 @@ def export(
         show(str(path))
     if made.largest_difference is None:
         return show(made.note)
-    return show(f"largest difference from the model on {made.n_rows} rows: {made.largest_difference:.2g}")
+    note = f" ({made.note})" if made.note else ""
+    return show(f"largest difference from the model on {made.n_rows} rows: {made.largest_difference:.2g}{note}")

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import ConfigError
+from chainrule.backends import Compute
+from chainrule.errors import ChainruleError, ConfigError
 from chainrule.network import own_layers
 from chainrule.runs.model import Model
 
@@ -57,3 +58,33 @@ def difference(found: NDArray[Any], expected: NDArray[np.float64], model: Model)
     if model.task == "regression":
         unit = np.maximum(unit, 1 / model.target.scale)
     return float(np.abs((found - expected) / unit).max(initial=0.0))
+
+
+class Checked(NamedTuple):
+    """largest_difference: from the model on n_rows rows; None where none was compared. note: why, or how much."""
+
+    largest_difference: float | None
+    n_rows: int
+    note: str = ""
+
+
+def judged(what: str, worst: float, tolerance: float, rounding: float = 0.0) -> Checked:
+    """The comparison, where `worst` is within the tolerance or within four times what float32 does to the network.
+
+    Raises a ChainruleError where it is not, so that nothing is written.
+    """
+    most = max(tolerance, 4 * rounding)
+    if not worst <= most:
+        raise ChainruleError(
+            f"{what} differs from the model by {worst:.2g}, more than {most:.2g}, so it was not written; please report "
+            "this, with the network"
+        )
+    far = f"more than {tolerance:g}: float32 alone moves this network's outputs by {rounding:.2g}"
+    return Checked(worst, N_ROWS, "" if worst <= tolerance else far)
+
+
+def float32_rounding(model: Model, X: NDArray[Any]) -> float:
+    """The difference between the model's own outputs for rows X in float32 and in float64."""
+    outputs = model.scores if model.task == "regression" else model.logits
+    coarse, fine = (outputs(X, Compute(backend="numpy", precision=one)) for one in ("float32", "float64"))
+    return difference(coarse, fine, model)

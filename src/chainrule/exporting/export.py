@@ -15,7 +15,7 @@ Form = Literal["onnx", "torch", "numpy"]
 
 @dataclass(frozen=True)
 class Exported:
-    """files: what was written. largest_difference: from the model on n_rows rows; None where it was not compared."""
+    """files: what was written. The other fields are those of `Checked`."""
 
     form: Form
     files: tuple[Path, ...]
@@ -28,7 +28,8 @@ def export(model: Model, to: Form, output: Path | str, *, overwrite: bool = Fals
     """Write `model` for others at `output`: a file for "onnx", a folder with a `.py` and its arrays for others.
 
     What is written was first held against the model; where that was not possible, `note` says why.
-    Raises a ConfigError for an unknown form, own layers, a package that is missing and an output that is there.
+    Raises a ConfigError for an unknown form, own layers, a package that is missing and an output that is there, and a
+    ChainruleError where what was made differs from the model.
     """
     if to not in get_args(Form):
         raise ConfigError(f"export to {to!r} is not known; expected one of {', '.join(get_args(Form))}")
@@ -51,9 +52,7 @@ def _onnx(model: Model, output: Path) -> Exported:
     checked = onnx_file.check(model, content)
     _make(output.parent)
     write(output, content)
-    worst, n = checked or (None, 0)
-    note = "not compared: onnxruntime is not installed; pip install 'chainrule[onnx]'" if checked is None else ""
-    return Exported("onnx", (output,), worst, n, note)
+    return Exported("onnx", (output,), *checked)
 
 
 def _make(directory: Path) -> None:
@@ -63,17 +62,17 @@ def _make(directory: Path) -> None:
 
 def _numpy(model: Model, output: Path) -> Exported:
     text, arrays = numpy_file.script(model), numpy_file.arrays_file(model)
-    worst, n = numpy_file.check(model, text, arrays)
+    checked = numpy_file.check(model, text, arrays)
     files = _write_all(output, {numpy_file.SCRIPT: text.encode(), numpy_file.WEIGHTS: arrays})
-    return Exported("numpy", files, worst, n, "")
+    return Exported("numpy", files, *checked)
 
 
 def _torch(model: Model, output: Path) -> Exported:
     text = torch_out.script(model)
     arrays = format_arrays(torch_out.state(model, True, torch_out.parameter_dtype(model)))
-    worst, n = torch_out.check(model, text, arrays)
+    checked = torch_out.check(model, text, arrays)
     files = _write_all(output, {torch_out.SCRIPT: text.encode(), torch_out.WEIGHTS: arrays})
-    return Exported("torch", files, worst, n, "")
+    return Exported("torch", files, *checked)
 
 
 def _write_all(folder: Path, files: Mapping[str, bytes]) -> tuple[Path, ...]:

@@ -13,8 +13,17 @@ import numpy as np
 
 from chainrule.backends import Compute
 from chainrule.backprop import Layer
-from chainrule.errors import ChainruleError
-from chainrule.exporting.built_in import N_ROWS, Arrays, check_built_in, difference, is_identity, own_arrays, probe_rows
+from chainrule.exporting.built_in import (
+    N_ROWS,
+    Arrays,
+    Checked,
+    check_built_in,
+    difference,
+    is_identity,
+    judged,
+    own_arrays,
+    probe_rows,
+)
 from chainrule.layers import (
     GELU,
     SELU,
@@ -194,11 +203,8 @@ _SIMPLE: dict[type[Layer], str] = {
 }
 
 
-def check(model: Model, text: str, arrays: bytes) -> tuple[float, int]:
-    """The largest difference between the script and the model in float64, and on how many rows.
-
-    Raises a ChainruleError where it passes 1e-6; see `difference` for its units.
-    """
+def check(model: Model, text: str, arrays: bytes) -> Checked:
+    """How far the script is from the model; a ChainruleError where that is too far. See `difference` for the units."""
     X = probe_rows(model, N_ROWS)
     with TemporaryDirectory() as folder:
         Path(folder, WEIGHTS).write_bytes(arrays)
@@ -206,7 +212,4 @@ def check(model: Model, text: str, arrays: bytes) -> tuple[float, int]:
         path.write_text(text, encoding="utf-8")
         found = runpy.run_path(str(path))["scores"](X)
     expected = model.scores(X, Compute(backend="numpy", precision="float64"))
-    worst = difference(found, expected, model)
-    if not worst <= TOLERANCE:
-        raise ChainruleError(f"{SCRIPT} differs from the model by {worst:.2g}, so it was not written")
-    return worst, N_ROWS
+    return judged(SCRIPT, difference(found, expected, model), TOLERANCE)

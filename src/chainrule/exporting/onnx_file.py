@@ -9,8 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.backends import Compute
-from chainrule.errors import ChainruleError, ConfigError
-from chainrule.exporting.built_in import N_ROWS, check_built_in, difference, need, probe_rows
+from chainrule.errors import ConfigError
+from chainrule.exporting.built_in import (
+    N_ROWS,
+    Checked,
+    check_built_in,
+    difference,
+    float32_rounding,
+    judged,
+    need,
+    probe_rows,
+)
 from chainrule.exporting.onnx_graph import IR, OPSET, Graph, chain, outputs, prepared
 from chainrule.runs.model import Model
 
@@ -32,7 +41,10 @@ def to_onnx(model: Model) -> bytes:
     from onnx import TensorProto, helper
 
     if 4 * model.network.n_parameters > _LARGEST:
-        raise ConfigError(f"the network's {model.network.n_parameters:,} parameters pass the 2 GB of an ONNX file")
+        raise ConfigError(
+            f"the network's {model.network.n_parameters:,} parameters pass the 2 GB of an ONNX file; export to torch "
+            "or numpy instead"
+        )
     dtype = input_dtype(model)
     graph = Graph()
     x = prepared(graph, model.preprocessing, "input", dtype)
@@ -79,24 +91,16 @@ def _properties(model: Model) -> dict[str, str]:
     } | {name: json.dumps(value, ensure_ascii=False) for name, value in listed.items()}
 
 
-def check(model: Model, content: bytes) -> tuple[float, int] | None:
-    """The largest difference between onnxruntime and the model, and on how many rows; None without onnxruntime.
-
-    Raises a ChainruleError where it passes 1e-5; see `difference` for its units.
-    """
+def check(model: Model, content: bytes) -> Checked:
+    """How far onnxruntime is from the model; a ChainruleError where that is too far. See `difference` for the units."""
     if find_spec("onnxruntime") is None:
-        return None
+        return Checked(None, 0, "not compared: onnxruntime is not installed; pip install 'chainrule[onnx]'")
     worst, rows = 0.0, probe_rows(model, N_ROWS)
     expected = references(model, rows)
     for n in BATCHES:
         for name, found in run(content, rows[:n]).items():
             worst = max(worst, difference(found, expected[name][:n], model))
-    if not worst <= TOLERANCE:
-        raise ChainruleError(
-            f"onnxruntime differs from the model by {worst:.2g}, more than {TOLERANCE:g}, so no file was written. "
-            "Its weights may be too large for float32."
-        )
-    return worst, N_ROWS
+    return judged("the ONNX file", worst, TOLERANCE, float32_rounding(model, rows))
 
 
 def references(model: Model, X: NDArray[Any]) -> dict[str, NDArray[np.float64]]:

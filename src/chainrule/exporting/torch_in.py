@@ -63,6 +63,7 @@ def from_torch(
     need("torch", "torch", "from_torch")
     from chainrule.exporting import torch_layers
 
+    _check_own_arrays(module)
     modules = list(_flat(module, ""))
     first = modules.pop(0)[1] if modules and type(modules[0][1]) is torch_layers.Affine else None
     last = modules.pop()[1] if modules and type(modules[-1][1]) is torch_layers.Affine else None
@@ -91,6 +92,17 @@ def from_torch(
     )
 
 
+def _check_own_arrays(module: "nn.Module") -> None:
+    """Raise a ConfigError where two modules share an array: here each would get its own, and training part them."""
+    seen: dict[int, str] = {}
+    for name, array in module.named_parameters(remove_duplicate=False):
+        if id(array) in seen:
+            raise ConfigError(
+                f"{name} is the same array as {seen[id(array)]}, which no layer here can be; copy it first"
+            )
+        seen[id(array)] = name
+
+
 def _flat(module: "nn.Module", path: str) -> Iterator[tuple[str, "nn.Module"]]:
     """The modules in order, sequences opened, each with a name for messages."""
     from torch import nn
@@ -101,7 +113,7 @@ def _flat(module: "nn.Module", path: str) -> Iterator[tuple[str, "nn.Module"]]:
     if type(module) is not nn.Sequential:
         yield f"module {path} ({type(module).__name__})" if path else type(module).__name__, module
         return
-    for name, inner in module.named_children():
+    for name, inner in module._modules.items():  # named_children leaves out what stands there twice
         yield from _flat(inner, f"{path}.{name}" if path else name)
 
 

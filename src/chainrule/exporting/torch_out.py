@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from chainrule.backends import Compute
 from chainrule.backprop import Layer
 from chainrule.data.preprocessing import Affine
-from chainrule.errors import ChainruleError
 from chainrule.exporting.built_in import (
     N_ROWS,
     Arrays,
+    Checked,
     check_built_in,
     difference,
+    float32_rounding,
     is_identity,
+    judged,
     need,
     own_arrays,
     probe_rows,
@@ -248,10 +250,10 @@ def _text(step: Step, indent: str) -> str:
     return f"{indent}nn.{name}({written}),"
 
 
-def check(model: Model, text: str, arrays: bytes) -> tuple[float, int]:
-    """The largest difference between the module of `model.py` and the model in float64, and on how many rows.
+def check(model: Model, text: str, arrays: bytes) -> Checked:
+    """How far the module of `model.py` is from the model; see `difference` for the units.
 
-    Raises a ConfigError without PyTorch, and a ChainruleError where it passes 1e-5; see `difference` for its units.
+    Raises a ConfigError without PyTorch, and a ChainruleError where it is too far.
     """
     need("torch", "torch", "export to PyTorch")
     import torch
@@ -263,10 +265,7 @@ def check(model: Model, text: str, arrays: bytes) -> tuple[float, int]:
         module = runpy.run_path(str(Path(folder, SCRIPT)))["load"]()
     with torch.no_grad():
         found = module(torch.from_numpy(X).to(getattr(torch, str(parameter_dtype(model))))).numpy()
-    worst = difference(found, expected(model, X), model)
-    if not worst <= TOLERANCE:
-        raise ChainruleError(f"{SCRIPT} differs from the model by {worst:.2g}, so it was not written")
-    return worst, N_ROWS
+    return judged(SCRIPT, difference(found, expected(model, X), model), TOLERANCE, float32_rounding(model, X))
 
 
 def expected(model: Model, X: NDArray[Any]) -> NDArray[np.float64]:

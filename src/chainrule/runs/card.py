@@ -70,7 +70,8 @@ def _use(model: Model) -> str:
 
 def _data(run: "Run", model: Model) -> str:
     about, rows = run.environment, run.metrics["rows"]
-    kept = run.config.data.preprocessing if run.config.start is None else "that of the model that training started from"
+    fitted = f"{run.config.data.preprocessing}, fitted on training rows alone"
+    kept = "that of the model that training started from" if run.config.start else fitted
     facts = {
         "name": _text(about["data_name"]),
         "note": _text(about["data_note"]),
@@ -80,7 +81,7 @@ def _data(run: "Run", model: Model) -> str:
         "test rows": f"{rows['test']:,}, not read by the training",
         "columns": f"{model.network.widths[0]:,}{_in_brackets(model.feature_names)}",
         "outputs": f"{len(model.target_names):,}{_in_brackets(model.target_names)}",
-        "preprocessing": f"{kept}, fitted on training rows alone",
+        "preprocessing": kept,
     }
     return _table("Data", ["fact", "value"], [[name, fact] for name, fact in facts.items() if fact])
 

@@ -41,6 +41,11 @@ def planned(config: Config, data: Dataset | None = None, network: Network | None
             f"the start's outputs are {model.task} of {_few(model.target_names)}, those of {data.name} are {data.task} "
             f"of {_few(data.target_names)}; start from a model for these targets, such as from_torch(module, data)"
         )
+    if model.feature_names and data.feature_names and model.feature_names != data.feature_names:
+        raise ConfigError(
+            f"the start's columns are {_few(model.feature_names)}, those of {data.name} are {_few(data.feature_names)}; "
+            "bring the columns into the start's order"
+        )
     if network is None and config.network == NetworkOptions():
         network = model.network
         config = replace(config, network=NetworkOptions(layers=network.layers))
