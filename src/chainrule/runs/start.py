@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from chainrule.data import Dataset
 from chainrule.errors import ConfigError
@@ -49,7 +50,8 @@ def planned(config: Config, data: Dataset | None = None, network: Network | None
     if network is None and config.network == NetworkOptions():
         network = model.network
         config = replace(config, network=NetworkOptions(layers=network.layers))
-    config = replace(config, start=Start(named.model, model.digest), loss=config.loss or model.loss)  # type: ignore[arg-type]
+    loss: Any = config.loss or model.loss
+    config = replace(config, start=Start(named.model, model.digest), loss=loss)
     network = config.network.build() if network is None else network
     return plan(config, data, network, Initial(model.parameters, model.preprocessing, model.target))
 
