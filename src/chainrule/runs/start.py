@@ -40,8 +40,8 @@ def planned(config: Config, data: Dataset | None = None, network: Network | None
         )
     if model.feature_names and data.feature_names and model.feature_names != data.feature_names:
         raise ConfigError(
-            f"the start's columns are {_few(model.feature_names)}, those of {data.name} are {_few(data.feature_names)}; "
-            "bring the columns into the start's order"
+            f"the start's columns are {_few(model.feature_names)}, those of {data.name} are {_few(data.feature_names)}"
+            "; bring the columns into the start's order"
         )
     if network is None and config.network == NetworkOptions():
         network = model.network
