@@ -8,9 +8,12 @@ python benchmarks/studies.py tpe-digits      # the same with trainings on the di
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from functools import partial
 from math import log10
 from pathlib import Path
@@ -18,6 +21,7 @@ from statistics import fmean, median
 from time import perf_counter
 from typing import Any
 
+from chainrule.errors import Interrupted
 from chainrule.intervals import mean_interval
 from chainrule.runs.interrupts import Interrupts
 from chainrule.seeds import stream
@@ -172,35 +176,44 @@ def shared(rounds: int = 3) -> None:
     told("one after the other and sharing steps", *map(list, zip(*times, strict=True)))
 
 
-def tpe(executor: type[InProcess], repetitions: int = 20) -> None:
-    """Epochs that TPE with asha needs to reach the best of 60 random trials, over those that random search took."""
-    shares = []
-    for k in range(repetitions):
-        with tempfile.TemporaryDirectory() as folder:
-            random = coordinated(asked(60, "random", seed=k), Path(folder, "random"), executor)
-            random.run_search()
-            aim = min(one.value for one in random.own if one.value is not None)
-            pruned = asked(400, "tpe", seed=k, pruning={"kind": "asha"})
-            learning = coordinated(pruned, Path(folder, "tpe"), executor)
-            budget = 60 * EPOCHS
-            spent, reached = 0.0, None
-            take = learning._ended
+def share(executor: type[InProcess], k: int) -> float:
+    """Epochs that TPE with asha needs to reach the best of 60 random trials, over those that random search took.
 
-            def ended(trial: Any, event: Any, take: Any = take, aim: float = aim) -> None:
-                nonlocal spent, reached
-                take(trial, event)
-                spent += trial.epochs
-                if reached is None and trial.value is not None and trial.value <= aim:
-                    reached = spent
+    2 where it has not reached it after as many.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        random = coordinated(asked(60, "random", seed=k), Path(folder, "random"), executor)
+        random.run_search()
+        aim = min(one.value for one in random.own if one.value is not None)
+        learning = coordinated(asked(400, "tpe", seed=k, pruning={"kind": "asha"}), Path(folder, "tpe"), executor)
+        budget = 60 * EPOCHS
+        spent, reached = 0.0, None
+        take = learning._ended
 
-            learning._ended = ended  # type: ignore[method-assign]
-            learning.study = asked(400, "tpe", seed=k, pruning={"kind": "asha"}, search={
-                "sampler": "tpe", "epochs": budget, "seed": k, "metric": "validation_loss"})  # fmt: skip
+        def ended(trial: Any, event: Any) -> None:
+            nonlocal spent, reached
+            take(trial, event)
+            spent += trial.epochs
+            if reached is None and trial.value is not None and trial.value <= aim:
+                reached = spent
+                learning.interrupts.received = signal.SIGTERM  # all that was asked is known
+
+        learning._ended = ended  # type: ignore[method-assign]
+        learning.study = asked(400, "tpe", seed=k, pruning={"kind": "asha"}, search={
+            "sampler": "tpe", "epochs": budget, "seed": k, "metric": "validation_loss"})  # fmt: skip
+        with suppress(Interrupted):
             learning.run_search()
-            for one in (random, learning):
-                one.ledger.close()
-        shares.append((reached or 2 * budget) / budget)
-        print(f"repetition {k}: {shares[-1]:.2f} of random search's {budget:,} epochs", flush=True)
+        for one in (random, learning):
+            one.ledger.close()
+    print(f"repetition {k}: {(reached or 2 * budget) / budget:.2f} of random search's {budget:,} epochs", flush=True)
+    return (reached or 2 * budget) / budget
+
+
+def tpe(executor: type[InProcess], repetitions: int = 20) -> None:
+    """Two repetitions at a time: epochs are counted, not seconds."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with ProcessPoolExecutor(2) as pool:
+        shares = [*pool.map(partial(share, executor), range(repetitions))]
     mean, low, high = mean_interval(shares)
     print(f"{executor.__name__}: mean share {mean:.3f} [{low:.3f}, {high:.3f}], median {median(shares):.3f}, "
           f"n = {repetitions}; at most half in {fmean(share <= 0.5 for share in shares):.0%}")  # fmt: skip

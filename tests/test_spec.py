@@ -156,7 +156,7 @@ def test_a_specification_comes_back_equal_from_json_and_from_toml(config):
 
 
 @pytest.mark.parametrize(("plain", "problem"), [
-    ({"q": 1}, "q: unknown option; known here: checkpoint, compute, data, evaluation, loss, network, optimizer, schedule, training"),
+    ({"q": 1}, "q: unknown option; known here: checkpoint, compute, data, evaluation, loss, network, optimizer, schedule, start, training"),
     ({"loss": {"kind": "squared_error", "delta": 1}}, "loss.delta: unknown option; there are no options here"),
     ({"network": {"dropout": {}}}, "network.dropout: should be a number or a list, got {}"),
     ({"network": {"init": 1}}, "network.init: should be a text or a table, got 1"),
@@ -186,7 +186,7 @@ def test_a_number_of_numpy_is_a_plain_one_afterwards():
 def test_the_schema_names_every_table_and_refuses_others():
     schema = json_schema(cr.Config)
     assert set(schema["properties"]) == {
-        "data", "network", "loss", "optimizer", "schedule", "training", "evaluation", "compute", "checkpoint"
+        "data", "network", "loss", "optimizer", "schedule", "training", "evaluation", "compute", "checkpoint", "start",
     }  # fmt: skip
     assert all(
         node.get("additionalProperties") is False for node in schema["$defs"].values() if node["type"] == "object"

@@ -73,7 +73,7 @@ def row(decided, X, state, norm, step, batch_loss) -> dict[str, Any]:
             weight = None if decided.data.weight is None else decided.data.weight[rows]
             values = score(z, decided.data.y[rows], decided.loss, decided.target, decided.metrics, weight)
             found |= {f"{part}_{name}": value for name, value in values.items()}
-    return found | {"batch_loss": batch_loss, "gradient_norm": float(norm)}
+    return found | {"batch_loss": batch_loss, "gradient_norm": norm.plain().gradient}
 
 
 def classes(X, y, **options) -> cr.Dataset:

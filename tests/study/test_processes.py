@@ -10,8 +10,14 @@ from chainrule.study.processes import Processes, gpus
 
 
 def environment(worker):
-    text = Path(f"/proc/{worker.process.pid}/environ").read_text()
-    return dict(one.partition("=")[::2] for one in text.split("\0") if "=" in one)
+    """Of a process that has begun: before its own program is loaded it shows none, or the parent's."""
+    for _ in range(300):
+        text = Path(f"/proc/{worker.process.pid}/environ").read_text()
+        found = dict(one.partition("=")[::2] for one in text.split("\0") if "=" in one)
+        if "CUDA_VISIBLE_DEVICES" in found:
+            break
+        time.sleep(0.1)
+    return found
 
 
 def test_each_worker_has_its_threads_and_its_gpu(monkeypatch):
