@@ -81,3 +81,14 @@ def test_watch_serves_until_interrupted(run):
     assert process.communicate(timeout=30)[1] == ""
     assert process.returncode == 130
     assert not (run / "report.html").exists()
+
+
+def test_a_file_that_is_there_is_not_replaced_unasked(run, tmp_path):
+    path = tmp_path / "mine.html"
+    path.write_text("mine")
+    found = chainrule("report", run, "-o", path)
+    assert found.returncode == 2
+    assert "mine.html is there already; name another file, or give --overwrite to replace it" in found.stderr
+    assert path.read_text() == "mine"
+    assert chainrule("report", run, "-o", path, "--overwrite").returncode == 0
+    assert path.read_text().startswith("<!doctype html")

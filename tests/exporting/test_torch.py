@@ -131,6 +131,8 @@ def test_the_script_reads_like_one_written_by_hand():
 def test_own_layers_are_refused_by_name(tmp_path):
     with pytest.raises(cr.ConfigError, match="layers Square are your own classes, which PyTorch has no words for"):
         cr.to_torch(own())
+    with pytest.raises(cr.ConfigError, match="layers Square are your own classes, which PyTorch has no words for"):
+        cr.export(own(), "torch", tmp_path / "model")
 
 
 def test_a_script_that_differs_is_not_written(tmp_path, monkeypatch):

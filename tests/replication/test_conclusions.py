@@ -11,7 +11,7 @@ RNG = np.random.default_rng(0)
 
 def measured(share, rows=4000):
     right = (RNG.random((5, rows)) < share).astype(float)
-    return Measured("made", "a", (), (), right, ())
+    return Measured("made", "a", "a", (), (), right, ())
 
 
 @pytest.mark.parametrize(

@@ -38,3 +38,12 @@ def test_no_hidden_unit_predicts_the_same_for_every_row():
 def test_the_sweep_as_run_has_the_labels_of_the_one_that_was_meant():
     labelled = [name.split("labelled ")[1].rstrip(")") for name in EVERY["sweep-as-run"].networks]
     assert labelled == list(EVERY["sweep"].networks)
+
+
+def test_the_quick_networks_are_called_by_the_widths_they_have():
+    table = made.quick(EVERY["table-1"])
+    assert table.label("700/400/100/300, batch norm") == "87/50/12/37, batch norm"
+    widths = [layer.width for layer in table.networks["700/400/100/300, batch norm"] if isinstance(layer, cr.Linear)]
+    assert widths == [87, 50, 12, 37, None]
+    assert [made.quick(EVERY["sweep"]).label(name) for name in EVERY["sweep"].networks][-1] == "43"
+    assert made.quick(EVERY["depth"]).label("3 layers, std 1e-3") == "3 layers, std 1e-3"

@@ -17,13 +17,16 @@ from command import chainrule
 def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("replication")
     lines = []
-    return folder, replicate(folder, in_two_minutes=True, tell=lines.append), lines
+    return folder / "made", replicate(folder / "made", in_two_minutes=True, seeds=3, tell=lines.append), lines
 
 
 def test_every_network_has_its_figures(done):
     folder, results, _ = done
     assert json.loads((folder / "results.json").read_text()) == json.loads(json.dumps(results))
     networks = {(one.name, name) for one in experiments() for name in one.networks}
+    widest = next(row for row in results["networks"] if row["network"] == "4000/700, dropout, batch norm")
+    assert widest["label"] == "500/87, dropout, batch norm"
+    assert "width=500" in widest["layers"][0]
     assert {(row["experiment"], row["network"]) for row in results["networks"]} == networks
     for row in results["networks"]:
         assert len(row["test_accuracy"]["values"]) == len(row["seeds"]) == 3
@@ -37,7 +40,7 @@ def test_every_network_has_its_figures(done):
 
 def test_the_page_names_verdicts_conditions_and_what_the_report_says(done):
     page, text = ((done[0] / name).read_text() for name in ("report.html", "README.md"))
-    for words in ("A hidden layer of 350 is the best size: ", "58.6 % (validation)", "0 hidden units (labelled 50)",
+    for words in ("A hidden layer of 43 is the best size: ", "The quick replication", "0 hidden units (labelled 6)",
                   "validation in training mode", "chance-level", "numpy", "A toy set learnt by heart"):  # fmt: skip
         assert words in page, words
         assert words.split(" (")[0] in text.replace("\\", ""), words
@@ -56,7 +59,7 @@ def test_without_matplotlib_the_rest_is_there(done, monkeypatch):
 
     lines = []
     monkeypatch.setattr("chainrule.replication.conduct.save", missing)
-    replicate(done[0], in_two_minutes=True, tell=lines.append)
+    replicate(done[0], in_two_minutes=True, seeds=3, tell=lines.append)
     assert lines[-1] == "no figures as files: matplotlib is not installed"
     assert "](<figures" not in (done[0] / "README.md").read_text()
 
@@ -75,15 +78,15 @@ def test_going_on_changes_nothing_and_trains_nothing(done, monkeypatch):
         raise AssertionError("nothing was left to train")
 
     monkeypatch.setattr("chainrule.study.task.train_seeds", trained)
-    again = replicate(folder, in_two_minutes=True)
+    again = replicate(folder, in_two_minutes=True, seeds=3)
     assert again["networks"] == results["networks"]
     assert again["conclusions"] == results["conclusions"]
 
 
 def test_from_the_shell(done, monkeypatch):
-    found = chainrule("replicate", "aml-hw1", "--quick", "--output", done[0])
+    found = chainrule("replicate", "aml-hw1", "--quick", "--seeds", "3", "--output", done[0])
     assert found.returncode == 0, found.stderr
-    assert "A hidden layer of 350 is the best size" in found.stdout
+    assert "A hidden layer of 43 is the best size: " in found.stdout
     assert found.stdout.splitlines()[-1].startswith("all of it: ")
     wrong = chainrule("replicate", "aml-hw2")
     assert wrong.returncode == 2
@@ -102,3 +105,20 @@ def test_training_mode_by_hand():
         z = (z - z.mean(0)) / np.sqrt(z.var(0) + 1e-5) * p["1.gamma"] + p["1.beta"]
         right += (np.argmax(np.maximum(z, 0) @ p["3.W"] + p["3.b"], axis=1) == data.y[part]).sum()
     assert accuracy_in_training_mode(run, data) == pytest.approx(right / len(rows), abs=2.1 / len(rows))
+
+
+def test_nothing_of_others_is_written_over(done, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "README.md").write_text("mine")
+    (tmp_path / "file").write_text("")
+    refused = {
+        tmp_path / "mine": "is not empty, and holds no replication; name another directory",
+        tmp_path / "file": "is a file; name a directory",
+        done[0]: r"holds the replication .*'seeds': 3.*, asked is .*'seeds': 4.*; name another directory",
+    }
+    for folder, message in refused.items():
+        with pytest.raises(cr.ConfigError, match=message):
+            replicate(folder, in_two_minutes=True, seeds=4)
+    with pytest.raises(cr.ConfigError, match="data 'x' would not be read: the quick replication is on the digits"):
+        replicate(tmp_path / "new", in_two_minutes=True, data="x")
+    assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["file", "mine", "README.md"]

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from base64 import b64encode
+from dataclasses import dataclass
 from hashlib import sha256
 from html.parser import HTMLParser
 
@@ -299,3 +300,29 @@ def test_many_classes_are_an_image(tmp_path):
     text = cr.report(run, data)
     assert "confusion matrix: 40 classes, a pixel a cell" in text.lower()
     assert "Of 40, the 30 lowest are drawn." in text
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("history.jsonl", '{"step": "x"}\n', "row 1 has no step; the run is damaged"),
+        ("history.jsonl", "[1]\n", "row 1 has no step; the run is damaged"),
+        ("environment.json", "[]", "holds no table; the run is damaged"),
+    ],
+)
+def test_a_damaged_unfinished_run_is_refused(runs, tmp_path, file, content, message):
+    shutil.copytree(runs / "wide" / "seed-0", tmp_path / "run")
+    (tmp_path / "run" / "manifest.json").unlink()
+    (tmp_path / "run" / file).write_text(content)
+    with pytest.raises(cr.DamagedError, match=message):
+        cr.report(tmp_path / "run")
+
+
+def test_a_run_in_memory_with_a_layer_of_ones_own():
+    @dataclass(frozen=True)
+    class Square(cr.Layer):
+        def forward(self, parameters, x, context):
+            return x * x, lambda dy: (2 * x * dy, {})
+
+    run = cr.train(cr.Network((cr.Linear(4), Square(), cr.Linear())), DIGITS, training=cr.Training(epochs=1))
+    assert "Square" in cr.report(run)

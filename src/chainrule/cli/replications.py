@@ -16,7 +16,9 @@ def replicate(
     data: Annotated[str | None, typer.Option("--data", metavar="FOLDER", help="Where CIFAR-10 is.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="On the embedded digits, in two minutes.")] = False,
     seeds: Annotated[int, typer.Option("--seeds", min=2, help="Runs of each network.")] = 5,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="runs/aml-hw1 if not given.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="runs/aml-hw1 or runs/aml-hw1-quick if not given.")
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that train at the same time.")] = 1,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -37,4 +39,4 @@ def replicate(
 
 
 def _said(results: dict[str, Any]) -> list[str]:
-    return [f"{one['verdict']:26} {one['claim']}" for one in results["conclusions"]]
+    return [f"{one['claim']}: {one['verdict']}" for one in results["conclusions"]]

@@ -35,6 +35,7 @@ def report(
     database: Annotated[
         str | None, typer.Option("--database", metavar="URL", help="Of a study whose ledger is not in its directory.")
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file that --output names.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write a page about runs and studies: curves, mistakes, weights, diagnosis, conditions. One file, nothing else."""
@@ -54,6 +55,8 @@ def report(
 
         return serve(about, given, database, port, lambda url: warn(f"serving {url} until Ctrl-C"))
     inside = about[0] if len(about) == 1 and about[0].is_dir() else Path()
+    if output is not None and output.exists() and not overwrite:
+        raise ConfigError(f"--output {output} is there already; name another file, or give --overwrite to replace it")
     file = output or inside / f"report{SUFFIXES[format]}"
     return _write(about, file, format, figures, figure_format, given, database, as_json)
 

@@ -1,23 +1,23 @@
 """Runs in groups: those whose configurations differ in nothing but the seed; each with its score of every row."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from chainrule.backends import Compute
 from chainrule.comparing.statistics import Scores
 from chainrule.data import Dataset, split
 from chainrule.errors import ConfigError, DataError
 from chainrule.intervals import mean_interval, proportion_interval
 from chainrule.runs.model import Model
 from chainrule.runs.run import Run, load_run, read_data
-from chainrule.spec import to_plain
 from chainrule.study.conduct import STUDY, opened, run_folders
 from chainrule.study.config import shown
-from chainrule.training.config import Config
+from chainrule.training.config import Checkpoint, Config
 
 SCORES = {"classification": "accuracy", "multilabel": "label_accuracy", "regression": "squared error"}
 """What is compared, a number a row: whether it is right, the share of its labels that are, its squared error."""
@@ -101,11 +101,9 @@ def folders(path: Path) -> list[tuple[str, Path]]:
 
 
 def _identity(config: Config) -> str:
-    plain: dict[str, Any] = to_plain(config)
-    plain["training"].pop("seed", None)
-    for table in ("checkpoint", "compute"):
-        plain.pop(table, None)
-    return str(plain)
+    """The configuration but for its seed and what decides no figure; written out, as own layers cannot be plain."""
+    training = replace(config.training, seed=0)
+    return repr(replace(config, training=training, checkpoint=Checkpoint(), compute=Compute()))
 
 
 def _distinct(groups: Iterable[tuple[str, list[T]]]) -> list[tuple[str, list[T]]]:

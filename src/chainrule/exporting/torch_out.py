@@ -221,6 +221,7 @@ def script(model: Model) -> str:
     """The text of `model.py`, which builds the module without this package."""
     from chainrule.exporting import torch_layers
 
+    check_built_in(model, "PyTorch")
     steps = _steps(model, True)
     modules = "\n".join(_text(step, " " * 8) for step in steps)
     used = [cls for cls in (torch_layers.Affine, torch_layers.Residual) if f"{cls.__name__}(" in modules]

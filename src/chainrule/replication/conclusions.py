@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from chainrule.comparing.statistics import Difference, difference, holm
+from chainrule.layers import Linear
 from chainrule.replication.measured import Measured
 
 Verdict = Literal["holds", "does not hold", "cannot be told with this n"]
@@ -67,12 +68,11 @@ def conclusions(found: Found) -> list[Judged]:
 
 
 def _width(found: Found) -> Judged:
-    sizes = [name for experiment, name in found if experiment == "sweep"]
-    last = found["sweep", sizes[-1]]
+    *smaller, last = [one for (experiment, _), one in found.items() if experiment == "sweep"]
     return judged(
-        f"A hidden layer of {sizes[-1]} is the best size",
+        f"A hidden layer of {last.label} is the best size",
         "against every smaller size of the true sweep",
-        [(f"{sizes[-1]} less {one}", last, found["sweep", one]) for one in sizes[:-1]],
+        [(f"{last.label} less {one.label}", last, one) for one in smaller],
         all_first,
         "The report's sweep trained 0 to 6 hidden units and labelled them 50 to 350; it tried no larger size.",
     )
@@ -90,11 +90,11 @@ def _depth(found: Found) -> Judged:
 
 
 def _depth_of_table(found: Found) -> Judged:
-    first, *deeper = [name for experiment, name in found if experiment == "table-1"]
+    first, *deeper = [one for (experiment, _), one in found.items() if experiment == "table-1"]
     return judged(
         "The shallowest network of table 1 is the best",
         "against each of the others",
-        [(f"{first} less {one}", found["table-1", first], found["table-1", one]) for one in deeper],
+        [(f"{first.label} less {one.label}", first, one) for one in deeper],
         all_first,
         "The rows differ in width, dropout and batch norm too, so depth alone cannot be judged by them.",
     )
@@ -113,8 +113,8 @@ def _dropout(found: Found) -> Judged:
     pairs = []
     for widths in ABLATED:
         both, dropout, norm, neither = _both(found, widths)
-        pairs += [(f"{widths}: dropout less neither", dropout, neither)]
-        pairs += [(f"{widths}: both less batch norm", both, norm)]
+        pairs += [(f"{dropout.label} less neither", dropout, neither)]
+        pairs += [(f"{both.label} less batch norm alone", both, norm)]
     tested = "with less without, two networks, with and without batch norm"
     return judged("Dropout often helps", tested, pairs, all_first_in_most)
 
@@ -123,8 +123,8 @@ def _norm(found: Found) -> Judged:
     pairs = []
     for widths in ABLATED:
         both, dropout, norm, neither = _both(found, widths)
-        pairs += [(f"{widths}: batch norm less neither", norm, neither)]
-        pairs += [(f"{widths}: both less dropout", both, dropout)]
+        pairs += [(f"{norm.label} less neither", norm, neither)]
+        pairs += [(f"{both.label} less dropout alone", both, dropout)]
     tested = "with less without, two networks, with and without dropout"
     return judged("Batch norm often helps", tested, pairs, all_first_in_most)
 
@@ -133,11 +133,21 @@ def _before_output(found: Found) -> Judged:
     before = found["ablations", "700/400/100, batch norm, dropout before the output"]
     none = found["ablations", "700/400/100, batch norm"]
     pairs = [("none less before the output", none, before)]
-    return judged("Dropout just before the output hurts", "700/400/100 with batch norm", pairs, all_first)
+    return judged("Dropout just before the output hurts", f"on {none.label}", pairs, all_first)
 
 
 def _heuristic(found: Found) -> Judged:
-    wide = found["ablations", "4000/700, dropout, batch norm"]
-    tested = "2,700 hidden neurons against 4,700; inputs and outputs are 3,082"
-    pairs = [("2000/700 less 4000/700", found["table-1", "2000/700, dropout, batch norm"], wide)]
+    narrow, wide = (
+        found["table-1", "2000/700, dropout, batch norm"],
+        found["ablations", "4000/700, dropout, batch norm"],
+    )
+    few, many = (_neurons(one) for one in (narrow, wide))
+    network = narrow.runs[0].model.network
+    ends = network.widths[0] + network.n_out
+    tested = f"{few:,} hidden neurons against {many:,}; inputs and outputs are {ends:,}"
+    pairs = [(f"{narrow.label} less {wide.label}", narrow, wide)]
     return judged("The best number of neurons is below inputs + outputs", tested, pairs, all_first)
+
+
+def _neurons(one: Measured) -> int:
+    return sum(layer.width or 0 for layer in one.runs[0].model.network.layers[:-1] if isinstance(layer, Linear))

@@ -17,7 +17,8 @@ from chainrule.reporting.figures import save
 from chainrule.reporting.markdown import markdown
 from chainrule.reporting.page import html
 from chainrule.runs.diagnosing import diagnose_run
-from chainrule.runs.files import format_json, write
+from chainrule.runs.directory import make
+from chainrule.runs.files import format_json, parse_json, write
 from chainrule.runs.run import read_data
 from chainrule.study.conduct import run_study
 from chainrule.study.config import study
@@ -25,7 +26,7 @@ from chainrule.study.coordinator import View
 from chainrule.study.ledger import ENDED, Trial
 from chainrule.training.config import DataOptions
 
-RESULTS, PAGE, TEXT, FIGURES = "results.json", "report.html", "README.md", "figures"
+MARK, RESULTS, PAGE, TEXT, FIGURES = "replication.json", "results.json", "report.html", "README.md", "figures"
 
 
 def silent(text: str) -> None:
@@ -45,6 +46,11 @@ def replicate(
 
     data: where CIFAR-10 is; None looks in the usual places. in_two_minutes: on the digits, narrower and shorter.
     """
+    if in_two_minutes and data is not None:
+        raise ConfigError(
+            f"data {data!r} would not be read: the quick replication is on the digits; leave one of them out"
+        )
+    _claim(output, {"report": "aml-hw1", "quick": in_two_minutes, "seeds": seeds})
     source: dict[str, Any] = {"source": "digits"} if in_two_minutes else {"source": "cifar10", "path": data}
     asked = [_with_data(one, source) for one in experiments(seeds)]
     asked = [quick(one) for one in asked] if in_two_minutes else asked
@@ -61,6 +67,22 @@ def replicate(
     write(output / PAGE, html(page).encode())
     write(output / TEXT, markdown(page, _figures(page, output, tell)).encode())
     return results
+
+
+def _claim(output: Path, asked: dict[str, Any]) -> None:
+    """Raise a ConfigError where the directory holds anything but this replication; else mark it as its own."""
+    mark = output / MARK
+    if output.exists() and not output.is_dir():
+        raise ConfigError(f"output {output} is a file; name a directory")
+    if mark.is_file():
+        held = parse_json(mark.read_bytes(), mark)
+        if held != asked:
+            raise ConfigError(f"{output} holds the replication {held}, asked is {asked}; name another directory")
+        return
+    if output.is_dir() and any(output.iterdir()):
+        raise ConfigError(f"output {output} is not empty, and holds no replication; name another directory")
+    make(output)
+    write(mark, format_json(asked))
 
 
 def _figures(page: Page, output: Path, tell: Callable[[str], None]) -> dict[str, str]:

@@ -27,6 +27,7 @@ class Measured:
 
     experiment: str
     network: str
+    label: str
     runs: tuple[Run, ...]
     folders: tuple[Path, ...]
     right: NDArray[np.float64]
@@ -44,6 +45,7 @@ class Measured:
         return {
             "experiment": self.experiment,
             "network": self.network,
+            "label": self.label,
             "layers": [repr(layer) for layer in self.runs[0].model.network.layers],
             "parameters": self.runs[0].model.network.n_parameters,
             "seeds": [run.config.training.seed for run in self.runs],
@@ -79,5 +81,5 @@ def measured(experiment: Experiment, directory: Path, data: Dataset) -> list[Mea
         runs = tuple(load_run(folder) for folder in folders)
         right = scored(network, runs, "test", data).scores
         modes = tuple(accuracy_in_training_mode(run, data) for run in runs)
-        found.append(Measured(experiment.name, network, runs, folders, right, modes))
+        found.append(Measured(experiment.name, network, experiment.label(network), runs, folders, right, modes))
     return found

@@ -6,7 +6,7 @@ from itertools import compress
 from typing import Any
 
 from chainrule.diagnosis import Finding
-from chainrule.replication.experiments import Experiment
+from chainrule.replication.experiments import SHRINK, Experiment
 from chainrule.replication.measured import Measured
 from chainrule.reporting.about_conditions import conditions
 from chainrule.reporting.about_rows import first_weights
@@ -54,7 +54,7 @@ Found = dict[tuple[str, str], Measured]
 def composed(results: dict[str, Any], found: Found, asked: Sequence[Experiment]) -> Page:
     """All of it. results: what results.json holds."""
     groups = {key: _group(one) for key, one in found.items() if key[0] in LOOKED_AT}
-    sections = [_conclusions(results), _gradients(results), _toy(results)]
+    sections = [*_narrowed(asked), _conclusions(results), _gradients(results), _toy(results)]
     for one in asked:
         rows = [row for row in results["networks"] if row["experiment"] == one.name]
         blocks: list[Block] = [Words(_settings(one, rows)), _table(one, rows), *_drawn(one, results)]
@@ -67,6 +67,18 @@ def composed(results: dict[str, Any], found: Found, asked: Sequence[Experiment])
     sections.append(conditions(list(groups.values()), None, ""))
     data = results["data"]["name"]
     return within_budget(Page("The 2021 report, run again", f"{data}, {len(found)} networks", tuple(sections)))
+
+
+def _narrowed(asked: Sequence[Experiment]) -> list[Section]:
+    """What a reader of the quick replication must know first."""
+    if not any(one.labels for one in asked):
+        return []
+    text = (
+        "This is the quick replication: the embedded digits instead of CIFAR-10, hidden widths of 50 and more divided by "
+        f"{SHRINK}, a tenth of the iterations. It shows the way that the replication goes, not the report's figures; what "
+        "it says of a conclusion, it says of these small networks. `chainrule replicate aml-hw1` is the whole."
+    )
+    return [Section("narrowed", "The quick replication", (Words(text),))]
 
 
 def _group(one: Measured) -> Group:
@@ -129,13 +141,13 @@ def _settings(one: Experiment, rows: Sequence[dict[str, Any]]) -> str:
 def _table(one: Experiment, rows: Sequence[dict[str, Any]]) -> Table:
     test, first = (rows[0][key]["n_rows"] for key in ("test_accuracy", "test_accuracy_first_1000"))
     modes = any(row["validation_in_training_mode"] for row in rows)
-    reported = any((one.name, row["network"]) in REPORTED for row in rows)
+    reported = not one.labels and any((one.name, row["network"]) in REPORTED for row in rows)
     header = ("network", "parameters", "training", "validation", "over seeds", "validation in training mode",
               f"test, {test:,} rows", "over seeds", "over rows", f"test, first {first:,}", "over seeds", "over rows",
               "the report says")  # fmt: skip
     kept = [True, True, True, True, True, modes, True, True, True, first < test, first < test, first < test, reported]
     body = [
-        (row["network"], row["parameters"], row["train_accuracy"]["mean"], row["validation_accuracy"]["mean"],
+        (row["label"], row["parameters"], row["train_accuracy"]["mean"], row["validation_accuracy"]["mean"],
          _seeds(row["validation_accuracy"]), (row["validation_in_training_mode"] or {}).get("mean"),
          *_tested(row["test_accuracy"]), *_tested(row["test_accuracy_first_1000"]),
          REPORTED.get((one.name, row["network"]), ""))
@@ -158,13 +170,13 @@ def _drawn(one: Experiment, results: dict[str, Any]) -> list[Block]:
 
     def point(row: dict[str, Any], x: float, *, apart: bool) -> Point:
         found = row["test_accuracy"]
-        return Point(x, found["mean"], _seeds(found), apart, f"{row['network']}: {found['mean']:.4f}")
+        return Point(x, found["mean"], _seeds(found), apart, f"{row['label']}: {found['mean']:.4f}")
 
     def of(name: str) -> list[dict[str, Any]]:
         return [row for row in results["networks"] if row["experiment"] == name]
 
     if one.name == "sweep":
-        sizes = [float(name) for name in one.networks]
+        sizes = [float(one.label(name)) for name in one.networks]
         points = [point(row, x, apart=False) for row, x in zip(of("sweep"), sizes, strict=True)]
         points += [point(row, x, apart=True) for row, x in zip(of("sweep-as-run"), sizes, strict=True)]
         kinds = ("as they were meant", "as the report's code ran and labelled them")

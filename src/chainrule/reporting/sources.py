@@ -84,6 +84,13 @@ def subject(name: str, directory: Path) -> Subject:
         history = [json.loads(line) for line in _whole_lines(directory / HISTORY)]
     except ValueError as error:
         raise DamagedError(f"{directory} is not a run of this version: {error}") from None
+    if not isinstance(about, dict):
+        raise DamagedError(f"{directory / ENVIRONMENT} holds no table; the run is damaged, or another program's.")
+    for i, row in enumerate(history):
+        if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+            raise DamagedError(
+                f"{directory / HISTORY}: row {i + 1} has no step; the run is damaged, or another program's."
+            )
     return Subject(name, directory, config, history, about, None)
 
 

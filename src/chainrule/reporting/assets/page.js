@@ -92,7 +92,7 @@
       const only = about.tables.every((table) => table[0].length === 1);
       plot = new uPlot({
         width: Math.max(canvas.clientWidth, 200), height: root.clientWidth < 640 ? 220 : 270,
-        scales: { x: { time: false, range: only ? (u, a) => [a - 1, a + 1] : undefined }, y: { distr: log ? 3 : 1 } },
+        scales: { x: { time: false, range: only ? () => [about.tables[0][0][0] - 1, about.tables[0][0][0] + 1] : undefined }, y: { distr: log ? 3 : 1 } },
         axes: [{ ...axis, label: about.x, space: 70, incrs: whole, size: 34, labelGap: 2 }, { ...axis, size: 62, label: about.y,
           values: (u, ticks) => ticks.map((y) => (y === null ? "" : Math.abs(y) >= 1e5 || (y && Math.abs(y) < 1e-3) ? y.toExponential(0) : String(+y.toPrecision(6)))) }],
         series: series(),
