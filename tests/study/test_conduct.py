@@ -8,9 +8,9 @@ from contextlib import closing
 
 import pytest
 
-from chainrule.errors import BusyError, ConfigError
+from chainrule.errors import BusyError, ConfigError, Interrupted
 from chainrule.runs.lock import locked
-from chainrule.study import coordinator, run_study, task
+from chainrule.study import conduct, coordinator, run_study, task
 from chainrule.study.conduct import opened, run_folders
 from chainrule.study.config import study
 from chainrule.study.executors import InProcess
@@ -246,3 +246,17 @@ def test_a_study_of_one_trial_is_quick(tmp_path):
     begin = time.perf_counter()
     run_study(asked(search={"trials": 1}, finalists={"n": 0}), tmp_path / "one")
     assert time.perf_counter() - begin < 10
+
+
+def test_a_signal_at_the_very_end_is_not_swallowed(tmp_path, monkeypatch):
+    run_study(asked(finalists={"n": 0}), tmp_path / "study")
+    made = conduct.summarised
+
+    def interrupted(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return made(*arguments)
+
+    monkeypatch.setattr(conduct, "summarised", interrupted)
+    with pytest.raises(Interrupted, match="as the study in .* had ended; nothing is lost") as caught:
+        run_study(asked(finalists={"n": 0}), tmp_path / "study", resume=True)
+    assert caught.value.exit_code == 143

@@ -31,9 +31,9 @@ def replicate(
     how: dict[str, Any] = {} if quiet else {"tell": warn}
     try:
         results = run(directory, data=data, in_two_minutes=quick, seeds=seeds, workers=workers, **how)
-    except Interrupted as stopped:
-        warn(f"{stopped}; the same command goes on")
-        raise typer.Exit(stopped.exit_code) from None
+    except KeyboardInterrupt as stopped:
+        warn(f"interrupted; the same command goes on with what is in {directory}")
+        raise typer.Exit(stopped.exit_code if isinstance(stopped, Interrupted) else 130) from None
     page = directory / PAGE
     show(json.dumps(results) if as_json else "\n".join([*_said(results), "", f"all of it: {page}"]), data=as_json)
 

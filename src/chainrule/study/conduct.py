@@ -11,7 +11,7 @@ import tomli_w
 
 from chainrule.backends.choice import available_threads
 from chainrule.data import split
-from chainrule.errors import ConfigError
+from chainrule.errors import ConfigError, Interrupted
 from chainrule.intervals import mean_interval
 from chainrule.runs.assess import assess_run
 from chainrule.runs.files import format_json, write
@@ -81,6 +81,10 @@ def run_study(
         readings = _read_test(ledger, search, directory, finalists, again=again)
         summary = summarised(asked, search, ledger, finalists, readings)
         write(directory / SUMMARY, format_json(summary))
+        if interrupts.received:
+            raise Interrupted(
+                f"interrupted as the study in {directory} had ended; nothing is lost", interrupts.received
+            )
         return Outcome(asked, search, ledger.trials(), summary)
 
 
