@@ -257,6 +257,6 @@ def test_a_signal_at_the_very_end_is_not_swallowed(tmp_path, monkeypatch):
         return made(*arguments)
 
     monkeypatch.setattr(conduct, "summarised", interrupted)
-    with pytest.raises(Interrupted, match="as the study in .* had ended; nothing is lost") as caught:
+    with pytest.raises(Interrupted, match=r"as the study in .* ended; nothing is lost") as caught:
         run_study(asked(finalists={"n": 0}), tmp_path / "study", resume=True)
     assert caught.value.exit_code == 143

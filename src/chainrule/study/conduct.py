@@ -83,7 +83,7 @@ def run_study(
         write(directory / SUMMARY, format_json(summary))
         if interrupts.received:
             raise Interrupted(
-                f"interrupted as the study in {directory} had ended; nothing is lost", interrupts.received
+                f"interrupted as the study in {directory} ended; nothing is lost", interrupts.received
             )
         return Outcome(asked, search, ledger.trials(), summary)
 
