@@ -82,9 +82,7 @@ def run_study(
         summary = summarised(asked, search, ledger, finalists, readings)
         write(directory / SUMMARY, format_json(summary))
         if interrupts.received:
-            raise Interrupted(
-                f"interrupted as the study in {directory} ended; nothing is lost", interrupts.received
-            )
+            raise Interrupted(f"interrupted as the study in {directory} ended; nothing is lost", interrupts.received)
         return Outcome(asked, search, ledger.trials(), summary)
 
 
