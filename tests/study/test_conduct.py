@@ -260,3 +260,11 @@ def test_a_signal_at_the_very_end_is_not_swallowed(tmp_path, monkeypatch):
     with pytest.raises(Interrupted, match=r"as the study in .* ended; nothing is lost") as caught:
         run_study(asked(finalists={"n": 0}), tmp_path / "study", resume=True)
     assert caught.value.exit_code == 143
+
+
+def test_a_study_without_its_ledger_is_refused_and_gets_none(tmp_path):
+    run_study(asked(finalists={"n": 0}), tmp_path / "study")
+    (tmp_path / "study" / "ledger.sqlite").unlink()
+    with pytest.raises(ConfigError, match=r"holds no ledger: it has no ledger\.sqlite\. If it is in another database"):
+        opened(tmp_path / "study")
+    assert not (tmp_path / "study" / "ledger.sqlite").exists()

@@ -77,3 +77,15 @@ def test_a_run_directory_cannot_say_what_it_started_from(tmp_path):
         with pytest.raises(cr.ConfigError, match="initial cannot be written down in a run directory"):
             trained(1, initial=start, output=tmp_path / "run", **more)
     assert not (tmp_path / "run").exists()
+
+
+def test_each_seed_keeps_the_preprocessing_of_its_own_start():
+    ends = [trained(1, preprocessing=kind).end for kind in ("standardise", "none")]
+    how = {"training": cr.Training(epochs=2, batch_size=1294), "compute": COMPUTE["numpy"]}
+    both = cr.train(cr.mlp([8]), DIGITS, initial=ends, seeds=2, **how)
+    for i, (end, run) in enumerate(zip(ends, both, strict=True)):
+        alone = cr.train(
+            cr.mlp([8]), DIGITS, initial=end, **how | {"training": cr.Training(epochs=2, batch_size=1294, seed=i)}
+        )
+        assert run.model.preprocessing is end.preprocessing
+        assert gap(run.model, alone.model) == 0

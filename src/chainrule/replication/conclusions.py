@@ -100,33 +100,27 @@ def _depth_of_table(found: Found) -> Judged:
     )
 
 
-def _both(found: Found, widths: str) -> tuple[Measured, Measured, Measured, Measured]:
-    """Dropout and batch norm, dropout alone, batch norm alone, neither."""
-    dropout, norm, neither = (found["ablations", f"{widths}, {name}"] for name in ("dropout", "batch norm", "neither"))
-    return found["table-1", f"{widths}, dropout, batch norm"], dropout, norm, neither
-
-
 ABLATED = ("2000/700", "700/400/100")
 
 
-def _dropout(found: Found) -> Judged:
+def _often(found: Found, what: str, other: str) -> Judged:
+    """`what` alone less neither, and both less `other` alone, of each network that was trained with all four."""
     pairs = []
     for widths in ABLATED:
-        both, dropout, norm, neither = _both(found, widths)
-        pairs += [(f"{dropout.label} less neither", dropout, neither)]
-        pairs += [(f"{both.label} less batch norm alone", both, norm)]
-    tested = "with less without, two networks, with and without batch norm"
-    return judged("Dropout often helps", tested, pairs, all_first_in_most)
+        both = found["table-1", f"{widths}, dropout, batch norm"]
+        alone, rest, neither = (found["ablations", f"{widths}, {name}"] for name in (what, other, "neither"))
+        pairs += [(f"{alone.label} less neither", alone, neither)]
+        pairs += [(f"{both.label} less {other} alone", both, rest)]
+    tested = f"with less without, two networks, with and without {other}"
+    return judged(f"{what.capitalize()} often helps", tested, pairs, all_first_in_most)
+
+
+def _dropout(found: Found) -> Judged:
+    return _often(found, "dropout", "batch norm")
 
 
 def _norm(found: Found) -> Judged:
-    pairs = []
-    for widths in ABLATED:
-        both, dropout, norm, neither = _both(found, widths)
-        pairs += [(f"{norm.label} less neither", norm, neither)]
-        pairs += [(f"{both.label} less dropout alone", both, dropout)]
-    tested = "with less without, two networks, with and without dropout"
-    return judged("Batch norm often helps", tested, pairs, all_first_in_most)
+    return _often(found, "batch norm", "dropout")
 
 
 def _before_output(found: Found) -> Judged:

@@ -93,6 +93,10 @@ def opened(directory: Path, database: str | None = None) -> tuple[Study, Ledger]
         raise ConfigError(f"{directory} holds no study: it has no {STUDY}. Name what `chainrule study --output` wrote")
     plain = tomllib.loads(path.read_text(encoding="utf-8"))
     made = study({key: value for key, value in plain.items() if key != "name"}, plain["name"])
+    if database is None and not (directory / LEDGER).is_file():
+        raise ConfigError(
+            f"{directory} holds no ledger: it has no {LEDGER}. If it is in another database, name that with --database"
+        )
     return made, open_ledger(database or f"sqlite:///{directory.absolute() / LEDGER}", made.name)
 
 

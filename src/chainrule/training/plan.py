@@ -122,10 +122,11 @@ def _target(config: Config, data: Dataset, rows: Rows, loss: Loss) -> Affine:
 
 def reseeded(plan: Plan, seed: int, start: Initial | None = None) -> Plan:
     """The same run with another training seed, going on from arrays of its own where `start` gives them."""
-    if start is not None:
-        start.check(plan.network, plan.config.optimizer)
-    config, batches = with_seed(plan.config, seed), replace(plan.batches, seed=seed)
-    return replace(plan, config=config, batches=batches, start=start or plan.start)
+    made = replace(plan, config=with_seed(plan.config, seed), batches=replace(plan.batches, seed=seed))
+    if start is None:
+        return made
+    start.check(plan.network, plan.config.optimizer)
+    return replace(made, start=start, preprocessing=start.preprocessing, target=start.target)
 
 
 def _saved(network: Network) -> float:

@@ -36,7 +36,12 @@ LARGEST_STEP = 2e7
 
 def alike(one: Plan, other: Plan) -> bool:
     """Whether two runs on the same data differ in nothing but their seeds, learning rates and penalties."""
-    return _common(one) == _common(other) and one.network == other.network and one.updates(0) == other.updates(0)
+    prepared = all(
+        a is b or (np.array_equal(a.shift, b.shift) and np.array_equal(a.scale, b.scale))
+        for a, b in ((one.preprocessing, other.preprocessing), (one.target, other.target))
+    )
+    same = _common(one) == _common(other) and one.network == other.network
+    return same and prepared and one.updates(0) == other.updates(0)
 
 
 def _common(plan: Plan) -> Config:
