@@ -38,7 +38,8 @@ class Update:
         self.held = (parameters, slots, working)  # the addresses below are of these
         self.entries = (_Entry * (len(slots) * networks))()
         self.rules = (_Rule * networks)(*(_constant(optimizer) for _ in range(networks)))
-        self.places: list[tuple[_Entry, str, int]] = []  # entry, name, how many entries of the array lie before it
+        # By name, its entries, each with how many numbers of the array lie before it.
+        places: dict[str, list[tuple[_Entry, int]]] = {name: [] for name in slots}
         owners = [(name, k) for name in slots for k in range(networks)]
         for entry, (name, k) in zip(self.entries, owners, strict=True):
             p, w = parameters[name], working[name]
@@ -48,7 +49,8 @@ class Update:
             entry.w = None if w is p else place(w) + w.itemsize * k * n
             for field, slot in zip(("a", "b"), slots[name], strict=False):
                 setattr(entry, field, place(slot) + 4 * k * n)
-            self.places.append((entry, name, k * n))
+            places[name].append((entry, k * n))
+        self.places = list(places.items())
         self.call = getattr(kernels.library, f"update_{_function(optimizer)}")
         self.call.argtypes, self.call.restype = [c_void_p, c_int64, c_void_p, c_int32], None
         self.arguments = (ctypes.addressof(self.entries), len(owners), ctypes.addressof(self.rules), kernels.threads)
@@ -59,17 +61,16 @@ class Update:
         """See `optim.update`; lr and penalty are one number, or one for each network."""
         kernels = self.kernels
         wide, dtype, contiguous, place = kernels.xp.float32, kernels.dtype, kernels.arrays.contiguous, kernels.address
-        held, found = [], {}  # what was copied must outlive the call
-        for name in self.held[1]:
+        held = []  # what was copied must outlive the call
+        for name, entries in self.places:
             g = gradients[name]
             narrow = g.dtype != wide
             if not contiguous(g) or (narrow and g.dtype != dtype):
                 narrow, g = False, kernels.arrays.copy(kernels.xp.astype(g, wide))
                 held.append(g)
-            found[name] = narrow, place(g), 2 if narrow else 4
-        for entry, name, before in self.places:
-            narrow, at, size = found[name]
-            entry.narrow, entry.g = narrow, at + size * before
+            at, size = place(g), 2 if narrow else 4
+            for entry, before in entries:
+                entry.narrow, entry.g = narrow, at + size * before
         for k, rule in enumerate(self.rules):
             self._set(rule, _of(lr, k), t, _of(penalty, k))
             rule.scaled, rule.scale = scale is not None, scale or 0.0
