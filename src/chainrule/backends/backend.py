@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,9 @@ from chainrule.arrays import Array
 from chainrule.backprop import Context, Parameter, Parameters
 from chainrule.data import augmentation
 from chainrule.kernels import Kernels, library
-from chainrule.seeds import bits, key
+from chainrule.seeds import bits
 
+T = TypeVar("T")
 Precision = Literal["float64", "float32", "bfloat16"]
 
 
@@ -33,7 +34,7 @@ class Backend(ABC):
     dtype: Any
     master: Any
     derive: Callable[..., Any] | None = None
-    kernels: Kernels | None = None
+    kernels: Any = None
 
     @abstractmethod
     def scope(self) -> AbstractContextManager[Any]:
@@ -48,8 +49,8 @@ class Backend(ABC):
         """A copy on the host; bfloat16 becomes float32."""
 
     @abstractmethod
-    def gather(self, array: Array, rows: NDArray[np.int64]) -> Array:
-        """The named rows, in the array's own dtype."""
+    def gather(self, array: Array, rows: Any) -> Array:
+        """The rows whose numbers are in `rows` (n,), on the host or the device; in the array's own dtype."""
 
     @abstractmethod
     def wait(self) -> None:
@@ -74,17 +75,30 @@ class Backend(ABC):
             found = library(threaded=threads > 1)
             self.kernels = None if found is None else Kernels(found, self, threads)
 
+    def on_device(self, values: Any) -> Array:
+        """The values, moved to the device where they are not there yet."""
+        return self.array(values) if isinstance(values, np.ndarray) else values
+
+    @property
+    def records(self) -> bool:
+        """Whether whole steps are recorded and replayed."""
+        return False
+
+    def record(self, work: Callable[[], T]) -> tuple[Callable[[], None], T]:
+        """What replays the device's part of `work`, and the result of `work`, whose arrays each replay renews."""
+        raise NotImplementedError(f"{self.name} on {self.device} records nothing")
+
     @property
     def kernel_threads(self) -> int:
         """Of the compiled kernels: one, where threads of two kinds would meet."""
         return 1
 
-    def prepare_rows(self, X: Array, rows: NDArray[np.int64], shift: Array, scale: Array) -> Array:
+    def prepare_rows(self, X: Array, rows: Any, shift: Array, scale: Array) -> Array:
         """The named rows of X, (X - shift)·scale, in the working dtype, (len(rows), n_in)."""
         made = self.kernels and self.kernels.prepare(X, rows, shift, scale)
         return self.prepare(self.gather(X, rows), shift, scale) if made is None else made
 
-    def prepare_moved(self, X: Array, rows: NDArray[np.int64], moves: NDArray[np.int64], cutout: int,
+    def prepare_moved(self, X: Array, rows: Any, moves: Any, cutout: int,
                       row_shape: tuple[int, ...], shift: Array, scale: Array) -> Array:  # fmt: skip
         """The same for images (n_rows, channels·height·width), moved and partly covered as `augmentation` says."""
         made = self.kernels and self.kernels.prepare_moved(X, rows, moves, cutout, row_shape, shift, scale)
@@ -123,8 +137,10 @@ class Backend(ABC):
         def mask(path: str, rows: int, n: int, rate: float, dtype: Any) -> Array:
             threshold = min(round(rate * _LEVELS), _LEVELS - 1)
             scale = _LEVELS / (_LEVELS - threshold)
-            if self.kernels and not isinstance(seed, tuple) and dtype == self.dtype:
-                return self.kernels.mask(key(seed, f"dropout/{path}"), step, (rows, n), threshold, scale)
+            made = self.kernels and dtype == self.dtype and self.kernels.mask(seed, path, step, (rows, n), threshold,
+                                                                              scale)  # fmt: skip
+            if made is not None and made is not False:
+                return made
             seeds = seed if isinstance(seed, tuple) else (seed,)
             keep = np.stack([_kept(one, path, step, (rows, n), threshold) for one in seeds])  # (P, rows, n)
             return self.array(keep if isinstance(seed, tuple) else keep[0], dtype) * scale

@@ -31,12 +31,12 @@ SMALL_STEP = 6e7
 """Operations of one training step below which NumPy was the fastest: `benchmarks/backends.py`, docs/decisions.md."""
 
 
-BUILDING = 2.0
+BUILDING = {"cpu": 2.0, "cuda": 5.0}
 """Seconds that building the compiled kernels takes."""
 
 
-def choose(compute: Compute, flops_per_step: float, saved: float = 0.0) -> Backend:
-    """The backend for a training step of `flops_per_step` operations. saved: seconds that kernels in C would save."""
+def choose(compute: Compute, flops_per_step: float, steps: float = 0, parameters: int = 0) -> Backend:
+    """The backend for `steps` training steps of `flops_per_step` operations of a network of so many parameters."""
     threads = compute.threads or available_threads()
     name, why = _library(compute, flops_per_step)
     if name == "numpy":
@@ -46,9 +46,15 @@ def choose(compute: Compute, flops_per_step: float, saved: float = 0.0) -> Backe
 
         backend = hardware.torch_backend(compute.device, compute.precision, threads, why)
     # The kernels may change a last bit, so the length of the run decides, not what happens to be built.
-    if compute.compiled == "auto" and saved > BUILDING:
+    kind = backend.device.partition(":")[0]
+    if compute.compiled == "auto" and steps * _saved(kind, parameters) > BUILDING[kind]:
         backend.compile()
     return backend
+
+
+def _saved(kind: str, parameters: int) -> float:
+    """Seconds of a step that compiled kernels save at least: docs/performance.md."""
+    return 1e-3 if kind == "cuda" else 2e-5 + 1e-9 * parameters
 
 
 def available_threads() -> int:

@@ -1,8 +1,9 @@
 """The torch backend: float64, float32 or bfloat16, on the CPU or on CUDA, through the same code."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, TypeVar
 
 import array_api_compat.torch as xp
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from chainrule.arrays import Array
 from chainrule.backends.backend import Backend, Precision
 from chainrule.backprop import Context, Layer, Parameters
+
+T = TypeVar("T")
 
 
 class TorchBackend(Backend):
@@ -70,9 +73,39 @@ class TorchBackend(Backend):
         """Torch's own, whose runtime the kernels share."""
         return self.threads
 
-    def gather(self, array: Array, rows: NDArray[np.int64]) -> Array:
+    def gather(self, array: Array, rows: Any) -> Array:
         """The rows, by index_select."""
-        return array.index_select(0, torch.from_numpy(rows).to(self.device, non_blocking=True))
+        if not isinstance(rows, torch.Tensor):
+            rows = torch.from_numpy(rows).to(self.device, non_blocking=True)
+        return array.index_select(0, rows)
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Uninitialised, on the device."""
+        return torch.empty(shape, dtype=dtype, device=self.device)
+
+    def compile(self) -> None:
+        """On CUDA the kernels are Triton's, which comes with torch; the first use builds and keeps them."""
+        if not self.device.startswith("cuda"):
+            super().compile()
+        elif self.precision != "float64" and find_spec("triton"):
+            from chainrule.kernels.gpu import GpuKernels
+
+            self.kernels = GpuKernels(self)
+
+    @property
+    def records(self) -> bool:
+        """Whether whole steps are recorded and replayed: on CUDA, where its kernels read the step from the device."""
+        return self.kernels is not None and self.device.startswith("cuda")
+
+    def record(self, work: Callable[[], T]) -> tuple[Callable[[], None], T]:
+        """What replays the device's part of `work`, and the result of `work`, whose arrays each replay renews.
+
+        The call itself does nothing on the device. Everything that `work` needs must have been built before.
+        """
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.device(self.device), torch.cuda.graph(graph):
+            result = work()
+        return graph.replay, result
 
     def wait(self) -> None:
         """Until CUDA has finished; the CPU always has."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from chainrule.arrays import Array
 from chainrule.losses import Loss, SoftmaxCrossEntropy
+from chainrule.seeds import key
 
 _P, _N, _T, _F = c_void_p, c_int64, c_int32, c_float
 _SIGNATURES: dict[str, list[Any]] = {
@@ -84,14 +85,17 @@ class Kernels:
         taken = shift.dtype == self.xp.float32 and X.ndim == 2
         return calls.get(X.dtype if self.xp is not np else X.dtype.type) if taken else None
 
-    def mask(
-        self, key: NDArray[np.uint64], position: int, shape: tuple[int, int], threshold: int, kept: float
-    ) -> Array:
-        """`kept` where the next 16 bits of the Philox stream are at least `threshold`, else 0; in the working dtype."""
-        out = self.empty(shape, dtype=self.dtype)
+    def mask(self, seed: int | tuple[int, ...], path: str, step: int, shape: tuple[int, int], threshold: int,
+             kept: float) -> Array | None:  # fmt: skip
+        """`kept` where the next 16 bits of the Philox stream are at least `threshold`, else 0; in the working dtype.
+
+        For one seed only.
+        """
+        if isinstance(seed, tuple):
+            return None
+        out, (k0, k1) = self.empty(shape, dtype=self.dtype), key(seed, f"dropout/{path}")
         value = _bfloat16_bits(kept) if self.narrow else kept
-        self.calls["mask"](int(key[0]), int(key[1]), position, prod(shape), threshold, value, self.address(out),
-                           self.threads)  # fmt: skip
+        self.calls["mask"](int(k0), int(k1), step, prod(shape), threshold, value, self.address(out), self.threads)
         return out
 
     def relu(self, x: Array) -> tuple[Array, Callable[[Array], Array]] | None:
@@ -116,16 +120,16 @@ class Kernels:
         if not self._takes(x) or gamma.shape != shape or beta.shape != shape:
             return None
         place, threads, wide = self.address, self.threads, self.xp.float32
-        sizes = _sizes(x)
+        shape3 = sizes(x)
         y = self.empty(x.shape, dtype=self.dtype)
         mean, variance, r = (self.empty(shape, dtype=wide) for _ in range(3))
-        self.calls["batch_norm"](place(x), *sizes, place(gamma), place(beta), epsilon, place(y), place(mean),
+        self.calls["batch_norm"](place(x), *shape3, place(gamma), place(beta), epsilon, place(y), place(mean),
                                  place(variance), place(r), threads)  # fmt: skip
 
         def pullback(dy: Array) -> tuple[Array, Array, Array]:
             dy, dx = self._contiguous(dy), self.empty(x.shape, dtype=self.dtype)
             dgamma, dbeta = self.empty(shape, dtype=wide), self.empty(shape, dtype=wide)
-            self.calls["batch_norm_back"](place(x), place(dy), *sizes, place(gamma), place(mean), place(r), place(dx),
+            self.calls["batch_norm_back"](place(x), place(dy), *shape3, place(gamma), place(mean), place(r), place(dx),
                                           place(dgamma), place(dbeta), threads)  # fmt: skip
             return dx, dgamma, dbeta
 
@@ -136,7 +140,7 @@ class Kernels:
         if not self._takes(dy):
             return None
         out = self.empty((*dy.shape[:-2], dy.shape[-1]), dtype=self.xp.float32)
-        self.calls["sum_rows"](self.address(dy), *_sizes(dy), self.address(out), self.threads)
+        self.calls["sum_rows"](self.address(dy), *sizes(dy), self.address(out), self.threads)
         return out
 
     def loss(self, loss: Loss, logits: Array, target: Array, weight: Array | None) -> tuple[Array, Array] | None:
@@ -149,7 +153,7 @@ class Kernels:
         dlogits = self.empty(logits.shape, dtype=self.dtype)
         scratch = self.empty(logits.shape, dtype=wide) if self.narrow else dlogits
         values, value = self.empty(target.shape, dtype=wide), self.empty(logits.shape[:-2], dtype=wide)
-        self.calls["cross_entropy"](place(logits), place(target), *_sizes(logits), loss.label_smoothing, place(scratch),
+        self.calls["cross_entropy"](place(logits), place(target), *sizes(logits), loss.label_smoothing, place(scratch),
                                     place(dlogits), place(values), place(value), self.threads)  # fmt: skip
         return value, dlogits
 
@@ -177,7 +181,7 @@ def _call(library: ctypes.CDLL, name: str, types: list[Any]) -> Any:
     return function
 
 
-def _sizes(x: Array) -> tuple[int, int, int]:
+def sizes(x: Array) -> tuple[int, int, int]:
     """Networks, rows and columns of x (..., batch, n)."""
     return (1, *x.shape) if x.ndim == 2 else (prod(x.shape[:-2]), *x.shape[-2:])
 

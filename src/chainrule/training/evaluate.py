@@ -38,5 +38,7 @@ def logits(
         block = rows[start : start + largest]
         padded = np.resize(block, largest)
         x = backend.prepare_rows(X, padded, shift, scale)
-        found.append(backend.numpy(forward(network.layers, working, x, context).y)[: len(block)])
-    return np.concatenate(found).astype(np.float64) if found else np.empty((0, network.n_out))
+        found.append(forward(network.layers, working, x, context).y[: len(block)])
+    if not found:
+        return np.empty((0, network.n_out))
+    return backend.numpy(backend.xp.concat(found)).astype(np.float64)

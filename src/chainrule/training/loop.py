@@ -13,7 +13,8 @@ from chainrule.training.measure import Clock, measure
 from chainrule.training.patience import is_better, stalled
 from chainrule.training.plan import Plan
 from chainrule.training.position import Position, Progress
-from chainrule.training.step import Resident, Stepper, resident, start
+from chainrule.training.recorded import Recorded, recordable
+from chainrule.training.step import Resident, State, Stepper, resident, start
 from chainrule.training.watch import Watch
 
 
@@ -25,9 +26,11 @@ def fit(plan: Plan, restore: Callable[[Plan], Progress] | None = None, watch: Wa
         progress = begin(plan) if restore is None else restore(plan)
         clock = Clock(*progress.seconds)
         watch.keep(progress)
+        stepper: Stepper | Recorded | None = None
         while not ended(plan, progress):
             try:
-                progress = advance(plan, data, progress, clock, watch)
+                stepper = stepping(plan, data, progress.now.state, stepper)
+                progress = advance(plan, stepper, progress, clock, watch)
                 progress = with_row(plan, data, progress, watch)
             except NotFiniteError as found:
                 progress = go_back(plan, data, found, watch)
@@ -53,10 +56,17 @@ def ended(plan: Plan, progress: Progress) -> bool:
     return progress.now.norms is None and (waited or progress.now.step >= plan.n_steps)
 
 
-def advance(plan: Plan, data: Resident, progress: Progress, clock: Clock, watch: Watch) -> Progress:
+def stepping(plan: Plan, data: Resident, state: State, last: Stepper | Recorded | None) -> Stepper | Recorded:
+    """What steps from `state`, on a copy: the anchor is needed as it was. What was recorded `last` is used again."""
+    if isinstance(last, Recorded):
+        last.begin(state)
+        return last
+    return Recorded([plan], data, state) if recordable(plan) else Stepper(plan, data, state)
+
+
+def advance(plan: Plan, stepper: Stepper | Recorded, progress: Progress, clock: Clock, watch: Watch) -> Progress:
     """Steps until a row of history is due."""
     position, scale = progress.now, progress.lr_scale
-    stepper = Stepper(plan, data, position.state)  # on a copy: the anchor is needed as it was
     while position.norms is None:
         step, losses = position.step, position.batch_losses
         done = stepper(step, scale)

@@ -104,7 +104,7 @@ def plan(config: Config, data: Dataset, network: Network, start: Initial | None 
         loss,
         preprocessing,
         target,
-        choose(config.compute, 3 * network.flops_per_row * batches.size, n_steps * _saved(network)),
+        choose(config.compute, 3 * network.flops_per_row * batches.size, n_steps, network.n_parameters),
         batches,
         n_steps,
         evaluation.every_steps or (evaluation.every_epochs or 1) * batches.per_epoch,
@@ -127,11 +127,6 @@ def reseeded(plan: Plan, seed: int, start: Initial | None = None) -> Plan:
         return made
     start.check(plan.network, plan.config.optimizer)
     return replace(made, start=start, preprocessing=start.preprocessing, target=start.target)
-
-
-def _saved(network: Network) -> float:
-    """Seconds a step that compiled kernels save at least: docs/performance.md."""
-    return 2e-5 + 1e-9 * network.n_parameters
 
 
 def _batch_size(config: Config, network: Network, n_train: int) -> int:

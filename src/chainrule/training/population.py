@@ -2,8 +2,8 @@
 
 They differ in their seeds, learning rates and penalties alone.
 
-Only where that gives every member the bits that it would have alone, as NumPy's matrix products do. So a member may
-leave at any row of history, because it stops early or diverges, and go on by itself.
+With NumPy that gives every member the bits that it would have alone, so a member may leave at any row of history,
+because it stops early or diverges, and go on by itself. On a GPU it may too, but its sums are in another order then.
 """
 
 from collections.abc import Sequence
@@ -27,10 +27,11 @@ from chainrule.training.measure import Clock
 from chainrule.training.norms import Norms, norms
 from chainrule.training.plan import Plan
 from chainrule.training.position import Position, Progress
+from chainrule.training.recorded import Recorded, recordable
 from chainrule.training.step import Resident, State, resident
 from chainrule.training.watch import Watch
 
-LARGEST_STEP = 2e7
+LARGEST_STEP = {"numpy": 2e7, "torch": 5e9}
 """Operations of one member's step above which stacking gains nothing: docs/performance.md."""
 
 
@@ -51,15 +52,16 @@ def _common(plan: Plan) -> Config:
 
 
 def together(plan: Plan, n: int) -> bool:
-    """Whether `n` runs like `plan` are trained together: where that is faster and changes no bit."""
+    """Whether `n` runs like `plan` are trained together: where that is faster and, on the CPU, changes no bit."""
     flops = 3 * plan.network.flops_per_row * plan.batches.size
     ours = all(type(part).__module__.startswith("chainrule.") for part in (plan.loss, plan.config.optimizer))
-    small = plan.backend.name == "numpy" and flops <= LARGEST_STEP and not plan.config.data.augment
-    return n > 1 and small and ours and not own_layers(plan.network.layers)
+    small = flops <= LARGEST_STEP[plan.backend.name] and not plan.config.data.augment
+    bound_by_calls = plan.backend.name == "numpy" or recordable(plan)
+    return n > 1 and bound_by_calls and small and ours and not own_layers(plan.network.layers)
 
 
 def fit_together(plans: Sequence[Plan], watches: Sequence[Watch]) -> list[Progress]:
-    """Train every plan to its end; they are alike. The results are those of `fit`, bit for bit.
+    """Train every plan to its end; they are alike. The results are those of `fit`, bit for bit on the CPU.
 
     Seconds and rows per second in the history are of the whole population's time.
     """
@@ -68,8 +70,9 @@ def fit_together(plans: Sequence[Plan], watches: Sequence[Watch]) -> list[Progre
         members = {i: begin(plan) for i, plan in enumerate(plans)}
         _keep_all(members, watches)
         left: dict[int, Progress] = {}
+        stacked: Stacked | StackedOnGpu | None = None
         while members:
-            stacked = Stacked([plans[i] for i in members], data, [members[i].now.state for i in members])
+            stacked = stacking(plans, data, members, stacked)
             measured = _measured(plans, data, watches, _advanced(stacked, members, watches, clock))
             for i, progress in measured.items():
                 watches[i].row(progress, data)
@@ -81,6 +84,15 @@ def fit_together(plans: Sequence[Plan], watches: Sequence[Watch]) -> list[Progre
             members = {i: progress for i, progress in measured.items() if i not in left}
             clock.resume()
     return [fit(plan, lambda _, i=i: left[i], watches[i]) for i, plan in enumerate(plans)]  # type: ignore[misc]
+
+
+def stacking(plans: Sequence[Plan], data: Resident, members: dict[int, Progress],
+             last: "Stacked | StackedOnGpu | None") -> "Stacked | StackedOnGpu":  # fmt: skip
+    """What steps the members, on a stacked copy of their states; what was recorded `last` for them is used again."""
+    own, states = [plans[i] for i in members], [members[i].now.state for i in members]
+    if not recordable(own[0]):
+        return Stacked(own, data, states)
+    return last if isinstance(last, StackedOnGpu) and last.plans == own else StackedOnGpu(own, data, states)
 
 
 def _keep_all(members: dict[int, Progress], watches: Sequence[Watch]) -> None:
@@ -96,7 +108,7 @@ def _keep_all(members: dict[int, Progress], watches: Sequence[Watch]) -> None:
 
 
 def _advanced(
-    stacked: "Stacked", members: dict[int, Progress], watches: Sequence[Watch], clock: Clock
+    stacked: "Stacked | StackedOnGpu", members: dict[int, Progress], watches: Sequence[Watch], clock: Clock
 ) -> dict[int, Progress]:
     """Steps until a row of history is due."""
     step, found = next(iter(members.values())).now.step, None
@@ -111,8 +123,8 @@ def _advanced(
     return _at(stacked, members, step, losses, found, clock)
 
 
-def _at(stacked: "Stacked", members: dict[int, Progress], step: int, losses: Array, found: Norms | None,
-        clock: Clock) -> dict[int, Progress]:  # fmt: skip
+def _at(stacked: "Stacked | StackedOnGpu", members: dict[int, Progress], step: int, losses: Array,
+        found: Norms | None, clock: Clock) -> dict[int, Progress]:  # fmt: skip
     seconds = clock.read()
     return {
         i: replace(progress, now=Position(step, stacked.member(place), losses[place], found and found.plain(place)),
@@ -121,7 +133,7 @@ def _at(stacked: "Stacked", members: dict[int, Progress], step: int, losses: Arr
     }  # fmt: skip
 
 
-def _finite(stacked: "Stacked", members: dict[int, Progress]) -> dict[int, Progress]:
+def _finite(stacked: "Stacked | StackedOnGpu", members: dict[int, Progress]) -> dict[int, Progress]:
     found = {}
     for plan, (i, progress) in zip(stacked.plans, members.items(), strict=True):
         with suppress(NotFiniteError):  # it leaves at the next row
@@ -146,16 +158,46 @@ def _measured(
     return found
 
 
+def stacked_state(states: Sequence[State], xp: Any) -> State:
+    """The states as one, each array (P, ...)."""
+    parameters = {name: xp.stack([state.parameters[name] for state in states]) for name in states[0].parameters}
+    slots = {name: tuple(xp.stack([state.slots[name][k] for state in states]) for k in range(len(held)))
+             for name, held in states[0].slots.items()}  # fmt: skip
+    return State(parameters, slots)
+
+
+def member_of(state: State, place: int) -> State:
+    """Views of the arrays of one of the stacked networks."""
+    parameters = {name: value[place] for name, value in state.parameters.items()}
+    return State(parameters, {name: tuple(slot[place] for slot in held) for name, held in state.slots.items()})
+
+
+class StackedOnGpu:
+    """The members' steps, recorded."""
+
+    def __init__(self, plans: Sequence[Plan], data: Resident, states: Sequence[State]) -> None:
+        self.plans, self.first = plans, plans[0]
+        self.state = stacked_state(states, self.first.backend.xp)
+        self.steps = Recorded(plans, data, self.state, stacked=True)
+
+    def member(self, place: int) -> State:
+        """Views of one member's arrays: of a copy, where a row of history is due."""
+        return member_of(self.state, place)
+
+    def __call__(self, step: int) -> tuple[Array, Norms | None]:
+        """One step of all: the batches' losses (P,) and, where a row is due, the norms, (P,) each."""
+        done = self.steps(step)
+        self.state = done.state
+        return done.loss, done.norms
+
+
 class Stacked:
     """The members' steps, in place, on a stacked copy of their states (P, ...)."""
 
     def __init__(self, plans: Sequence[Plan], data: Resident, states: Sequence[State]) -> None:
         first = plans[0]
         self.plans, self.data, self.first = plans, data, first
-        self.parameters = {name: np.stack([state.parameters[name] for state in states])
-                           for name in states[0].parameters}  # fmt: skip
-        self.slots = {name: tuple(np.stack([state.slots[name][k] for state in states]) for k in range(len(held)))
-                      for name, held in states[0].slots.items()}  # fmt: skip
+        self.parameters, self.slots = stacked_state(states, np)
         self.seeds = tuple(plan.config.training.seed for plan in plans)
         self._order = lru_cache(maxsize=2)(self._epoch_order)
         scalars = {(plan.config.optimizer.lr, plan.config.training.penalty) for plan in plans}
@@ -168,8 +210,7 @@ class Stacked:
 
     def member(self, place: int) -> State:
         """Views of one member's arrays."""
-        parameters = {name: value[place] for name, value in self.parameters.items()}
-        return State(parameters, {name: tuple(slot[place] for slot in held) for name, held in self.slots.items()})
+        return member_of(State(self.parameters, self.slots), place)
 
     def __call__(self, step: int) -> tuple[NDArray[Any], Norms | None]:
         """One step of all: the batches' losses (P,) and, where a row is due, the norms, (P,) each."""

@@ -1,8 +1,6 @@
 """One training step: gather, preprocess, forward, loss, backward, update. Nothing leaves the device."""
 
-from typing import NamedTuple
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from chainrule import optim
 from chainrule.arrays import Array
@@ -31,6 +29,17 @@ class Resident(NamedTuple):
     weight: Array | None
     shift: Array
     scale: Array
+
+
+class Draw(NamedTuple):
+    """What is drawn for a batch: its rows (batch,) and, where they are augmented, moves (batch, 5), each row's partner
+    and the share that it keeps, (batch,). On the host, or on the device.
+    """
+
+    rows: Any
+    moves: Any = None
+    partner: Any = None
+    share: Any = None
 
 
 class Step(NamedTuple):
@@ -66,24 +75,29 @@ def start(plan: Plan) -> State:
     return State(parameters, optim.init(plan.config.optimizer, trainable, plan.backend.xp))
 
 
-def batch(plan: Plan, data: Resident, step: int) -> tuple[Array, Array, Array | None]:
-    """x (batch, n_in) prepared and augmented, targets and weights of `step`."""
-    backend, augment, seed = plan.backend, plan.config.data.augment, plan.config.training.seed
-    rows = plan.batches.rows(step)
-    if augment.on_images:
-        moves = augment.moves(len(rows), plan.data.row_shape, seed, step)
-        x = backend.prepare_moved(data.X, rows, moves, augment.cutout, plan.data.row_shape, data.shift, data.scale)
-    else:
+def draw(plan: Plan, step: int) -> Draw:
+    """What the batch of `step` is made of."""
+    augment, seed, rows = plan.config.data.augment, plan.config.training.seed, plan.batches.rows(step)
+    moves = augment.moves(len(rows), plan.data.row_shape, seed, step) if augment.on_images else None
+    return Draw(rows, moves, *(augment.mixture(len(rows), seed, step) if augment.mixup else (None, None)))
+
+
+def batch(plan: Plan, data: Resident, drawn: Draw) -> tuple[Array, Array, Array | None]:
+    """x (batch, n_in) prepared and augmented, targets and weights."""
+    backend, augment, rows = plan.backend, plan.config.data.augment, drawn.rows
+    if drawn.moves is None:
         x = backend.prepare_rows(data.X, rows, data.shift, data.scale)  # (batch, n_in)
+    else:
+        x = backend.prepare_moved(data.X, rows, drawn.moves, augment.cutout, plan.data.row_shape, data.shift,
+                                  data.scale)  # fmt: skip
     target = backend.gather(data.targets, rows)
     weight = None if data.weight is None else backend.gather(data.weight, rows)
-    if not augment.mixup:
+    if drawn.partner is None:
         return x, target, weight
-    partner, share = map(backend.array, augment.mixture(len(rows), seed, step))
+    xp, partner, share = backend.xp, backend.on_device(drawn.partner), backend.on_device(drawn.share)
     if plan.data.task == "classification":
-        classes = backend.array(np.arange(plan.network.n_out))
-        target = backend.xp.astype(target[:, None] == classes, backend.master)  # (batch, n_out)
-    xp = backend.xp
+        classes = xp.arange(plan.network.n_out, dtype=target.dtype, device=target.device)
+        target = xp.astype(target[:, None] == classes, backend.master)  # (batch, n_out)
     weight = None if weight is None else mixed(weight, partner, share, xp)
     return mixed(x, partner, share, xp), mixed(target, partner, share, xp), weight
 
@@ -123,7 +137,8 @@ class Stepper:
         self.working = plan.backend.working(parameters, plan.network.parameters)
         kernels, network = plan.backend.kernels, plan.network
         bound = (plan.config.optimizer, parameters, slots, self.working, network.weights)
-        self.update = Update(kernels, *bound) if kernels and takes(plan.config.optimizer) else None
+        in_place = kernels and takes(plan.config.optimizer) and not plan.backend.records
+        self.update = Update(kernels, *bound) if in_place else None
 
     def __call__(self, step: int, lr_scale: float = 1.0) -> Step:
         """The next step; the state of an earlier one is overwritten."""
@@ -148,7 +163,7 @@ class Stepper:
 def _pass(plan: Plan, data: Resident, working: Parameters, step: int) -> Objective:
     """Forward and back over the batch of `step`; the penalty is left to the update, which reads the weights anyway."""
     context = plan.backend.context(training=True, seed=plan.config.training.seed, step=step)
-    return objective(plan.network.layers, working, plan.loss, *batch(plan, data, step), context)
+    return objective(plan.network.layers, working, plan.loss, *batch(plan, data, draw(plan, step)), context)
 
 
 def _gradient(plan: Plan, found: Objective, parameters: Parameters, step: int) -> tuple[Parameters, Array | None]:

@@ -1,0 +1,167 @@
+"""Steps on a GPU. A step of full size is recorded once and replayed: its launches cost more than its work.
+
+Nothing is read from the device and little is sent to it: what is drawn for the batches of many steps, and the rates of
+each, go there together, and a recorded step finds its own by counting.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule import optim
+from chainrule.arrays import Array
+from chainrule.kernels import takes
+from chainrule.network import own_layers
+from chainrule.objective import objective, with_penalty
+from chainrule.training.norms import Norms, norms
+from chainrule.training.plan import Plan
+from chainrule.training.step import Draw, Resident, State, Step, batch, draw
+
+AHEAD = 256
+"""Steps whose draws and rates are sent to the device at a time."""
+
+WARM = 2
+"""Steps launched one by one first, so that all is built and allocated that a recording must not do."""
+
+
+def recordable(plan: Plan) -> bool:
+    """Whether steps are recorded: where the backend's kernels read a step from the device, and all parts are ours."""
+    ours = type(plan.loss).__module__.startswith("chainrule.") and takes(plan.config.optimizer)
+    bytes_moved = plan.config.data.augment.on_images and plan.data.X.dtype not in (np.uint8, np.float32)
+    return plan.backend.records and ours and not own_layers(plan.network.layers) and not bytes_moved
+
+
+class Tables(NamedTuple):
+    """On the device, of each of several steps: draws, and numbers (steps, n_networks, 4) of the update.
+
+    place: which of them is next, (1,). position: the number of that step in the run, (1,).
+    """
+
+    drawn: Draw
+    numbers: Array
+    place: Array
+    position: Array
+
+
+class Recorded:
+    """Steps in place on a copy of the arrays they start from. plans: one, or those of P stacked networks.
+
+    The same kernels run whether a step is replayed or launched, so the bits are the same.
+    """
+
+    def __init__(self, plans: Sequence[Plan], data: Resident, state: State, *, stacked: bool = False) -> None:
+        self.plans, self.first, self.data, self.stacked = plans, plans[0], data, stacked
+        backend, seeds = self.first.backend, tuple(plan.config.training.seed for plan in plans)
+        self.seed: int | tuple[int, ...] = seeds if stacked else seeds[0]
+        copy = backend.copy
+        self.state = State({name: copy(value) for name, value in state.parameters.items()},
+                           {name: tuple(map(copy, held)) for name, held in state.slots.items()})  # fmt: skip
+        self.working = backend.working(self.state.parameters, self.first.network.parameters)
+        penalties = np.array([plan.config.training.penalty for plan in plans])
+        self.penalty: Any = backend.array(penalties, backend.master) if stacked else float(penalties[0])
+        self.given: State | None = state
+        self.tables: Tables | None = None
+        self.next: tuple[int, float] | None = None
+        self.end = self.warm = 0
+        self.replay: Any = None
+
+    def begin(self, state: State) -> None:
+        """Go on from `state`, which nothing has to be done for where it is the one that the last step gave."""
+        if state is self.given:
+            return
+        for name, value in state.parameters.items():
+            self.state.parameters[name][...] = value
+            if self.working[name] is not self.state.parameters[name]:
+                self.working[name][...] = value
+        for name, held in state.slots.items():
+            for ours, theirs in zip(self.state.slots[name], held, strict=True):
+                ours[...] = theirs
+
+    def __call__(self, step: int, lr_scale: float = 1.0) -> Step:
+        """The next step. Its state is overwritten by the next but where a row of history is due: that is a copy."""
+        self.given = None
+        if not self._repeats(step):
+            loss, measured = self._work(self._tables([step], lr_scale), due=self.first.due(step))
+            self.given = self._copy() if self.first.due(step) else None
+            return Step(self.given or self.state, loss, {}, measured)
+        tables = self.tables if self.tables and self.next == (step, lr_scale) else self._send(step, lr_scale)
+        if self.warm < WARM:
+            loss, _ = self._work(tables, due=False)
+            self.warm += 1
+        else:
+            if self.replay is None:
+                self.replay, (self.loss, _) = self.first.backend.record(lambda: self._work(tables, due=False))
+            self.replay()
+            loss = self.loss
+        self.next = (step + 1, lr_scale) if step + 1 < self.end else None
+        return Step(self.state, loss, {}, None)
+
+    def _repeats(self, step: int) -> bool:
+        """Whether the step is like most others: a full batch, and no row of history after it."""
+        return not self.first.due(step) and self.first.batches.share(step) == 1
+
+    def _send(self, step: int, lr_scale: float) -> Tables:
+        """The tables of the next steps that are alike, to where the recorded step reads them."""
+        end = step + 1
+        while end < step + AHEAD and self._repeats(end):
+            end += 1
+        made, self.end = self._tables(range(step, end), lr_scale), end
+        if self.tables is None:
+            space = self._tables([step] * AHEAD, lr_scale)
+            self.tables = space
+        for ours, theirs in zip((*self.tables.drawn, *self.tables[1:]), (*made.drawn, *made[1:]), strict=True):
+            if ours is not None:
+                ours[: len(theirs)] = theirs
+        return self.tables
+
+    def _tables(self, steps: Sequence[int], lr_scale: float) -> Tables:
+        backend, rule = self.first.backend, self.first.config.optimizer
+        draws = [self._draw(step) for step in steps]
+        drawn = Draw(*(None if part[0] is None else backend.array(np.stack(part)) for part in zip(*draws, strict=True)))
+        numbers = [[backend.kernels.numbers_of(rule, plan.lr(step) * lr_scale, plan.updates(step),
+                                               plan.config.training.penalty) for plan in self.plans]
+                   for step in steps]  # fmt: skip
+        place, position = (backend.array(np.array([number])) for number in (0, steps[0]))
+        return Tables(drawn, backend.array(np.array(numbers, np.float32)), place, position)
+
+    def _draw(self, step: int) -> Draw:
+        if not self.stacked:
+            return draw(self.first, step)
+        return Draw(np.stack([plan.batches.rows(step) for plan in self.plans]))  # (P, batch)
+
+    def _batch(self, drawn: Draw) -> tuple[Array, Array, Array | None]:
+        if not self.stacked:
+            return batch(self.first, self.data, drawn)
+        x, target, weight = batch(self.first, self.data, Draw(drawn.rows.reshape(-1)))  # (P * batch, ...)
+        shape = drawn.rows.shape
+        target = target.reshape(*shape, *target.shape[1:])  # (P, batch, ...)
+        weight = None if weight is None else weight.reshape(shape)  # (P, batch)
+        return x.reshape(*shape, x.shape[-1]), target, weight  # x (P, batch, n_in)
+
+    def _work(self, tables: Tables, *, due: bool) -> tuple[Array, Norms | None]:
+        """Forward, back and update of the step that `tables` are at."""
+        first, xp, (parameters, slots) = self.first, self.first.backend.xp, self.state
+        network, options, kernels = first.network, first.config.training, first.backend.kernels
+        drawn = Draw(*(None if part is None else xp.take(part, tables.place, axis=0)[0] for part in tables.drawn))
+        context = first.backend.context(training=True, seed=self.seed, step=tables.position)
+        found = objective(network.layers, self.working, first.loss, *self._batch(drawn), context)
+        whole, scale = {}, None
+        if due or options.clip_norm is not None:
+            whole = with_penalty(found.gradients, parameters, network.weights, self.penalty)
+        if options.clip_norm is not None:
+            norm = optim.gradient_norm(whole, network.ranks, xp).reshape(-1)  # (n_networks,)
+            scale = optim.clip_scale(norm, options.clip_norm, xp)
+        before = {name: first.backend.copy(parameters[name]) for name in network.weights} if due else {}
+        kernels.update(first.config.optimizer, found.gradients, parameters, slots, self.working, network.weights,
+                       tables.numbers, tables.place, scale)  # fmt: skip
+        for name, value in found.statistics.items():
+            parameters[name][...] = value
+        for counter in (tables.place, tables.position):
+            counter += 1
+        return found.loss, norms(whole, before, parameters, network.ranks, xp) if due else None
+
+    def _copy(self) -> State:
+        copy, (parameters, slots) = self.first.backend.copy, self.state
+        return State({name: copy(value) for name, value in parameters.items()},
+                     {name: tuple(map(copy, held)) for name, held in slots.items()})  # fmt: skip
