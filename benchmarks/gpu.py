@@ -33,7 +33,7 @@ from chainrule.training.step import resident, start
 from chainrule.training.population import StackedOnGpu
 from chainrule.training.watch import Watch
 
-PARTS = ("checks", "steps", "peers", "whole", "kernels")
+PARTS = ("checks", "layers", "steps", "peers", "whole", "kernels")
 
 
 def made(case: Case, precision: str = "auto", compiled: str = "auto", **options: Any) -> Plan:
@@ -58,7 +58,9 @@ def checks() -> dict[str, Any]:
         assert recordable(on), on.backend
         mask = on.backend.context(training=True, seed=7, step=2**33).mask("2", 33, 41, 0.4, on.backend.dtype)
         draws = bits(7, "dropout/2", 2**33).random_raw(-(-33 * 41 // 4)).view(np.uint16)[: 33 * 41].reshape(33, 41)
-        found[f"masks are NumPy's, {precision}"] = bool(((on.backend.numpy(mask) > 0) == (draws >= round(0.4 * 65536))).all())
+        found[f"masks are NumPy's, {precision}"] = bool(
+            ((on.backend.numpy(mask) > 0) == (draws >= round(0.4 * 65536))).all()
+        )
         for name, change in {
             "sgd": {}, "clipped": {"training": replace(on.config.training, clip_norm=0.5)},
             "momentum": {"optimizer": cr.SGD(0.05, momentum=0.9)}, "nesterov": {"optimizer": cr.SGD(0.02, 0.9, True)},
@@ -67,7 +69,13 @@ def checks() -> dict[str, Any]:
             "mixup": {"data": replace(on.config.data, augment=cr.Augment(mixup=0.4))},
         }.items():  # fmt: skip
             config = replace(on.config, **change)
-            one = replace(on, config=config, batches=replace(on.batches, replacement=config.training.replacement), n_steps=60, every=20)
+            one = replace(
+                on,
+                config=config,
+                batches=replace(on.batches, replacement=config.training.replacement),
+                n_steps=60,
+                every=20,
+            )
             plain = replace(one, backend=choose(cr.Compute("torch", "cuda", precision, compiled="never"), 0.0))
             kept: dict[str, Any] = {}
 
@@ -86,19 +94,72 @@ def checks() -> dict[str, Any]:
             ours = fit(one, watch=Keeping())
             again, theirs = fit(one, lambda _: kept["at"]), fit(plain)
             same = all(torch.equal(a, again.now.state.parameters[k]) for k, a in ours.now.state.parameters.items())
-            apart = max(float((a - theirs.now.state.parameters[k]).norm() / (theirs.now.state.parameters[k].norm() + 1e-30))
-                        for k, a in ours.now.state.parameters.items() if k.endswith("W"))
-            found[f"{name}, {precision}"] = {"resumed to the same bits": same, "weights apart from plain operations": apart,
-                                             "loss": [ours.history[-1]["train_loss"], theirs.history[-1]["train_loss"]]}
+            apart = max(
+                float((a - theirs.now.state.parameters[k]).norm() / (theirs.now.state.parameters[k].norm() + 1e-30))
+                for k, a in ours.now.state.parameters.items()
+                if k.endswith("W")
+            )
+            found[f"{name}, {precision}"] = {
+                "resumed to the same bits": same,
+                "weights apart from plain operations": apart,
+                "loss": [ours.history[-1]["train_loss"], theirs.history[-1]["train_loss"]],
+            }
         one = replace(on, n_steps=60, every=20)
         plans = [reseeded(one, seed) for seed in range(4)]
         stacked = fit_together(plans, [Watch()] * 4)
-        apart = [abs(fit(p).history[-1]["train_loss"] - s.history[-1]["train_loss"]) for p, s in zip(plans, stacked, strict=True)]
+        apart = [
+            abs(fit(p).history[-1]["train_loss"] - s.history[-1]["train_loss"])
+            for p, s in zip(plans, stacked, strict=True)
+        ]
         found[f"4 stacked, {precision}: train loss apart from alone"] = max(apart)
     return found
 
 
-def rounds(step: Callable[[], Any], n: int = 7, at_least: float = 0.3) -> dict[str, float]:
+def layers() -> dict[str, Any]:
+    """Every activation, norm and loss recorded: the loss after 60 steps, and that of the plain operations."""
+    found: dict[str, Any] = {}
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(2_000, 30)).astype(np.float32), rng.normal(size=2_000)
+    sets = {
+        "squared_error": cr.Dataset("n", X, y, "regression", ("y",)),
+        "huber": cr.Dataset("n", X, y, "regression", ("y",)),
+        "poisson": cr.Dataset("n", X, np.abs(y), "regression", ("y",)),
+        "sigmoid_cross_entropy": cr.Dataset("n", X, (X[:, :3] > 0).astype(int), "multilabel", ("a", "b", "c")),
+        "softmax_cross_entropy": cr.Dataset("n", X, (X[:, 0] > 0).astype(int), "classification", ("a", "b")),
+    }
+    losses = {
+        "squared_error": cr.SquaredError(),
+        "huber": cr.Huber(),
+        "poisson": cr.Poisson(),
+        "sigmoid_cross_entropy": cr.SigmoidCrossEntropy(),
+        "softmax_cross_entropy": cr.SoftmaxCrossEntropy(0.1),
+    }
+    tried = [(name, "relu", "none") for name in losses]
+    tried += [
+        ("softmax_cross_entropy", one, "layer")
+        for one in ("leaky_relu", "tanh", "sigmoid", "gelu", "silu", "selu", "mish")
+    ]
+    for name, activation, norm in tried:
+        for precision in ("bfloat16", "float32"):
+            config = cr.Config(
+                loss=losses[name],
+                training=cr.Training(iterations=10**5, batch_size=50),
+                compute=cr.Compute("torch", "cuda", precision),
+            )
+            on = plan(config, sets[name], cr.mlp([32, 32], activation=activation, norm=norm, dropout=0.1))
+            on = replace(on, n_steps=60, every=30)
+            plain = replace(on, backend=choose(cr.Compute("torch", "cuda", precision, compiled="never"), 0.0))
+            try:
+                assert recordable(on)
+                found[f"{name}, {activation}, {norm} norm, {precision}"] = [
+                    fit(p).history[-1]["validation_loss"] for p in (on, plain)
+                ]
+            except Exception as error:
+                found[f"{name}, {activation}, {norm} norm, {precision}"] = f"{type(error).__name__}: {error}"[:300]
+    return found
+
+
+def rounds(step: Callable[[], Any], n: int = 7, at_least: float = 0.15) -> dict[str, float]:
     """Microseconds of a step: median and range of n rounds."""
     for _ in range(20):
         step()
@@ -155,7 +216,9 @@ def peers() -> dict[str, Any]:
             rule = (torch.optim.SGD(network.parameters(), case.lr, weight_decay=2 * case.penalty, fused=True) if case.rule == "sgd"
                     else torch.optim.AdamW(network.parameters(), case.lr, weight_decay=case.decay, fused=True))  # fmt: skip
 
-            def loss_of(rows: torch.Tensor, network: Any = network, X: Any = X, y: Any = y, autocast: bool = autocast) -> torch.Tensor:
+            def loss_of(
+                rows: torch.Tensor, network: Any = network, X: Any = X, y: Any = y, autocast: bool = autocast
+            ) -> torch.Tensor:
                 with torch.autocast("cuda", torch.bfloat16, enabled=autocast):
                     x = (X.index_select(0, rows).float() - 120.0) * 0.016
                     return torch.nn.functional.cross_entropy(network(x), y.index_select(0, rows))
@@ -164,7 +227,9 @@ def peers() -> dict[str, Any]:
             order = torch.randperm(len(X), device="cuda")
             at = iter(range(10**9))
 
-            def step(forward: Any = forward, rule: Any = rule, order: Any = order, at: Any = at, case: Any = case) -> None:
+            def step(
+                forward: Any = forward, rule: Any = rule, order: Any = order, at: Any = at, case: Any = case
+            ) -> None:
                 i = next(at) * case.batch % (len(order) - case.batch)
                 rule.zero_grad(set_to_none=True)
                 forward(order[i : i + case.batch]).backward()
@@ -181,21 +246,28 @@ def peers() -> dict[str, Any]:
 def whole() -> dict[str, Any]:
     """Whole trainings through the loop, evaluation and all; the second of two, so that all is built."""
     found: dict[str, Any] = {}
-    for label, case, options in (("A, 30,000 steps", CASES["A"], {"iterations": 30_000}), ("B, 100 epochs", CASES["B"], {"epochs": 100})):
+    for label, case, options in (
+        ("A, 30,000 steps", CASES["A"], {"iterations": 30_000}),
+        ("B, 100 epochs", CASES["B"], {"epochs": 100}),
+    ):
         for turn in ("first", "second", "third"):
             on = made(case, "bfloat16", **options)
             began = perf_counter()
             end = fit(on)
             torch.cuda.synchronize()
-            found[f"{label}, {turn}"] = {"seconds": perf_counter() - began, "steps": on.n_steps, "rows": len(end.history)}
-    on = made(CASES["A"], "bfloat16", iterations=3_000)
+            found[f"{label}, {turn}"] = {
+                "seconds": perf_counter() - began,
+                "steps": on.n_steps,
+                "rows": len(end.history),
+            }
+    on = made(CASES["A"], "bfloat16", iterations=5_000)
     for n in (1, 64):
         plans = [reseeded(on, seed) for seed in range(n)]
         for turn in ("first", "second"):
             began = perf_counter()
             fit(on) if n == 1 else fit_together(plans, [Watch()] * n)
             torch.cuda.synchronize()
-            found[f"A, 3,000 steps, {n} networks, {turn}"] = perf_counter() - began
+            found[f"A, 5,000 steps, {n} networks, {turn}"] = perf_counter() - began
     return found
 
 
@@ -208,7 +280,11 @@ def kernels() -> dict[str, Any]:
         on = replace(made(CASES[name], "bfloat16", iterations=10**6), every=10**6)
         with on.backend.scope():
             plans = [reseeded(on, seed) for seed in range(n)]
-            go = StackedOnGpu(plans, resident(on), [start(p) for p in plans]) if n > 1 else Recorded([on], resident(on), start(on))
+            go = (
+                StackedOnGpu(plans, resident(on), [start(p) for p in plans])
+                if n > 1
+                else Recorded([on], resident(on), start(on))
+            )
             for step in range(20):
                 go(step)
             torch.cuda.synchronize()
@@ -216,7 +292,9 @@ def kernels() -> dict[str, Any]:
                 for step in range(20, 40):
                     go(step)
                 torch.cuda.synchronize()
-            rows = sorted(((e.self_device_time_total / 20, e.count / 20, e.key[:70]) for e in seen.key_averages()), reverse=True)
+            rows = sorted(
+                ((e.self_device_time_total / 20, e.count / 20, e.key[:70]) for e in seen.key_averages()), reverse=True
+            )
             found[f"{name} x {n}: us of a step, launches, kernel"] = [[round(t, 2), c, k] for t, c, k in rows[:24]]
     return found
 
@@ -229,11 +307,22 @@ def main() -> None:
     options = parser.parse_args()
     if not torch.cuda.is_available():
         sys.exit("benchmarks.gpu needs a CUDA device; torch sees none")
-    found: dict[str, Any] = {"device": torch.cuda.get_device_name(), "torch": torch.__version__, "python": sys.version.split()[0]}
+    found: dict[str, Any] = {
+        "device": torch.cuda.get_device_name(),
+        "torch": torch.__version__,
+        "python": sys.version.split()[0],
+    }
     for part in options.part:
         began = perf_counter()
         try:
-            found[part] = {"checks": checks, "steps": steps, "peers": peers, "whole": whole, "kernels": kernels}[part]()
+            found[part] = {
+                "checks": checks,
+                "layers": layers,
+                "steps": steps,
+                "peers": peers,
+                "whole": whole,
+                "kernels": kernels,
+            }[part]()
         except Exception as error:
             import traceback
 

@@ -31,7 +31,7 @@ SMALL_STEP = 6e7
 """Operations of one training step below which NumPy was the fastest: `benchmarks/backends.py`, docs/decisions.md."""
 
 
-BUILDING = {"cpu": 2.0, "cuda": 5.0}
+BUILDING = 2.0
 """Seconds that building the compiled kernels takes."""
 
 
@@ -47,7 +47,7 @@ def choose(compute: Compute, flops_per_step: float, steps: float = 0, parameters
         backend = hardware.torch_backend(compute.device, compute.precision, threads, why)
     # The kernels may change a last bit, so the length of the run decides, not what happens to be built.
     kind = backend.device.partition(":")[0]
-    if compute.compiled == "auto" and steps * _saved(kind, parameters) > BUILDING[kind]:
+    if compute.compiled == "auto" and steps * _saved(kind, parameters) > BUILDING:
         backend.compile()
     return backend
 

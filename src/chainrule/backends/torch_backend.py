@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
-import array_api_compat.torch as xp
+import array_api_compat.torch as array_api
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +15,43 @@ from chainrule.backends.backend import Backend, Precision
 from chainrule.backprop import Context, Layer, Parameters
 
 T = TypeVar("T")
+
+
+class Namespace:
+    """The array API on torch, but numbers beside arrays are made on the device.
+
+    array_api_compat sends them from the host, for which CUDA waits, and which no recorded step may do.
+    """
+
+    def __init__(self) -> None:
+        self.__dict__ |= {name: value for name, value in vars(array_api).items() if not hasattr(type(self), name)}
+
+    def maximum(self, x1: Any, x2: Any) -> Array:
+        """Elementwise; what is not a number stays so."""
+        return torch.maximum(*_on_device(x1, x2))
+
+    def minimum(self, x1: Any, x2: Any) -> Array:
+        """Elementwise; what is not a number stays so."""
+        return torch.minimum(*_on_device(x1, x2))
+
+    def where(self, condition: Array, x1: Any, x2: Any) -> Array:
+        """x1 where the condition holds, else x2."""
+        return torch.where(condition, *_on_device(x1, x2))
+
+    def clip(self, x: Array, least: float, most: float) -> Array:
+        """x, moved into [least, most]."""
+        return torch.clamp(x, least, most)
+
+
+def _on_device(x1: Any, x2: Any) -> tuple[Array, Array]:
+    if not isinstance(x1, torch.Tensor):
+        x1 = torch.full((), x1, dtype=x2.dtype, device=x2.device)
+    if not isinstance(x2, torch.Tensor):
+        x2 = torch.full((), x2, dtype=x1.dtype, device=x1.device)
+    return x1, x2
+
+
+xp = Namespace()
 
 
 class TorchBackend(Backend):
@@ -103,7 +140,7 @@ class TorchBackend(Backend):
         The call itself does nothing on the device. Everything that `work` needs must have been built before.
         """
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.device(self.device), torch.cuda.graph(graph):
+        with torch.cuda.device(self.device), torch.cuda.graph(graph, capture_error_mode="thread_local"):
             result = work()
         return graph.replay, result
 

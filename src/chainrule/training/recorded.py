@@ -5,9 +5,11 @@ each, go there together, and a recorded step finds its own by counting.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chainrule import optim
 from chainrule.arrays import Array
@@ -58,6 +60,9 @@ class Recorded:
         self.state = State({name: copy(value) for name, value in state.parameters.items()},
                            {name: tuple(map(copy, held)) for name, held in state.slots.items()})  # fmt: skip
         self.working = backend.working(self.state.parameters, self.first.network.parameters)
+        self.order = lru_cache(maxsize=1)(self._order)
+        scalars = {(plan.config.optimizer.lr, plan.config.training.penalty) for plan in plans}
+        self.rates = len(plans) if len(scalars) > 1 else 1  # networks with rates of their own
         penalties = np.array([plan.config.training.penalty for plan in plans])
         self.penalty: Any = backend.array(penalties, backend.master) if stacked else float(penalties[0])
         self.given: State | None = state
@@ -116,19 +121,30 @@ class Recorded:
         return self.tables
 
     def _tables(self, steps: Sequence[int], lr_scale: float) -> Tables:
-        backend, rule = self.first.backend, self.first.config.optimizer
+        backend = self.first.backend
         draws = [self._draw(step) for step in steps]
         drawn = Draw(*(None if part[0] is None else backend.array(np.stack(part)) for part in zip(*draws, strict=True)))
-        numbers = [[backend.kernels.numbers_of(rule, plan.lr(step) * lr_scale, plan.updates(step),
-                                               plan.config.training.penalty) for plan in self.plans]
-                   for step in steps]  # fmt: skip
+        numbers = np.array([self._numbers(step, lr_scale) for step in steps], np.float32)  # (steps, 1 or P, 4)
+        numbers = np.broadcast_to(numbers, (len(steps), len(self.plans), 4))
         place, position = (backend.array(np.array([number])) for number in (0, steps[0]))
-        return Tables(drawn, backend.array(np.array(numbers, np.float32)), place, position)
+        return Tables(drawn, backend.array(numbers), place, position)
+
+    def _numbers(self, step: int, lr_scale: float) -> list[Any]:
+        """Of each network, or of the first where all share their rate and penalty."""
+        return [self.first.backend.kernels.numbers_of(self.first.config.optimizer, plan.lr(step) * lr_scale,
+                                                      plan.updates(step), plan.config.training.penalty)
+                for plan in self.plans[: self.rates]]  # fmt: skip
 
     def _draw(self, step: int) -> Draw:
         if not self.stacked:
             return draw(self.first, step)
-        return Draw(np.stack([plan.batches.rows(step) for plan in self.plans]))  # (P, batch)
+        if self.first.batches.replacement:
+            return Draw(np.stack([plan.batches.rows(step) for plan in self.plans]))  # (P, batch)
+        epoch, begin, end = self.first.batches.place(step)
+        return Draw(self.order(epoch)[:, begin:end])  # (P, batch)
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        return np.stack([plan.batches.order(epoch) for plan in self.plans])  # (P, n_train)
 
     def _batch(self, drawn: Draw) -> tuple[Array, Array, Array | None]:
         if not self.stacked:
