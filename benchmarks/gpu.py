@@ -181,7 +181,7 @@ def rounds(step: Callable[[], Any], n: int = 7, at_least: float = 0.15) -> dict[
 def steps() -> dict[str, Any]:
     """Our steps, one network and stacked."""
     found: dict[str, Any] = {}
-    for name, precisions in {"A": ("bfloat16", "float32"), "B": ("bfloat16", "float32"), "C": ("bfloat16",)}.items():
+    for name, precisions in {"A": ("bfloat16", "float32"), "B": ("bfloat16",), "C": ("bfloat16",)}.items():
         for precision in precisions:
             on = made(CASES[name], precision, iterations=10**6)
             on = replace(on, every=10**6)
@@ -189,7 +189,7 @@ def steps() -> dict[str, Any]:
                 data, numbers = resident(on), iter(range(10**6))
                 go = Recorded([on], data, start(on))
                 found[f"{name}, {precision}"] = rounds(lambda: go(next(numbers)))
-    for name, n in (("A", 16), ("A", 64), ("C", 16), ("C", 64)):
+    for name, n in (("A", 64), ("C", 16), ("C", 64)):
         on = replace(made(CASES[name], "bfloat16", iterations=10**6), every=10**6)
         with on.backend.scope():
             data, numbers, plans = resident(on), iter(range(10**6)), [reseeded(on, seed) for seed in range(n)]
