@@ -1,9 +1,8 @@
-"""On a GPU: that recorded steps are right, and how long the trainings of docs/performance.md take there.
+"""On a GPU: that recorded steps are right, and what the trainings of docs/performance.md take there.
 
-    python -m benchmarks.gpu [--out FILE] [--part checks|steps|whole ...]
+    python -m benchmarks.gpu [--out FILE] [--part checks layers steps peers whole kernels]
 
-Cases are those of `benchmarks.peers`. Whole trainings are by `train`, evaluation and all; what the first use of the
-kernels takes to build is told apart.
+Cases are those of `benchmarks.peers`. What the first use of the kernels takes to build falls into the first of `whole`.
 """
 
 import argparse
@@ -12,6 +11,7 @@ import statistics
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -27,135 +27,139 @@ from chainrule.seeds import bits
 from chainrule.training.config import DataOptions
 from chainrule.training.loop import fit
 from chainrule.training.plan import Plan, plan, reseeded
-from chainrule.training.population import fit_together
+from chainrule.training.population import StackedOnGpu, fit_together
+from chainrule.training.position import Progress
 from chainrule.training.recorded import Recorded, recordable
 from chainrule.training.step import resident, start
-from chainrule.training.population import StackedOnGpu
 from chainrule.training.watch import Watch
 
-PARTS = ("checks", "layers", "steps", "peers", "whole", "kernels")
+LONG = 10**6
+SMALL = Case("small", 300, (64, 32), 100, 3_000, "sgd", lr=0.05, penalty=1e-3, norm=True, dropout=0.3)
 
 
-def made(case: Case, precision: str = "auto", compiled: str = "auto", **options: Any) -> Plan:
+def planned(case: Case, precision: str = "bfloat16", **options: Any) -> Plan:
     """The plan of a training of the case on the GPU."""
     X, y = noise(case)
     data = cr.Dataset("noise", X, y, "classification", tuple("0123456789"))
     rule = {"sgd": cr.SGD(case.lr), "adam": cr.Adam(case.lr), "adamw": cr.AdamW(case.lr, case.decay)}[case.rule]
     config = cr.Config(
-        data=DataOptions(split=Split(test=0, validation=0.1)), optimizer=rule,
+        data=DataOptions(split=Split(test=0, validation=0.1)),
+        optimizer=rule,
         training=cr.Training(batch_size=case.batch, penalty=case.penalty, **options),
-        compute=cr.Compute("torch", "cuda", precision, compiled=compiled),
-    )  # fmt: skip
+        compute=cr.Compute("torch", "cuda", precision),
+    )
     return plan(config, data, cr.mlp(case.hidden, norm="batch" if case.norm else None, dropout=case.dropout))
 
 
+def by_plain_operations(on: Plan) -> Plan:
+    """The same run, without kernels and recordings."""
+    compute = cr.Compute("torch", "cuda", on.backend.precision, compiled="never")
+    return replace(on, backend=choose(compute, 0.0))
+
+
+class Keeping(Watch):
+    """Keeps a copy of where the run stands after `step` steps."""
+
+    def __init__(self, step: int) -> None:
+        self.step, self.kept = step, None
+
+    def wants(self, step: int) -> bool:
+        return step == self.step
+
+    def keep(self, progress: Progress) -> None:
+        if progress.now.step == self.step:
+            state = progress.now.state
+            copied = state._replace(
+                parameters={name: value.clone() for name, value in state.parameters.items()},
+                slots={name: tuple(slot.clone() for slot in held) for name, held in state.slots.items()},
+            )
+            here = progress.now._replace(state=copied, batch_losses=progress.now.batch_losses + 0)
+            self.kept = replace(progress, now=here, anchor=here)
+
+
 def checks() -> dict[str, Any]:
-    """Masks, bits of a run gone on with, and distances to the plain operations and to the CPU."""
+    """Masks, the bits of runs that go on, and the distance to the plain operations."""
     found: dict[str, Any] = {}
-    small = Case("small", 300, (64, 32), 100, 3_000, "sgd", lr=0.05, penalty=1e-3, norm=True, dropout=0.3)
     for precision in ("float32", "bfloat16"):
-        on = made(small, precision, epochs=400)
-        assert recordable(on), on.backend
-        mask = on.backend.context(training=True, seed=7, step=2**33).mask("2", 33, 41, 0.4, on.backend.dtype)
-        draws = bits(7, "dropout/2", 2**33).random_raw(-(-33 * 41 // 4)).view(np.uint16)[: 33 * 41].reshape(33, 41)
-        found[f"masks are NumPy's, {precision}"] = bool(
-            ((on.backend.numpy(mask) > 0) == (draws >= round(0.4 * 65536))).all()
-        )
-        for name, change in {
-            "sgd": {}, "clipped": {"training": replace(on.config.training, clip_norm=0.5)},
-            "momentum": {"optimizer": cr.SGD(0.05, momentum=0.9)}, "nesterov": {"optimizer": cr.SGD(0.02, 0.9, True)},
-            "rmsprop": {"optimizer": cr.RMSprop(1e-3)}, "adamw": {"optimizer": cr.AdamW(1e-3, 0.1)},
-            "replacement": {"training": replace(on.config.training, replacement=True)},
-            "mixup": {"data": replace(on.config.data, augment=cr.Augment(mixup=0.4))},
-        }.items():  # fmt: skip
+        on = planned(SMALL, precision, epochs=400)
+        found[f"masks are NumPy's, {precision}"] = same_masks(on)
+        training, data = on.config.training, on.config.data
+        changes: dict[str, dict[str, Any]] = {
+            "sgd": {},
+            "clipped": {"training": replace(training, clip_norm=0.5)},
+            "momentum": {"optimizer": cr.SGD(0.05, momentum=0.9)},
+            "nesterov": {"optimizer": cr.SGD(0.02, 0.9, True)},
+            "rmsprop": {"optimizer": cr.RMSprop(1e-3)},
+            "adamw": {"optimizer": cr.AdamW(1e-3, 0.1)},
+            "replacement": {"training": replace(training, replacement=True)},
+            "mixup": {"data": replace(data, augment=cr.Augment(mixup=0.4))},
+        }
+        for name, change in changes.items():
             config = replace(on.config, **change)
-            one = replace(
-                on,
-                config=config,
-                batches=replace(on.batches, replacement=config.training.replacement),
-                n_steps=60,
-                every=20,
-            )
-            plain = replace(one, backend=choose(cr.Compute("torch", "cuda", precision, compiled="never"), 0.0))
-            kept: dict[str, Any] = {}
-
-            class Keeping(Watch):
-                def wants(self, step: int) -> bool:
-                    return step == 31
-
-                def keep(self, progress: Any) -> None:
-                    if progress.now.step == 31:
-                        copied = {k: v.clone() for k, v in progress.now.state.parameters.items()}
-                        slots = {k: tuple(a.clone() for a in v) for k, v in progress.now.state.slots.items()}
-                        state = progress.now.state._replace(parameters=copied, slots=slots)
-                        here = progress.now._replace(state=state, batch_losses=progress.now.batch_losses + 0)
-                        kept["at"] = replace(progress, now=here, anchor=here)
-
-            ours = fit(one, watch=Keeping())
-            again, theirs = fit(one, lambda _: kept["at"]), fit(plain)
-            same = all(torch.equal(a, again.now.state.parameters[k]) for k, a in ours.now.state.parameters.items())
-            apart = max(
-                float((a - theirs.now.state.parameters[k]).norm() / (theirs.now.state.parameters[k].norm() + 1e-30))
-                for k, a in ours.now.state.parameters.items()
-                if k.endswith("W")
-            )
-            found[f"{name}, {precision}"] = {
-                "resumed to the same bits": same,
-                "weights apart from plain operations": apart,
-                "loss": [ours.history[-1]["train_loss"], theirs.history[-1]["train_loss"]],
-            }
+            batches = replace(on.batches, replacement=config.training.replacement)
+            found[f"{name}, {precision}"] = checked(replace(on, config=config, batches=batches, n_steps=60, every=20))
         one = replace(on, n_steps=60, every=20)
         plans = [reseeded(one, seed) for seed in range(4)]
-        stacked = fit_together(plans, [Watch()] * 4)
-        apart = [
-            abs(fit(p).history[-1]["train_loss"] - s.history[-1]["train_loss"])
-            for p, s in zip(plans, stacked, strict=True)
-        ]
+        ends = fit_together(plans, [Watch()] * 4)
+        apart = [abs(loss(fit(alone)) - loss(end)) for alone, end in zip(plans, ends, strict=True)]
         found[f"4 stacked, {precision}: train loss apart from alone"] = max(apart)
     return found
 
 
+def same_masks(on: Plan) -> bool:
+    """Whether a mask drawn on the GPU is where NumPy's stream says."""
+    context = on.backend.context(training=True, seed=7, step=2**33)
+    mask = on.backend.numpy(context.mask("2", 33, 41, 0.4, on.backend.dtype))
+    draws = bits(7, "dropout/2", 2**33).random_raw(-(-33 * 41 // 4)).view(np.uint16)[: 33 * 41].reshape(33, 41)
+    return bool(((mask > 0) == (draws >= round(0.4 * 65536))).all())
+
+
+def checked(on: Plan) -> dict[str, Any]:
+    """A run, the same gone on with from its middle, and the same by the plain operations."""
+    if not recordable(on):
+        raise RuntimeError(f"{on.backend} does not record these steps")
+    keeping = Keeping(31)
+    ours = fit(on, watch=keeping)
+    again, theirs = fit(on, lambda _: keeping.kept), fit(by_plain_operations(on))
+    parameters, plain = ours.now.state.parameters, theirs.now.state.parameters
+    return {
+        "resumed to the same bits": all(
+            torch.equal(value, again.now.state.parameters[name]) for name, value in parameters.items()
+        ),
+        "weights apart from plain operations": max(
+            float((parameters[name] - plain[name]).norm() / plain[name].norm()) for name in on.network.weights
+        ),
+        "train loss": [loss(ours), loss(theirs)],
+    }
+
+
+def loss(end: Progress) -> float:
+    return float(end.history[-1]["train_loss"])
+
+
 def layers() -> dict[str, Any]:
-    """Every activation, norm and loss recorded: the loss after 60 steps, and that of the plain operations."""
-    found: dict[str, Any] = {}
+    """Losses, activations and norms, recorded: the validation loss after 60 steps, and that of the plain operations."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(2_000, 30)).astype(np.float32), rng.normal(size=2_000)
-    sets = {
-        "squared_error": cr.Dataset("n", X, y, "regression", ("y",)),
-        "huber": cr.Dataset("n", X, y, "regression", ("y",)),
-        "poisson": cr.Dataset("n", X, np.abs(y), "regression", ("y",)),
-        "sigmoid_cross_entropy": cr.Dataset("n", X, (X[:, :3] > 0).astype(int), "multilabel", ("a", "b", "c")),
-        "softmax_cross_entropy": cr.Dataset("n", X, (X[:, 0] > 0).astype(int), "classification", ("a", "b")),
-    }
-    losses = {
-        "squared_error": cr.SquaredError(),
-        "huber": cr.Huber(),
-        "poisson": cr.Poisson(),
-        "sigmoid_cross_entropy": cr.SigmoidCrossEntropy(),
-        "softmax_cross_entropy": cr.SoftmaxCrossEntropy(0.1),
-    }
-    tried = [(name, "relu", "none") for name in losses]
-    tried += [
-        ("softmax_cross_entropy", one, "layer")
-        for one in ("leaky_relu", "tanh", "sigmoid", "gelu", "silu", "selu", "mish")
-    ]
-    for name, activation, norm in tried:
+    regression = cr.Dataset("n", X, y, "regression", ("y",))
+    counts = cr.Dataset("n", X, np.abs(y), "regression", ("y",))
+    labels = cr.Dataset("n", X, (X[:, :3] > 0).astype(int), "multilabel", ("a", "b", "c"))
+    classes = cr.Dataset("n", X, (X[:, 0] > 0).astype(int), "classification", ("a", "b"))
+    smooth = cr.SoftmaxCrossEntropy(0.1)
+    tried = [(cr.SquaredError(), regression), (cr.Huber(), regression), (cr.Poisson(), counts),
+             (cr.SigmoidCrossEntropy(), labels), (smooth, classes)]  # fmt: skip
+    settings = [(one, data, "relu", "none") for one, data in tried]
+    activations = ("leaky_relu", "tanh", "sigmoid", "gelu", "silu", "selu", "mish")
+    settings += [(smooth, classes, one, "layer") for one in activations]
+    found: dict[str, Any] = {}
+    for one, data, activation, norm in settings:
         for precision in ("bfloat16", "float32"):
-            config = cr.Config(
-                loss=losses[name],
-                training=cr.Training(iterations=10**5, batch_size=50),
-                compute=cr.Compute("torch", "cuda", precision),
-            )
-            on = plan(config, sets[name], cr.mlp([32, 32], activation=activation, norm=norm, dropout=0.1))
+            config = cr.Config(loss=one, training=cr.Training(iterations=LONG, batch_size=50),
+                               compute=cr.Compute("torch", "cuda", precision))  # fmt: skip
+            on = plan(config, data, cr.mlp([32, 32], activation=activation, norm=norm, dropout=0.1))
             on = replace(on, n_steps=60, every=30)
-            plain = replace(on, backend=choose(cr.Compute("torch", "cuda", precision, compiled="never"), 0.0))
-            try:
-                assert recordable(on)
-                found[f"{name}, {activation}, {norm} norm, {precision}"] = [
-                    fit(p).history[-1]["validation_loss"] for p in (on, plain)
-                ]
-            except Exception as error:
-                found[f"{name}, {activation}, {norm} norm, {precision}"] = f"{type(error).__name__}: {error}"[:300]
+            ends = [fit(way).history[-1]["validation_loss"] for way in (on, by_plain_operations(on))]
+            found[f"{one.kind}, {activation}, {norm} norm, {precision}"] = ends
     return found
 
 
@@ -164,37 +168,40 @@ def rounds(step: Callable[[], Any], n: int = 7, at_least: float = 0.15) -> dict[
     for _ in range(20):
         step()
     torch.cuda.synchronize()
-    times, count = [], 50
+    times, length = list[float](), 50
     while len(times) < n:
         began = perf_counter()
-        for _ in range(count):
+        for _ in range(length):
             step()
         torch.cuda.synchronize()
         seconds = perf_counter() - began
         if seconds < at_least:
-            count *= 2
+            length *= 2
             continue
-        times.append(1e6 * seconds / count)
+        times.append(1e6 * seconds / length)
     return {"median": statistics.median(times), "least": min(times), "most": max(times), "n": n}
 
 
+def stepping(on: Plan, networks: int = 1) -> Callable[[], Any]:
+    """A function that does one more step of a long training; to be called in the backend's scope."""
+    on = replace(on, every=LONG)
+    numbers, data = count(), resident(on)
+    if networks == 1:
+        alone = Recorded([on], data, start(on))
+        return lambda: alone(next(numbers))
+    plans = [reseeded(on, seed) for seed in range(networks)]
+    together = StackedOnGpu(plans, data, [start(one) for one in plans])
+    return lambda: together(next(numbers))
+
+
 def steps() -> dict[str, Any]:
-    """Our steps, one network and stacked."""
+    """Our steps, of one network and of several stacked."""
     found: dict[str, Any] = {}
-    for name, precisions in {"A": ("bfloat16", "float32"), "B": ("bfloat16",), "C": ("bfloat16",)}.items():
-        for precision in precisions:
-            on = made(CASES[name], precision, iterations=10**6)
-            on = replace(on, every=10**6)
-            with on.backend.scope():
-                data, numbers = resident(on), iter(range(10**6))
-                go = Recorded([on], data, start(on))
-                found[f"{name}, {precision}"] = rounds(lambda: go(next(numbers)))
-    for name, n in (("A", 64), ("C", 16), ("C", 64)):
-        on = replace(made(CASES[name], "bfloat16", iterations=10**6), every=10**6)
+    asked = [("A", "bfloat16", 1), ("A", "float32", 1), ("B", "bfloat16", 1), ("B", "float32", 1), ("C", "bfloat16", 1)]
+    for name, precision, n in [*asked, ("A", "bfloat16", 64), ("C", "bfloat16", 16), ("C", "bfloat16", 64)]:
+        on = planned(CASES[name], precision, iterations=LONG)
         with on.backend.scope():
-            data, numbers, plans = resident(on), iter(range(10**6)), [reseeded(on, seed) for seed in range(n)]
-            many = StackedOnGpu(plans, data, [start(one) for one in plans])
-            found[f"{name}, bfloat16, {n} stacked"] = rounds(lambda: many(next(numbers)), 5)
+            found[f"{name}, {precision}, {n} networks"] = rounds(stepping(on, n))
     return found
 
 
@@ -202,135 +209,107 @@ def peers() -> dict[str, Any]:
     """PyTorch with the data on the GPU, as its users write it."""
     found: dict[str, Any] = {}
     for name in ("A", "B"):
-        case = CASES[name]
-        X, y = (torch.from_numpy(values).cuda() for values in noise(case))
-        for label, autocast, compiled in (("eager float32", False, False), ("autocast bf16", True, False),
-                                          ("autocast bf16, compiled, reduce-overhead", True, True)):  # fmt: skip
-            layers: list[torch.nn.Module] = []
-            for i, (n_in, n_out) in enumerate(case.pairs):
-                layers.append(torch.nn.Linear(n_in, n_out))
-                if i < len(case.hidden):
-                    layers += [torch.nn.BatchNorm1d(n_out)] * case.norm + [torch.nn.ReLU()]
-                    layers += [torch.nn.Dropout(case.dropout)] * (case.dropout > 0)
-            network = torch.nn.Sequential(*layers).cuda()
-            rule = (torch.optim.SGD(network.parameters(), case.lr, weight_decay=2 * case.penalty, fused=True) if case.rule == "sgd"
-                    else torch.optim.AdamW(network.parameters(), case.lr, weight_decay=case.decay, fused=True))  # fmt: skip
-
-            def loss_of(
-                rows: torch.Tensor, network: Any = network, X: Any = X, y: Any = y, autocast: bool = autocast
-            ) -> torch.Tensor:
-                with torch.autocast("cuda", torch.bfloat16, enabled=autocast):
-                    x = (X.index_select(0, rows).float() - 120.0) * 0.016
-                    return torch.nn.functional.cross_entropy(network(x), y.index_select(0, rows))
-
-            forward = torch.compile(loss_of, mode="reduce-overhead") if compiled else loss_of
-            order = torch.randperm(len(X), device="cuda")
-            at = iter(range(10**9))
-
-            def step(
-                forward: Any = forward, rule: Any = rule, order: Any = order, at: Any = at, case: Any = case
-            ) -> None:
-                i = next(at) * case.batch % (len(order) - case.batch)
-                rule.zero_grad(set_to_none=True)
-                forward(order[i : i + case.batch]).backward()
-                rule.step()
-
-            began = perf_counter()
-            for _ in range(5):
-                step()
-            torch.cuda.synchronize()
-            found[f"{name}, PyTorch {label}"] = rounds(step, 5) | {"first five steps, s": perf_counter() - began}
+        for label, autocast, compiled in (("eager float32", False, False), ("autocast bfloat16", True, False),
+                                          ("autocast bfloat16, compiled, reduce-overhead", True, True)):  # fmt: skip
+            found[f"{name}, PyTorch {label}"] = rounds(pytorch(CASES[name], autocast=autocast, compiled=compiled), 5)
     return found
+
+
+def pytorch(case: Case, *, autocast: bool, compiled: bool) -> Callable[[], None]:
+    """A function that does one more step."""
+    X, y = (torch.from_numpy(values).cuda() for values in noise(case))
+    parts: list[torch.nn.Module] = []
+    for i, (n_in, n_out) in enumerate(case.pairs):
+        parts.append(torch.nn.Linear(n_in, n_out))
+        if i < len(case.hidden):
+            parts += [torch.nn.BatchNorm1d(n_out)] if case.norm else []
+            parts.append(torch.nn.ReLU())
+            parts += [torch.nn.Dropout(case.dropout)] if case.dropout else []
+    network = torch.nn.Sequential(*parts).cuda()
+    rule: Any = torch.optim.AdamW(network.parameters(), case.lr, weight_decay=case.decay, fused=True)
+    if case.rule == "sgd":
+        rule = torch.optim.SGD(network.parameters(), case.lr, weight_decay=2 * case.penalty, fused=True)
+
+    def forward(rows: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cuda", torch.bfloat16, enabled=autocast):
+            x = (X.index_select(0, rows).float() - 120.0) * 0.016
+            return torch.nn.functional.cross_entropy(network(x), y.index_select(0, rows))
+
+    called: Any = torch.compile(forward, mode="reduce-overhead") if compiled else forward
+    order, numbers = torch.randperm(len(X), device="cuda"), count()
+
+    def step() -> None:
+        at = next(numbers) * case.batch % (len(order) - case.batch)
+        rule.zero_grad(set_to_none=True)
+        called(order[at : at + case.batch]).backward()
+        rule.step()
+
+    return step
 
 
 def whole() -> dict[str, Any]:
-    """Whole trainings through the loop, evaluation and all; the second of two, so that all is built."""
+    """Whole trainings, evaluation and all, in seconds; the first of each builds what is not built yet."""
     found: dict[str, Any] = {}
-    for label, case, options in (
-        ("A, 30,000 steps", CASES["A"], {"iterations": 30_000}),
-        ("B, 100 epochs", CASES["B"], {"epochs": 100}),
-    ):
-        for turn in ("first", "second", "third"):
-            on = made(case, "bfloat16", **options)
-            began = perf_counter()
-            end = fit(on)
-            torch.cuda.synchronize()
-            found[f"{label}, {turn}"] = {
-                "seconds": perf_counter() - began,
-                "steps": on.n_steps,
-                "rows": len(end.history),
-            }
-    on = made(CASES["A"], "bfloat16", iterations=5_000)
-    for n in (1, 64):
-        plans = [reseeded(on, seed) for seed in range(n)]
-        for turn in ("first", "second"):
-            began = perf_counter()
-            fit(on) if n == 1 else fit_together(plans, [Watch()] * n)
-            torch.cuda.synchronize()
-            found[f"A, 5,000 steps, {n} networks, {turn}"] = perf_counter() - began
+    lengths: dict[str, tuple[str, dict[str, int]]] = {"A, 30,000 steps": ("A", {"iterations": 30_000}),
+                                                      "B, 100 epochs": ("B", {"epochs": 100})}  # fmt: skip
+    for label, (name, options) in lengths.items():
+        for turn in range(3):
+            on = planned(CASES[name], **options)
+            found[f"{label}, turn {turn}"] = seconds(lambda on=on: fit(on))
+            print(label, turn, found[f"{label}, turn {turn}"], flush=True)
+    on = planned(CASES["A"], iterations=5_000)
+    many = [reseeded(on, seed) for seed in range(64)]
+    found["A, 5,000 steps, one network"] = seconds(lambda: fit(on))
+    found["A, 5,000 steps, 64 networks"] = seconds(lambda: fit_together(many, [Watch()] * 64))
     return found
 
 
+def seconds(work: Callable[[], Any]) -> float:
+    began = perf_counter()
+    work()
+    torch.cuda.synchronize()
+    return perf_counter() - began
+
+
 def kernels() -> dict[str, Any]:
-    """Where the time of a step goes."""
+    """Where the time of a step goes: microseconds, launches and kernel."""
     from torch.profiler import ProfilerActivity, profile
 
     found: dict[str, Any] = {}
     for name, n in (("A", 1), ("B", 1), ("A", 64)):
-        on = replace(made(CASES[name], "bfloat16", iterations=10**6), every=10**6)
+        on = planned(CASES[name], iterations=LONG)
         with on.backend.scope():
-            plans = [reseeded(on, seed) for seed in range(n)]
-            go = (
-                StackedOnGpu(plans, resident(on), [start(p) for p in plans])
-                if n > 1
-                else Recorded([on], resident(on), start(on))
-            )
-            for step in range(20):
-                go(step)
+            step = stepping(on, n)
+            for _ in range(20):
+                step()
             torch.cuda.synchronize()
             with profile(activities=[ProfilerActivity.CUDA]) as seen:
-                for step in range(20, 40):
-                    go(step)
+                for _ in range(20):
+                    step()
                 torch.cuda.synchronize()
-            rows = sorted(
-                ((e.self_device_time_total / 20, e.count / 20, e.key[:70]) for e in seen.key_averages()), reverse=True
-            )
-            found[f"{name} x {n}: us of a step, launches, kernel"] = [[round(t, 2), c, k] for t, c, k in rows[:24]]
+        rows = ((each.self_device_time_total / 20, each.count / 20, each.key[:70]) for each in seen.key_averages())
+        found[f"{name}, {n} networks"] = [[round(t, 2), k, kernel] for t, k, kernel in sorted(rows, reverse=True)[:24]]
     return found
 
 
+PARTS = {"checks": checks, "layers": layers, "steps": steps, "peers": peers, "whole": whole, "kernels": kernels}
+
+
 def main() -> None:
-    """Run the parts and print what they found."""
+    """Run the parts and print what each found as it ends."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--part", nargs="*", choices=PARTS, default=PARTS)
+    parser.add_argument("--part", nargs="*", choices=PARTS, default=list(PARTS))
     options = parser.parse_args()
     if not torch.cuda.is_available():
         sys.exit("benchmarks.gpu needs a CUDA device; torch sees none")
-    found: dict[str, Any] = {
-        "device": torch.cuda.get_device_name(),
-        "torch": torch.__version__,
-        "python": sys.version.split()[0],
-    }
+    found: dict[str, Any] = {"device": torch.cuda.get_device_name(), "torch": torch.__version__}
     for part in options.part:
         began = perf_counter()
-        try:
-            found[part] = {
-                "checks": checks,
-                "layers": layers,
-                "steps": steps,
-                "peers": peers,
-                "whole": whole,
-                "kernels": kernels,
-            }[part]()
-        except Exception as error:
-            import traceback
-
-            traceback.print_exc()
-            found[part] = f"{type(error).__name__}: {error}"
+        found[part] = PARTS[part]()
         print(part, f"{perf_counter() - began:.1f} s", json.dumps(found[part], indent=1), flush=True)
-    if options.out:
-        options.out.write_text(json.dumps(found, indent=1))
+        if options.out:
+            options.out.write_text(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -80,6 +80,11 @@ class Backend(ABC):
         return self.array(values) if isinstance(values, np.ndarray) else values
 
     @property
+    def device_name(self) -> str:
+        """The device as a reader knows it: a GPU with its model."""
+        return self.device
+
+    @property
     def records(self) -> bool:
         """Whether whole steps are recorded and replayed."""
         return False

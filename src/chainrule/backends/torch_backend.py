@@ -130,6 +130,12 @@ class TorchBackend(Backend):
             self.kernels = GpuKernels(self)
 
     @property
+    def device_name(self) -> str:
+        """The device as a reader knows it: a GPU with its model."""
+        cuda = self.device.startswith("cuda")
+        return f"{self.device}, {torch.cuda.get_device_name(self.device)}" if cuda else self.device
+
+    @property
     def records(self) -> bool:
         """Whether whole steps are recorded and replayed: on CUDA, where its kernels read the step from the device."""
         return self.kernels is not None and self.device.startswith("cuda")

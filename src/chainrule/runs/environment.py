@@ -23,7 +23,7 @@ def environment(backend: Backend, data: Dataset, *, kept: bool = True) -> dict[s
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "backend": backend.name,
-        "device": backend.device,
+        "device": backend.device_name,
         "precision": backend.precision,
         "threads": backend.threads,
         "compiled": backend.kernels is not None,
