@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from benchmarks.peers.cases import CASES, Case, noise
 
 import chainrule as cr
-from benchmarks.peers.cases import CASES, Case, noise
 from chainrule.backends import choose
 from chainrule.data import Split
 from chainrule.seeds import bits
