@@ -66,7 +66,7 @@ def test_without_matplotlib_the_rest_is_there(done, monkeypatch):
 
 def test_each_network_is_told_as_it_ends(done):
     lines = done[2]
-    assert lines[0] == "The default network: 1 networks, 3 seeds each"
+    assert lines[0] == "The default network: 1 network, 3 seeds each"
     assert lines[1].startswith("  1/1 50: validation 0.")
     assert len(lines) == len(experiments()) + sum(len(one.networks) for one in experiments())
 

@@ -69,9 +69,11 @@ def _write(
     from chainrule.reporting.compose import compose
     from chainrule.reporting.markdown import markdown
     from chainrule.reporting.page import html
+    from chainrule.runs.directory import make_above
     from chainrule.runs.files import write
 
     page = compose(about, data, database)
+    make_above(file)
     drawn: dict[str, Path] = {}
     if figures is not None:
         from chainrule.reporting.figures import save

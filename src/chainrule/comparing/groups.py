@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import inf
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -12,7 +13,7 @@ from chainrule.backends import Compute
 from chainrule.comparing.statistics import Scores
 from chainrule.data import Dataset, split
 from chainrule.errors import ConfigError, DataError
-from chainrule.intervals import mean_interval, proportion_interval
+from chainrule.intervals import Bounds, mean_interval, proportion_interval
 from chainrule.runs.model import Model
 from chainrule.runs.run import Run, load_run, read_data
 from chainrule.study.conduct import STUDY, opened, run_folders
@@ -38,9 +39,14 @@ class Group:
         """Whether more is better."""
         return self.metric != "squared error"
 
+    @property
+    def bounds(self) -> Bounds:
+        """Between what a score lies: shares within [0, 1], squared errors from 0 on."""
+        return (0.0, 1.0 if self.greater_is_better else inf)
+
     def over_seeds(self) -> tuple[float, float, float]:
         """Mean over seeds and rows, and its interval over seeds."""
-        return mean_interval(self.scores.mean(axis=1).tolist())
+        return mean_interval(self.scores.mean(axis=1).tolist(), self.bounds)
 
     def over_rows(self) -> tuple[float, float] | None:
         """Wilson's interval of the mean accuracy over rows; None for what is no share."""
