@@ -283,7 +283,7 @@ def _(root: Path) -> Arguments:
     return predict(root, **{"code.py": b"open('canary', 'w').close()"})
 
 
-@case("run: a directory that holds nothing but a pickle", "is no run directory", 4)
+@case("run: a directory that holds nothing but a pickle", "holds no run: it has no config.toml", 2)
 def _(root: Path) -> Arguments:
     (root / "run").mkdir()
     (root / "run" / "model.pkl").write_bytes(pickle.dumps(Touches()))
