@@ -88,3 +88,12 @@ def test_best_is_asked_for_where_there_is_none(tmp_path):
     cr.train(cr.mlp([6]), cr.read("digits"), split=cr.Split(validation=0), output=tmp_path, **HOW)
     with pytest.raises(cr.ConfigError, match="has no best row apart: it had no validation rows; leave --best out"):
         find_model(tmp_path, "best")
+
+
+def test_going_on_with_a_folder_of_seeds_names_one(seeds, tmp_path):
+    with pytest.raises(cr.ConfigError, match=r"holds no run itself, but 2 runs; name one of them, such as .*seed-0"):
+        train_config(None, seeds, resume=True)
+    with pytest.raises(cr.ConfigError, match="holds no run: it has no config"):
+        train_config(None, tmp_path, resume=True)
+    with pytest.raises(cr.ConfigError, match="holds no run to go on with; give a configuration too, to start one"):
+        train_config(None, tmp_path / "new", resume=True)

@@ -287,7 +287,7 @@ def test_an_interrupted_trial_gives_no_advice_on_itself_alone(tmp_path):
 
     with pytest.raises(Interrupted) as caught:
         run_study(asked(), tmp_path / "study", executor=Stops())
-    assert str(caught.value) == "interrupted with 1 trial at work; go on with --resume"
+    assert str(caught.value) == "interrupted with 2 trials at work; go on with --resume"
     assert caught.value.exit_code == 130
 
 
