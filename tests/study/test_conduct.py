@@ -10,6 +10,7 @@ from contextlib import closing
 import pytest
 
 import chainrule as cr
+from chainrule.comparing import gather
 from chainrule.errors import BusyError, ConfigError, Interrupted
 from chainrule.runs.lock import locked
 from chainrule.study import conduct, coordinator, run_study, task
@@ -301,7 +302,9 @@ def test_a_study_is_moved_with_its_folder(tmp_path, apart):
     more = run_study(asked(search={"trials": 5}), tmp_path / "there", resume=True, again=True, database=database)
     assert len(more.trials) > len(first.trials)
     assert not (tmp_path / "here").exists()
-    assert cr.report(tmp_path / "there", database=database)
+    [group, *_] = gather([tmp_path / "there"], database=database)
+    assert group.seeds == (1_000_000, 1_000_001)
+    assert "holds no ledger" not in cr.report(tmp_path / "there", database=database)
     if apart:
         with pytest.raises(ConfigError, match="name another study"):
             run_study(asked(), tmp_path / "new", database=database)

@@ -8,12 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from chainrule.cli.common import Changes, Json, Quiet, app, show, warn
+from chainrule.cli.common import Changes, Database, Json, Quiet, app, show, warn
 from chainrule.errors import ChainruleError, ConfigError, Interrupted
-
-Database = Annotated[
-    str | None, typer.Option("--database", metavar="URL", help="PostgreSQL or SQLite; a file in the study if left out.")
-]
 
 
 @app.command()

@@ -54,12 +54,15 @@ class Group:
         return proportion_interval(float(self.scores.mean()), n) if self.metric == "accuracy" else None
 
 
-def gather(paths: Sequence[Path], part: str = "validation", data: Dataset | None = None) -> list[Group]:
+def gather(
+    paths: Sequence[Path], part: str = "validation", data: Dataset | None = None, database: str | None = None
+) -> list[Group]:
     """Groups of the runs at `paths`: run directories, folders of seed-* directories, or studies (their finalists).
 
+    database: of studies whose ledger is not in their directory.
     Raises a ConfigError where the runs were not trained on the same rows of the same data.
     """
-    named = [(name, load_run(folder)) for path in paths for name, folder in _runs(path)]
+    named = [(name, load_run(folder)) for path in paths for name, folder in _runs(path, database)]
     if len(named) < 2:
         raise ConfigError(f"{len(named)} run to compare; name at least two, or a folder that holds seed-* directories")
     check_comparable(named)
@@ -86,10 +89,10 @@ def grouped(named: Sequence[tuple[str, T]]) -> list[tuple[str, list[T]]]:
     return _distinct(groups.values())
 
 
-def _runs(path: Path) -> list[tuple[str, Path]]:
+def _runs(path: Path, database: str | None) -> list[tuple[str, Path]]:
     """(name of the group, run directory)."""
     if (path / STUDY).is_file():
-        _, ledger = opened(path)
+        _, ledger = opened(path, database)
         finalists = [one for one in ledger.trials() if one.finalist_of is not None and one.state == "finished"]
         ledger.close()
         if not finalists:

@@ -78,9 +78,9 @@ def study_sections(directory: Path, given: Dataset | None, database: str | None)
     if not found.trials:
         return [Section("summary", "Summary", (Words("The study has no trials yet."),))]
     parts = [
-        _summary(found), _finalists(found), _conclusions(found, given), against_each(found.study, found.trials,
-        found.finalists), parallel(found.study, found.trials), _importance(found, database), _trials(found),
-        *_best_finalist(found, given), _conditions(found),
+        _summary(found), _finalists(found), _conclusions(found, given, database),
+        against_each(found.study, found.trials, found.finalists), parallel(found.study, found.trials),
+        _importance(found, database), _trials(found), *_best_finalist(found, given), _conditions(found),
     ]  # fmt: skip
     return [one for one in parts if one is not None]
 
@@ -174,14 +174,14 @@ def _finalists(found: Ledgered) -> Section | None:
     return Section("finalists", "Finalists", tuple(blocks))
 
 
-def _conclusions(found: Ledgered, given: Dataset | None) -> Section | None:
+def _conclusions(found: Ledgered, given: Dataset | None, database: str | None) -> Section | None:
     """Of the finalists, on the test rows where a reading of them is entered, else on the validation rows."""
     if sum(one.state == "finished" for one in found.finalists) < 2:
         return None
     judged = all(tested(found, one) for one in found.finalists if one.state == "finished")
     part = "test" if judged and found.readings else "validation"
     try:
-        pairs = compare(gather([found.directory], part, given))
+        pairs = compare(gather([found.directory], part, given, database))
     except ChainruleError as error:
         return Section("conclusions", "Conclusions", (Words(f"Not compared: {error}"),))
     told = [_named(found, one.sentence) for one in pairs]
@@ -223,10 +223,9 @@ def _trials(found: Ledgered) -> Section:
     note = "By their metric, which chose them, so the best are flattered."
     if len(ordered) > LISTED:
         note += f" The best {LISTED} of {len(ordered)}; `chainrule trials` lists all."
-    blocks: list[Block] = [
-        Words(note),
-        _candidates(found, ordered[:LISTED], "Finished trials", folded=len(ordered) > 12),
-    ]
+    blocks: list[Block] = [Words(note if ordered else "No trial has finished.")]
+    if ordered:
+        blocks.append(_candidates(found, ordered[:LISTED], "Finished trials", folded=len(ordered) > 12))
     chart = _curves(found, [*ordered, *(one for one in trials if one not in ordered)][:DRAWN])
     if chart is not None:
         blocks.insert(0, chart)
