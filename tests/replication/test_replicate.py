@@ -1,6 +1,7 @@
 """The whole replication on the digits: files, figures, resuming, and validation in training mode."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -71,8 +72,11 @@ def test_each_network_is_told_as_it_ends(done):
     assert len(lines) == len(experiments()) + sum(len(one.networks) for one in experiments())
 
 
-def test_going_on_changes_nothing_and_trains_nothing(done, monkeypatch):
+@pytest.mark.parametrize("moved", [False, True], ids=["in place", "in another folder"])
+def test_going_on_changes_nothing_and_trains_nothing(done, moved, tmp_path, monkeypatch):
     folder, results, _ = done
+    if moved:
+        folder = shutil.copytree(folder, tmp_path / "moved")
 
     def trained(*_, **__):
         raise AssertionError("nothing was left to train")
