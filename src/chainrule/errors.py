@@ -1,6 +1,7 @@
 """The exceptions users meet. Every message says what, the offending value, what was expected and what to do.
 
-Each class carries the exit code that the command line gives for it.
+Each class carries the exit code that the command line gives for it. A path that holds no run, model or study is a wrong
+name, hence a ConfigError; one that holds a run which is not whole, a DamagedError; one that holds no data, a DataError.
 """
 
 
@@ -11,7 +12,7 @@ class ChainruleError(Exception):
 
 
 class ConfigError(ChainruleError, ValueError):
-    """A network, option or file of options that cannot work; exit code 2."""
+    """A network, option, name or file of options that cannot work; exit code 2."""
 
     exit_code = 2
 
@@ -23,7 +24,7 @@ class DataError(ChainruleError, ValueError):
 
 
 class DamagedError(ChainruleError):
-    """A run or model directory whose files are missing, cut short or inconsistent; exit code 4."""
+    """A run or model that did not finish, or whose files are missing, cut short or inconsistent; exit code 4."""
 
     exit_code = 4
 

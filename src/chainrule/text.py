@@ -56,3 +56,12 @@ def columns(header: Sequence[str], rows: Sequence[Sequence[object]], right: Sequ
         for row in cells
     )
     return "\n".join(line.rstrip() for line in lines)
+
+
+def cause(error: Exception) -> str:
+    """Why a file could not be read, without the number and the path that an OSError repeats.
+
+    >>> cause(FileNotFoundError(2, "No such file or directory", "x.toml"))
+    'No such file or directory'
+    """
+    return getattr(error, "strerror", None) or str(error)

@@ -51,5 +51,5 @@ def test_an_unknown_form_and_a_folder_that_is_no_run_are_refused(run, tmp_path):
     assert done.returncode == 2
     assert done.stderr == "error: export to 'pickle' is not known; expected one of onnx, torch, numpy\n"
     done = chainrule("export", tmp_path, "--to", "onnx")
-    assert done.returncode == 4
-    assert "is no model: it has no model.json" in done.stderr
+    assert done.returncode == 2
+    assert "holds no model: it has no model.json" in done.stderr

@@ -64,8 +64,8 @@ def test_mistakes(run, arguments, code, message):
 
 def test_what_is_no_run_is_refused(tmp_path):
     done = chainrule("report", tmp_path)
-    assert (done.returncode, done.stdout) == (4, "")
-    assert "is no run directory" in done.stderr
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "holds no run" in done.stderr
 
 
 def test_watch_serves_until_interrupted(run):
@@ -81,6 +81,14 @@ def test_watch_serves_until_interrupted(run):
     assert process.communicate(timeout=30)[1] == ""
     assert process.returncode == 130
     assert not (run / "report.html").exists()
+
+
+def test_a_file_in_a_new_folder_is_written_and_a_folder_is_refused(run, tmp_path):
+    done = chainrule("report", run, "-o", tmp_path / "new" / "one" / "x.html")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "new" / "one" / "x.html").is_file()
+    done = chainrule("report", run, "-o", tmp_path / "new", "--overwrite")
+    assert (done.returncode, done.stderr) == (2, f"error: output {tmp_path / 'new'} is a folder; name a file\n")
 
 
 def test_a_file_that_is_there_is_not_replaced_unasked(run, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.comparing import compare, gather
+from chainrule.comparing.groups import Group
 from chainrule.comparing.pairs import shown
 from chainrule.errors import ConfigError, DataError
 from command import chainrule
@@ -93,3 +94,16 @@ def test_the_command(folder):
     json.loads(chainrule("compare", folder / "good/seed-0", folder / "bad/seed-0", "--json").stdout)  # no infinities
     wrong = chainrule("compare", folder / "good", "--split", "train")
     assert (wrong.returncode, wrong.stderr) == (2, "error: --split 'train': expected validation or test\n")
+
+
+def test_intervals_of_two_seeds_stay_where_shares_and_their_differences_can_be():
+    scores = [np.repeat([[a], [b]], 40, axis=1) for a, b in ((0.9, 1.0), (0.0, 0.1))]
+    good, bad = (Group(name, "accuracy", "validation", (0, 1), x) for name, x in zip(("a", "b"), scores, strict=True))
+    assert good.over_seeds() == (pytest.approx(0.95), pytest.approx(0.315, abs=1e-3), 1.0)
+    assert bad.over_seeds()[1] == 0.0
+    far = Group("c", "accuracy", "validation", (0, 1), scores[0][::-1])
+    [pair] = compare([far, bad])
+    assert (pair.found.low, pair.found.high) == (pytest.approx(-0.37, abs=0.01), 1.0)
+    errors = Group("d", "squared error", "validation", (0, 1), np.repeat([[0.1], [9.0]], 40, axis=1))
+    assert errors.over_seeds()[1] == 0.0
+    assert errors.over_seeds()[2] > 9

@@ -110,3 +110,11 @@ def test_mixup_trains_every_kind_of_task(backend):
 def test_mixup_of_shares_of_one_changes_nothing():
     target = np.eye(3)
     np.testing.assert_array_equal(mixed(target, np.array([2, 0, 1]), np.ones(3), np), target)
+
+
+def test_a_cutout_changes_no_shift_and_no_flip():
+    """Its place is drawn last, and only where one is asked for."""
+    with_one, without = (cr.Augment(flip=True, shift=3, cutout=n).moves(50, (1, 8, 9), seed=1, step=7) for n in (4, 0))
+    np.testing.assert_array_equal(with_one[:, :3], without[:, :3])
+    assert not without[:, 3:].any()
+    assert len(np.unique(with_one[:, 4])) > 5

@@ -44,7 +44,7 @@ def test_the_script_agrees(kind):
 
 def test_the_script_of_a_network_with_a_hidden_layer_has_about_40_lines():
     model = made((cr.Linear(9), cr.ReLU(), cr.Dropout(0.1), cr.Linear()))
-    assert len(numpy_file.script(model).splitlines()) <= 42
+    assert len(numpy_file.script(model).splitlines()) <= 45
 
 
 @pytest.mark.parametrize("kind", ["residual blocks", "gelu", "regression", "sigmoid, multilabel"])
@@ -75,6 +75,14 @@ def test_a_single_number_a_row_is_no_list(tmp_path):
     np.save(tmp_path / "rows.npy", rows(model, 5))
     done = isolated(tmp_path / "out" / "predict.py", only_numpy(tmp_path / "packages"), tmp_path / "rows.npy")
     np.testing.assert_allclose([float(line) for line in done.stdout.splitlines()], model.predict(rows(model, 5)))
+
+
+@pytest.mark.parametrize("arguments", [[], ["a.npy", "b.npy"]])
+def test_without_its_one_argument_it_says_how_it_is_used(arguments, tmp_path):
+    cr.export(KINDS["regression"](), "numpy", tmp_path / "out")
+    done = isolated(tmp_path / "out" / "predict.py", only_numpy(tmp_path / "packages"), *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "usage: python predict.py rows.npy|rows.csv\n"
 
 
 def test_own_layers_are_refused_by_name(tmp_path):

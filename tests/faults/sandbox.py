@@ -175,7 +175,7 @@ def _audit(touched: int, cwd: str, fetches: bool) -> None:
         elif event not in _FORBIDDEN:
             return
         text = f"{event} {details!r}"
-        if event == "ctypes.dlopen" and str(details[0]).startswith(sys.prefix):
+        if event == "ctypes.dlopen" and os.path.realpath(str(details[0])).startswith(os.path.realpath(sys.prefix)):
             return
         below = event in ("os.remove", "os.rmdir") and not str(details[0]).startswith("/")  # of a folder that is open
         if not (free in text or (fetches and below) or (event == "socket.connect" and "127.0.0.1" in text)):

@@ -13,12 +13,20 @@ from typing import Any
 
 import pytest
 
-from faults import hostile_arrays, hostile_fetch, hostile_images, hostile_models, hostile_tables
+from faults import (
+    hostile_arrays,
+    hostile_configs,
+    hostile_fetch,
+    hostile_images,
+    hostile_models,
+    hostile_runs,
+    hostile_tables,
+)
 from faults.cases import Case
 from faults.sandbox import Sandbox, tree
 
 MOST_MIB, MOST_SECONDS = 400, 20
-MODULES = (hostile_arrays, hostile_tables, hostile_images, hostile_models, hostile_fetch)
+MODULES = (hostile_arrays, hostile_tables, hostile_images, hostile_models, hostile_runs, hostile_configs, hostile_fetch)
 CASES = [case for module in MODULES for case in module.CASES]
 
 

@@ -1,6 +1,7 @@
 """The whole replication on the digits: files, figures, resuming, and validation in training mode."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -66,13 +67,16 @@ def test_without_matplotlib_the_rest_is_there(done, monkeypatch):
 
 def test_each_network_is_told_as_it_ends(done):
     lines = done[2]
-    assert lines[0] == "The default network: 1 networks, 3 seeds each"
+    assert lines[0] == "The default network: 1 network, 3 seeds each"
     assert lines[1].startswith("  1/1 50: validation 0.")
     assert len(lines) == len(experiments()) + sum(len(one.networks) for one in experiments())
 
 
-def test_going_on_changes_nothing_and_trains_nothing(done, monkeypatch):
+@pytest.mark.parametrize("moved", [False, True], ids=["in place", "in another folder"])
+def test_going_on_changes_nothing_and_trains_nothing(done, moved, tmp_path, monkeypatch):
     folder, results, _ = done
+    if moved:
+        folder = shutil.copytree(folder, tmp_path / "moved")
 
     def trained(*_, **__):
         raise AssertionError("nothing was left to train")

@@ -247,7 +247,7 @@ def test_a_damaged_run_is_refused(runs, tmp_path):
     (tmp_path / "run" / "history.jsonl").write_text("")
     with pytest.raises(DamagedError, match=r"history\.jsonl is damaged"):
         cr.report(tmp_path / "run")
-    with pytest.raises(DamagedError, match="is no run directory"):
+    with pytest.raises(ConfigError, match="holds no run"):
         cr.report(tmp_path)
 
 

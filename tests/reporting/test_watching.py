@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 
-from chainrule.errors import DamagedError
+from chainrule.errors import ConfigError
 from chainrule.reporting.watching import Watched, handler_of, serve
 from reported import edited
 
@@ -77,7 +77,7 @@ def test_a_study_is_watched_by_its_ledger(study):
 
 
 def test_what_is_no_run_is_refused_before_serving(tmp_path):
-    with pytest.raises(DamagedError, match="is no run directory"):
+    with pytest.raises(ConfigError, match="holds no run"):
         serve([tmp_path], None, None, 0, lambda url: pytest.fail(url))
 
 

@@ -166,3 +166,17 @@ def test_names_cannot_write_the_card(tmp_path):
     assert not any(line.startswith("# <") for line in body.splitlines())
     names = next(line for line in body.splitlines() if line.startswith("| name |"))
     assert names.replace(r"\|", "").count("|") == 3
+
+
+def test_the_interval_of_a_negative_loss_holds_it_and_that_of_a_share_stays_below_1():
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(200, 3))
+    counts = cr.Dataset("counts", X, draw.poisson(np.exp(3 + X[:, 0] / 4)).astype(float), "regression", ("n",))
+    how = {"training": cr.Training(epochs=30, batch_size=20), "optimizer": cr.Adam(3e-2), "compute": NUMPY}
+    run = cr.train(cr.mlp([8]), counts, loss=cr.Poisson(), **how)
+    low, high = run.metrics["intervals"]["model"]["validation_loss"]
+    assert low < run.metrics["model"]["validation_loss"] < high < 0
+    labels = cr.Dataset("labels", X, (X > 0).astype(int), "multilabel", ("a", "b", "c"))
+    run = cr.train(cr.mlp([8]), labels, **how)
+    low, high = run.metrics["intervals"]["model"]["validation_label_accuracy"]
+    assert low <= run.metrics["model"]["validation_label_accuracy"] <= high <= 1

@@ -118,7 +118,7 @@ def future_format(folder):
         (drop_array, "array 'network.0.b' has shape None, but model.json needs (12,)."),
         (spoil_json, "unknown kind 'os.system'"),
         (future_format, "model.json has format 2; this version reads 1."),
-        (lambda folder: (folder / "model.json").unlink(), "is no model: it has no model.json"),
+        (lambda folder: (folder / "model.json").unlink(), "model.json is damaged: it cannot be read"),
         (lambda folder: resealed(folder, "weights.safetensors", b""), "cannot be read as safetensors"),
         (lambda folder: (folder / "weights.safetensors").write_bytes(b""), "is damaged: it has 0 bytes"),
     ],

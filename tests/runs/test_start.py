@@ -13,6 +13,8 @@ from chainrule.runs import checkpoint
 from chainrule.runs.diagnosing import diagnose_run
 from chainrule.runs.integrity import verify
 from chainrule.runs.keeper import Keeper
+from chainrule.runs.start import configured
+from chainrule.verify.configured import check_config
 from command import chainrule
 from faults.compared import fingerprint
 
@@ -130,6 +132,21 @@ def test_from_the_shell_network_and_loss_are_the_starts(first, tmp_path):
     assert fingerprint(tmp_path / "run") == fingerprint(tmp_path / "again")
 
 
+def test_a_runs_own_configuration_starts_from_its_copy_wherever_the_model_is(first, tmp_path):
+    first.model.save(tmp_path / "model")
+    cr.train(first.model.network, DIGITS, start=tmp_path / "model", output=tmp_path / "run", **HOW)
+    config = tmp_path / "run" / "config.toml"
+    shutil.rmtree(tmp_path / "model")
+    assert configured(config).start == cr.Start(str(tmp_path / "run" / "start"), first.model.digest)
+    assert all(one.verdict != "FAIL" for one in check_config(config, [], 4, 2))
+    again = cr.train_config(configured(config), tmp_path / "again")
+    assert fingerprint(tmp_path / "run") == fingerprint(again.directory)
+    elsewhere = configured(config, [f"start.model={tmp_path / 'other'}"])  # who names another one gets it
+    assert elsewhere.start == cr.Start(str(tmp_path / "other"), first.model.digest)
+    shutil.copy(config, tmp_path / "run" / "start")
+    assert configured(tmp_path / "run" / "start" / "config.toml").start.model == str(tmp_path / "model")
+
+
 def wrong_network(model):
     return {"network": cr.mlp([13], norm="batch")}
 
@@ -167,7 +184,7 @@ def test_another_model_at_the_path_and_one_given_in_python_are_refused(first, tm
         cr.train_config(config)
     with pytest.raises(cr.ConfigError, match=r"its copy is in the run directory: --set start\.model=RUN/start"):
         cr.train_config(cr.Config(start=cr.Start("python:", first.model.digest)))
-    with pytest.raises(cr.DamagedError, match="is no model"):
+    with pytest.raises(cr.ConfigError, match=r"holds no model: it has no model\.json"):
         cr.train_config(cr.Config(start=cr.Start(str(tmp_path))))
 
 

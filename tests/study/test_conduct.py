@@ -2,12 +2,15 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from contextlib import closing
 
 import pytest
 
+import chainrule as cr
+from chainrule.comparing import gather
 from chainrule.errors import BusyError, ConfigError, Interrupted
 from chainrule.runs.lock import locked
 from chainrule.study import conduct, coordinator, run_study, task
@@ -260,6 +263,55 @@ def test_a_signal_at_the_very_end_is_not_swallowed(tmp_path, monkeypatch):
     with pytest.raises(Interrupted, match=r"as the study in .* ended; nothing is lost") as caught:
         run_study(asked(finalists={"n": 0}), tmp_path / "study", resume=True)
     assert caught.value.exit_code == 143
+
+
+def test_a_signal_between_two_trials_is_not_swallowed(tmp_path, monkeypatch):
+    """It came as a trial was being written down, too late to end its training."""
+
+    class Signals(cr.Hook):
+        def finished(self, run):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    train = task.train_seeds
+    monkeypatch.setattr(task, "train_seeds", lambda *a, hooks, **k: train(*a, hooks=(*hooks, Signals()), **k))
+    torch = TRAIN | {"compute": {"backend": "torch", "precision": "float32", "threads": 1}}
+    with pytest.raises(Interrupted, match="interrupted with 0 trials at work; go on with --resume"):
+        run_study(asked(train=torch), tmp_path / "study")
+    monkeypatch.setattr(task, "train_seeds", train)
+    assert len(run_study(asked(train=torch), tmp_path / "study", resume=True).trials) == 5
+
+
+def test_an_interrupted_trial_gives_no_advice_on_itself_alone(tmp_path):
+    class Stops(InProcess):
+        def poll(self, seconds):
+            raise Interrupted("go on with: chainrule train --resume x", signal.SIGINT)
+
+    with pytest.raises(Interrupted) as caught:
+        run_study(asked(), tmp_path / "study", executor=Stops())
+    assert str(caught.value) == "interrupted with 2 trials at work; go on with --resume"
+    assert caught.value.exit_code == 130
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["own ledger", "a database apart"])
+def test_a_study_is_moved_with_its_folder(tmp_path, apart):
+    database = f"sqlite:///{tmp_path}/apart.sqlite" if apart else None
+    first = run_study(asked(), tmp_path / "here", database=database)
+    (tmp_path / "here").rename(tmp_path / "there")
+    again = run_study(asked(), tmp_path / "there", resume=True, database=database)
+    assert values(again) == values(first)
+    more = run_study(asked(search={"trials": 5}), tmp_path / "there", resume=True, again=True, database=database)
+    assert len(more.trials) > len(first.trials)
+    assert not (tmp_path / "here").exists()
+    [group, *_] = gather([tmp_path / "there"], database=database)
+    assert group.seeds == (1_000_000, 1_000_001)
+    assert "holds no ledger" not in cr.report(tmp_path / "there", database=database)
+    if apart:
+        with pytest.raises(ConfigError, match="name another study"):
+            run_study(asked(), tmp_path / "new", database=database)
+        (tmp_path / "new").rmdir()
+        shutil.copytree(tmp_path / "there", tmp_path / "copy")
+        with pytest.raises(ConfigError, match="name another study"):
+            run_study(asked(), tmp_path / "copy", resume=True, database=database)
 
 
 def test_a_study_without_its_ledger_is_refused_and_gets_none(tmp_path):

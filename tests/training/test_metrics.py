@@ -6,7 +6,7 @@ import sklearn.metrics as theirs
 
 import chainrule as cr
 from chainrule.data.preprocessing import Affine, identity
-from chainrule.training.metrics import METRICS, greater_is_better, names, score
+from chainrule.training.metrics import METRICS, bounds, greater_is_better, names, score
 
 RNG = np.random.default_rng(0)
 N, K = 200, 4
@@ -66,3 +66,22 @@ def test_a_metric_of_another_task_is_refused():
     with pytest.raises(cr.ConfigError) as caught:
         names("regression", ["accuracy"])
     assert str(caught.value) == "metric 'accuracy' is not known for regression; the metrics are rmse, mae, r2"
+
+
+def test_every_metric_lies_within_its_bounds_and_reaches_the_better_end():
+    target = {"classification": LABELS, "multilabel": BINARY, "regression": NUMBERS}
+    for metric in METRICS.values():
+        for task in metric.tasks:
+            y, (low, high) = target[task], metric.bounds
+            perfect = np.eye(K)[y] if task == "classification" else y.astype(float)
+            value = metric.function(y, perfect, None)
+            assert value == (high if metric.greater_is_better else low)
+            assert low <= metric.function(y, RNG.uniform(size=(N, K)), None) <= high
+
+
+def test_bounds_are_found_by_name_and_by_column():
+    assert bounds("accuracy") == bounds("validation_accuracy") == bounds("train_label_accuracy") == (0.0, 1.0)
+    assert bounds("label_accuracy") == bounds("validation_f1_macro") == (0.0, 1.0)
+    assert bounds("validation_rmse") == (0.0, np.inf)
+    assert bounds("r2") == (-np.inf, 1.0)
+    assert bounds("loss") == bounds("validation_loss") == bounds("epoch") == (-np.inf, np.inf)

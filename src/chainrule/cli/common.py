@@ -26,6 +26,9 @@ Changes = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change one option, e.g. optimizer.lr=3e-4.")
 ]
 Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+Database = Annotated[
+    str | None, typer.Option("--database", metavar="URL", help="PostgreSQL or SQLite; a file in the study if left out.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one machine-readable object.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 

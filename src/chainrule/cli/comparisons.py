@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chainrule.cli.common import Data, Json, app, show
+from chainrule.cli.common import Data, Database, Json, app, show
 from chainrule.errors import ConfigError
 
 
@@ -20,6 +20,7 @@ def compare(
         str, typer.Option("--split", help="validation or test rows; the test rows are for a last look.")
     ] = "validation",
     data: Data = None,
+    database: Database = None,
     as_json: Json = False,
 ) -> None:
     """Say which runs are better, with intervals over seeds and rows, and what cannot be concluded."""
@@ -30,7 +31,7 @@ def compare(
 
     if split not in ("validation", "test"):
         raise ConfigError(f"--split {split!r}: expected validation or test")
-    groups = gather(runs, split, None if data is None else read(data))
+    groups = gather(runs, split, None if data is None else read(data), database)
     pairs = compared(groups)
     if not as_json:
         return show(shown(groups, pairs))
@@ -50,13 +51,14 @@ def _finite(text: str) -> str:
 @app.command()
 def importance(
     directory: Annotated[Path, typer.Argument(metavar="STUDY", help="Directory that `study` wrote.")],
+    database: Database = None,
     as_json: Json = False,
 ) -> None:
     """Say how much each option of a study mattered, by the trials that it has."""
     from chainrule.study.importance import importances
     from chainrule.text import columns
 
-    found = importances(directory)
+    found = importances(directory, database)
     if as_json:
         show(json.dumps(found), data=True)
     else:

@@ -23,10 +23,9 @@ def export(
     """Write the model as ONNX, for PyTorch or for plain NumPy, preprocessing included, and compare it with itself."""
     from chainrule.exporting.export import default_output
     from chainrule.exporting.export import export as written
-    from chainrule.runs import load_model
+    from chainrule.runs.model import find_model
 
-    folder = source / ("best" if best else "model")
-    model = load_model(folder if folder.is_dir() or best else source)
+    model = find_model(source, "best" if best else "model")
     made = written(model, to, output or default_output(source, to), overwrite=overwrite)  # type: ignore[arg-type]
     if as_json:
         facts = {"to": made.form, "files": [str(path) for path in made.files], "rows": made.n_rows, "note": made.note,

@@ -30,9 +30,15 @@ def check(
 
         comparisons = check_builtin(entries)
     else:
+        from chainrule.runs.directory import CONFIG
+        from chainrule.runs.named import nothing_at
         from chainrule.verify.configured import check_config
 
-        path = subject / "config.toml" if subject is not None and subject.is_dir() else subject
+        path = subject
+        if subject is not None and subject.is_dir():
+            path = subject / CONFIG
+            if not path.is_file():
+                raise nothing_at(subject, "run", CONFIG)
         comparisons = check_config(path, merged(changes, data, None, None), rows, entries)
     if as_json:
         show(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chainrule.cli.common import Data, Json, app, show, warn
+from chainrule.cli.common import Data, Database, Json, app, show, warn
 from chainrule.errors import ConfigError
 
 SUFFIXES = {"html": ".html", "md": ".md"}
@@ -32,9 +32,7 @@ def report(
     ] = False,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Of --watch; 0 takes a free one.")] = 0,
     data: Data = None,
-    database: Annotated[
-        str | None, typer.Option("--database", metavar="URL", help="Of a study whose ledger is not in its directory.")
-    ] = None,
+    database: Database = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file that --output names.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -69,9 +67,11 @@ def _write(
     from chainrule.reporting.compose import compose
     from chainrule.reporting.markdown import markdown
     from chainrule.reporting.page import html
+    from chainrule.runs.directory import make_above
     from chainrule.runs.files import write
 
     page = compose(about, data, database)
+    make_above(file)
     drawn: dict[str, Path] = {}
     if figures is not None:
         from chainrule.reporting.figures import save

@@ -12,7 +12,7 @@ from chainrule.errors import ConfigError
 
 @app.command()
 def evaluate(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories that `train` wrote.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs, or folders of seed-* runs.")],
     data: Data = None,
     split: Annotated[
         str, typer.Option("--split", help="test, validation or train rows of the run's own data.")
@@ -21,6 +21,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Metrics of finished runs in evaluation mode over all rows of a part, with intervals."""
+    from chainrule.comparing.groups import folders
     from chainrule.data import read
     from chainrule.runs import assess_run, load_run
 
@@ -29,7 +30,8 @@ def evaluate(
     if data is not None and split != "test":
         raise ConfigError(f"--split {split} with --data: other data give their test rows, or all; leave --split out")
     other = None if data is None else read(data)
-    found = [(path, assess_run(load_run(path), split, other, best=best)) for path in runs]
+    named = [folder for path in runs for _, folder in folders(path)]
+    found = [(path, assess_run(load_run(path), split, other, best=best)) for path in named]
     if len({tuple(assessment.metrics) for _, assessment in found}) > 1:
         raise ConfigError("the runs are of different tasks or metrics; evaluate them one by one")
     for path, assessment in found:
@@ -47,10 +49,11 @@ def evaluate(
 
 def _means(found: list[tuple[Path, Any]]) -> dict[str, dict[str, float]]:
     from chainrule.intervals import mean_interval
+    from chainrule.training.metrics import bounds
 
     means = {}
     for name in found[0][1].metrics:
-        mean, low, high = mean_interval([a.metrics[name] for _, a in found])
+        mean, low, high = mean_interval([a.metrics[name] for _, a in found], bounds(name))
         means[name] = {"mean": mean, "low_95": low, "high_95": high, "runs": len(found)}
     return means
 
@@ -84,13 +87,15 @@ def predict(
 ) -> None:
     """Predict raw rows: one line each, the prediction and the scores behind it."""
     from chainrule.data.readers import read_rows
-    from chainrule.runs import load_model
+    from chainrule.runs.directory import make_above
     from chainrule.runs.files import write
+    from chainrule.runs.model import find_model
     from chainrule.runs.predictions import as_csv, as_records
 
-    folder = run / "model" if (run / "model").is_dir() else run
-    model = load_model(folder)
+    model = find_model(run)
     X = read_rows(rows, model.feature_names, model.network.widths[0])
+    if output is not None:
+        make_above(output)
     scores = model.scores(X)
     text = json.dumps(as_records(model, scores)) if as_json else as_csv(model, scores)
     if output is None:

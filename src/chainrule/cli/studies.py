@@ -8,12 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from chainrule.cli.common import Changes, Json, Quiet, app, show, warn
-from chainrule.errors import ConfigError, Interrupted
-
-Database = Annotated[
-    str | None, typer.Option("--database", metavar="URL", help="PostgreSQL or SQLite; a file in the study if left out.")
-]
+from chainrule.cli.common import Changes, Database, Json, Quiet, app, show, warn
+from chainrule.errors import ChainruleError, ConfigError, Interrupted
 
 
 @app.command()
@@ -37,7 +33,7 @@ def study(
 ) -> None:
     """Search hyperparameters, train the finalists again with fresh seeds, and read the test rows once."""
     from chainrule.study import load_study, run_study
-    from chainrule.study.text import Progress, told
+    from chainrule.study.text import Progress, fruitless, told
 
     asked = load_study(config, changes)
     directory = output or Path("studies") / config.stem
@@ -54,6 +50,8 @@ def study(
         warn(str(stopped))
         raise typer.Exit(stopped.exit_code) from None
     show(json.dumps(outcome.summary) if as_json else told(asked, outcome.summary), data=as_json)
+    if (why := fruitless(outcome.summary)) is not None:
+        raise ChainruleError(why)
 
 
 @app.command()

@@ -42,8 +42,8 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a network by a configuration; without one, on the embedded digits."""
+    from chainrule.runs.start import configured
     from chainrule.text import duration
-    from chainrule.training import load
 
     asked = merged(changes, data, seed, device)
     if on_divergence is not None:
@@ -54,7 +54,7 @@ def train(
             raise ConfigError("--resume DIR alone goes on with one run; leave out --output, --overwrite and --seeds")
         run = _train(None, resume, quiet, resume=True, inexact=inexact, time_limit=limit, changes=asked)
         return _print_runs([run], as_json)
-    options = load(config, asked)
+    options = configured(config, asked)
     output = resume or output or _free_name(config.stem if config else Path(options.data.source).stem)
     how = {"overwrite": overwrite, "resume": resume is not None, "inexact": inexact, "time_limit": limit}
     if seeds > 1:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import inf
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -12,7 +13,7 @@ from chainrule.backends import Compute
 from chainrule.comparing.statistics import Scores
 from chainrule.data import Dataset, split
 from chainrule.errors import ConfigError, DataError
-from chainrule.intervals import mean_interval, proportion_interval
+from chainrule.intervals import Bounds, mean_interval, proportion_interval
 from chainrule.runs.model import Model
 from chainrule.runs.run import Run, load_run, read_data
 from chainrule.study.conduct import STUDY, opened, run_folders
@@ -38,9 +39,14 @@ class Group:
         """Whether more is better."""
         return self.metric != "squared error"
 
+    @property
+    def bounds(self) -> Bounds:
+        """Between what a score lies: shares within [0, 1], squared errors from 0 on."""
+        return (0.0, 1.0 if self.greater_is_better else inf)
+
     def over_seeds(self) -> tuple[float, float, float]:
         """Mean over seeds and rows, and its interval over seeds."""
-        return mean_interval(self.scores.mean(axis=1).tolist())
+        return mean_interval(self.scores.mean(axis=1).tolist(), self.bounds)
 
     def over_rows(self) -> tuple[float, float] | None:
         """Wilson's interval of the mean accuracy over rows; None for what is no share."""
@@ -48,12 +54,15 @@ class Group:
         return proportion_interval(float(self.scores.mean()), n) if self.metric == "accuracy" else None
 
 
-def gather(paths: Sequence[Path], part: str = "validation", data: Dataset | None = None) -> list[Group]:
+def gather(
+    paths: Sequence[Path], part: str = "validation", data: Dataset | None = None, database: str | None = None
+) -> list[Group]:
     """Groups of the runs at `paths`: run directories, folders of seed-* directories, or studies (their finalists).
 
+    database: of studies whose ledger is not in their directory.
     Raises a ConfigError where the runs were not trained on the same rows of the same data.
     """
-    named = [(name, load_run(folder)) for path in paths for name, folder in _runs(path)]
+    named = [(name, load_run(folder)) for path in paths for name, folder in _runs(path, database)]
     if len(named) < 2:
         raise ConfigError(f"{len(named)} run to compare; name at least two, or a folder that holds seed-* directories")
     check_comparable(named)
@@ -80,10 +89,10 @@ def grouped(named: Sequence[tuple[str, T]]) -> list[tuple[str, list[T]]]:
     return _distinct(groups.values())
 
 
-def _runs(path: Path) -> list[tuple[str, Path]]:
+def _runs(path: Path, database: str | None) -> list[tuple[str, Path]]:
     """(name of the group, run directory)."""
     if (path / STUDY).is_file():
-        _, ledger = opened(path)
+        _, ledger = opened(path, database)
         finalists = [one for one in ledger.trials() if one.finalist_of is not None and one.state == "finished"]
         ledger.close()
         if not finalists:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from chainrule.comparing.groups import Group
 from chainrule.comparing.statistics import Difference, difference, holm, seeds_needed
+from chainrule.intervals import cut
 from chainrule.text import columns, number
 
 LEVEL = 0.05
@@ -26,9 +27,16 @@ class Pair(NamedTuple):
 def compare(groups: Sequence[Group]) -> list[Pair]:
     """All pairs. A conclusion is drawn where the corrected p-value is below 5 %, and there were several seeds."""
     pairs = list(combinations(groups, 2))
-    found = [difference(a.scores, b.scores, paired=a.seeds == b.seeds) for a, b in pairs]
+    found = [_difference(a, b) for a, b in pairs]
     corrected = holm([one.p for one in found])
     return [_judged(a, b, one, p, len(pairs)) for (a, b), one, p in zip(pairs, found, corrected, strict=True)]
+
+
+def _difference(a: Group, b: Group) -> Difference:
+    """Of shares, it lies within [-1, 1]; and so does its interval."""
+    found = difference(a.scores, b.scores, paired=a.seeds == b.seeds)
+    low, high = cut(found.low, found.high, (a.bounds[0] - b.bounds[1], a.bounds[1] - b.bounds[0]))
+    return found._replace(low=low, high=high)
 
 
 def _judged(a: Group, b: Group, found: Difference, p: float, n_pairs: int) -> Pair:

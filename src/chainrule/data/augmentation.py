@@ -52,13 +52,17 @@ class Augment:
             )
 
     def moves(self, n: int, row_shape: tuple[int, ...], seed: int, step: int) -> NDArray[np.int64]:
-        """For each of n images: pixels down and right, mirrored (1) or not, row and column of the cutout; (n, 5)."""
+        """For each of n images: pixels down and right, mirrored (1) or not, row and column of the cutout; (n, 5).
+
+        Without a cutout its row and column are 0.
+        """
         _, height, width = row_shape
         draw = stream(seed, "augment", step)
         down, right = draw.integers(-self.shift, self.shift + 1, size=(2, n))
         mirrored = draw.integers(2, size=n) * self.flip
-        top = draw.integers(height, size=n) - self.cutout // 2
-        left = draw.integers(width, size=n) - self.cutout // 2
+        top = left = np.zeros(n, np.int64)
+        if self.cutout:  # the last to be drawn, so that the others are the same with it and without
+            top, left = (draw.integers(size, size=n) - self.cutout // 2 for size in (height, width))
         return np.stack([down, right, mirrored, top, left], axis=1)  # (n, 5)
 
     def mixture(self, n: int, seed: int, step: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -73,6 +73,9 @@ def predict(X):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.stderr.write("usage: python predict.py rows.npy|rows.csv\\n")
+        sys.exit(2)
     path = sys.argv[1]
     rows = np.load(path) if path.endswith(".npy") else np.loadtxt(path, delimiter=",", ndmin=2)
     for one in predict(rows):

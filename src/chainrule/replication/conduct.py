@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.diagnosis.finding import plain
-from chainrule.errors import ConfigError
+from chainrule.errors import ChainruleError, ConfigError
 from chainrule.replication.conclusions import conclusions
 from chainrule.replication.experiments import Experiment, experiments, quick
 from chainrule.replication.first_questions import gradients, overfitting
@@ -24,6 +24,7 @@ from chainrule.study.conduct import run_study
 from chainrule.study.config import study
 from chainrule.study.coordinator import View
 from chainrule.study.ledger import ENDED, Trial
+from chainrule.study.text import failures
 from chainrule.training.config import DataOptions
 
 MARK, RESULTS, PAGE, TEXT, FIGURES = "replication.json", "results.json", "report.html", "README.md", "figures"
@@ -57,9 +58,12 @@ def replicate(
     read = read_data(DataOptions(**source))
     found: dict[tuple[str, str], Measured] = {}
     for one in asked:
-        tell(f"{one.title}: {len(one.networks)} networks, {one.seeds} seeds each")
+        n = len(one.networks)
+        tell(f"{one.title}: {n} network{'s' if n > 1 else ''}, {one.seeds} seeds each")
         made, folder = study(one.study, one.name), output / one.name
-        run_study(made, folder, workers=workers, resume=True, view=_progress(one, tell))
+        outcome = run_study(made, folder, workers=workers, resume=True, view=_progress(one, tell))
+        if failed := outcome.summary["failures"]:
+            raise ChainruleError("\n  ".join([f"{one.title}: a network could not be trained:", *failures(failed)]))
         found |= {(one.name, each.network): each for each in measured(one, output / one.name, read)}
     results = summarised(found, data=read.name, digest=read.digest, tell=tell)
     write(output / RESULTS, format_json(results))

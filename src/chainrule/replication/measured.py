@@ -16,6 +16,7 @@ from chainrule.replication.experiments import Experiment
 from chainrule.replication.training_mode import accuracy_in_training_mode
 from chainrule.runs.run import Run, load_run
 from chainrule.study.conduct import opened, run_folders
+from chainrule.training.metrics import bounds
 
 FIRST = 1000
 """The report judged by the first so many test images."""
@@ -60,8 +61,8 @@ class Measured:
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
-    """Mean, Student's interval over seeds (None for one), and the values."""
-    mean, low, high = mean_interval(values)
+    """Mean of accuracies, Student's interval over seeds (None for one), and the values."""
+    mean, low, high = mean_interval(values, bounds("accuracy"))
     return {"mean": mean, "over_seeds": [low, high] if len(values) > 1 else None, "values": list(values)}
 
 

@@ -5,12 +5,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from chainrule.comparing import compare, gather
 from chainrule.data import Dataset
 from chainrule.errors import ChainruleError
-from chainrule.intervals import mean_interval
 from chainrule.reporting.about_conditions import at, conditions
 from chainrule.reporting.about_network import diagnosed, networks, predicted
 from chainrule.reporting.about_runs import learning, took, words_of
@@ -29,7 +29,7 @@ from chainrule.reporting.blocks import (
     Words,
 )
 from chainrule.reporting.curves import summary as summary_table
-from chainrule.reporting.groups import groups_of
+from chainrule.reporting.groups import groups_of, interval
 from chainrule.reporting.options import against_each, parallel
 from chainrule.reporting.sources import data_of, subject
 from chainrule.study.conduct import best, opened, run_folders
@@ -78,15 +78,11 @@ def study_sections(directory: Path, given: Dataset | None, database: str | None)
     if not found.trials:
         return [Section("summary", "Summary", (Words("The study has no trials yet."),))]
     parts = [
-        _summary(found), _finalists(found), _conclusions(found, given), against_each(found.study, found.trials,
-        found.finalists), parallel(found.study, found.trials), _importance(found, database), _trials(found),
-        *_best_finalist(found, given), _conditions(found),
+        _summary(found), _finalists(found), _conclusions(found, given, database),
+        against_each(found.study, found.trials, found.finalists), parallel(found.study, found.trials),
+        _importance(found, database), _trials(found), *_best_finalist(found, given), _conditions(found),
     ]  # fmt: skip
     return [one for one in parts if one is not None]
-
-
-def _interval(trial: Trial) -> Interval | None:
-    return Interval(*mean_interval(list(trial.seed_values))[1:]) if len(trial.seed_values) > 1 else None
 
 
 def tested(found: Ledgered, trial: Trial) -> dict[str, tuple[float, Interval | None, int]]:
@@ -94,14 +90,13 @@ def tested(found: Ledgered, trial: Trial) -> dict[str, tuple[float, Interval | N
     for reading in found.readings:
         for entry in reading["result"]["finalists"]:
             if entry["trial"] == trial.number:
-                return {name: _over([run["metrics"][name] for run in entry["runs"]], entry["runs"][0]["n"])
-                        for name in entry["runs"][0]["metrics"]}  # fmt: skip
+                values = {name: [run["metrics"][name] for run in entry["runs"]] for name in entry["runs"][0]["metrics"]}
+                return {name: (fmean(own), interval(own, name), entry["runs"][0]["n"]) for name, own in values.items()}
     return {}
 
 
-def _over(values: Sequence[float], n: int) -> tuple[float, Interval | None, int]:
-    mean, low, high = mean_interval(values)
-    return mean, Interval(low, high) if len(values) > 1 else None, n
+def _over_seeds(between: Interval) -> str:
+    return f"95 % over seeds: {number(between.low)} to {number(between.high)}"
 
 
 def _summary(found: Ledgered) -> Section:
@@ -112,9 +107,8 @@ def _summary(found: Ledgered) -> Section:
     ordered = best(study, found.finalists, 1) or best(study, trials, 1)
     if ordered:
         top, fresh = ordered[0], bool(best(study, found.finalists, 1))
-        interval = _interval(top)
-        condition = f"95 % over seeds: {number(interval.low)} to {number(interval.high)}" if interval else shown(
-            top.params)  # fmt: skip
+        found_between = interval(top.seed_values, study.metric)
+        condition = _over_seeds(found_between) if found_between else shown(top.params)
         kind = "best finalist, fresh seeds" if fresh else "best candidate, chosen on these rows"
         items.insert(0, (f"{words_of(study.metric)}, {kind}", number(top.value or 0.0), condition))
         for name, (mean, between, n) in list(tested(found, top).items()):
@@ -150,7 +144,8 @@ def _candidates(found: Ledgered, trials: Sequence[Trial], title: str, *, folded:
         mine = tests[one.number]
         figures = [cell for name in names for cell in (mine[name][:2] if name in mine else (None, None))]
         rows.append((one.number, *(short(one.params.get(path, "")) for path in paths),
-                     one.value if one.value is not None else one.state, _interval(one), len(one.seed_values) or None,
+                     one.value if one.value is not None else one.state,
+                     interval(one.seed_values, found.study.metric), len(one.seed_values) or None,
                      *figures))  # fmt: skip
     right = (0, *range(1 + len(paths), len(header)))
     return Table(tuple(header), tuple(rows), right, title, folded=folded)
@@ -169,7 +164,8 @@ def _finalists(found: Ledgered) -> Section | None:
     known = [one for one in ordered if one.value is not None]
     if known:
         labels = tuple(f"finalist {one.number}" for one in known)
-        values, intervals = tuple(one.value or 0.0 for one in known), tuple(_interval(one) for one in known)
+        values = tuple(one.value or 0.0 for one in known)
+        intervals = tuple(interval(one.seed_values, found.study.metric) for one in known)
         table = Table(("finalist", words_of(found.study.metric), "95 % over seeds"),
                       tuple(zip(labels, values, intervals, strict=True)), (1, 2))  # fmt: skip
         blocks.append(Dots("finalists", f"{words_of(found.study.metric).capitalize()} of the finalists",
@@ -178,14 +174,14 @@ def _finalists(found: Ledgered) -> Section | None:
     return Section("finalists", "Finalists", tuple(blocks))
 
 
-def _conclusions(found: Ledgered, given: Dataset | None) -> Section | None:
+def _conclusions(found: Ledgered, given: Dataset | None, database: str | None) -> Section | None:
     """Of the finalists, on the test rows where a reading of them is entered, else on the validation rows."""
     if sum(one.state == "finished" for one in found.finalists) < 2:
         return None
     judged = all(tested(found, one) for one in found.finalists if one.state == "finished")
     part = "test" if judged and found.readings else "validation"
     try:
-        pairs = compare(gather([found.directory], part, given))
+        pairs = compare(gather([found.directory], part, given, database))
     except ChainruleError as error:
         return Section("conclusions", "Conclusions", (Words(f"Not compared: {error}"),))
     told = [_named(found, one.sentence) for one in pairs]
@@ -227,10 +223,9 @@ def _trials(found: Ledgered) -> Section:
     note = "By their metric, which chose them, so the best are flattered."
     if len(ordered) > LISTED:
         note += f" The best {LISTED} of {len(ordered)}; `chainrule trials` lists all."
-    blocks: list[Block] = [
-        Words(note),
-        _candidates(found, ordered[:LISTED], "Finished trials", folded=len(ordered) > 12),
-    ]
+    blocks: list[Block] = [Words(note if ordered else "No trial has finished.")]
+    if ordered:
+        blocks.append(_candidates(found, ordered[:LISTED], "Finished trials", folded=len(ordered) > 12))
     chart = _curves(found, [*ordered, *(one for one in trials if one not in ordered)][:DRAWN])
     if chart is not None:
         blocks.insert(0, chart)

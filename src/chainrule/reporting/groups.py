@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
+from statistics import fmean
 from typing import Any
 
 from chainrule.comparing.groups import grouped
@@ -13,6 +14,7 @@ from chainrule.reporting.blocks import Interval
 from chainrule.reporting.sources import Subject
 from chainrule.runs.run import Run
 from chainrule.training.measure import Row
+from chainrule.training.metrics import bounds
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +83,12 @@ def over_seeds(rows: Sequence[Row], column: str) -> tuple[float, Interval | None
     values = [row[column] for row in rows if isinstance(row.get(column), (int, float)) and isfinite(row[column])]
     if not values:
         return None
-    mean, low, high = mean_interval(values)
-    return mean, Interval(low, high) if len(values) > 1 else None
+    return fmean(values), interval(values, column)
+
+
+def interval(values: Sequence[float], column: str) -> Interval | None:
+    """Student's interval of a metric over runs, within its bounds; None for one run."""
+    return Interval(*mean_interval(values, bounds(column))[1:]) if len(values) > 1 else None
 
 
 def over_rows(group: Group, column: str, mean: float) -> Interval | None:

@@ -12,7 +12,8 @@ from typing import Any
 from chainrule.comparing.groups import folders
 from chainrule.data import Dataset
 from chainrule.errors import ConfigError, DamagedError, DataError
-from chainrule.runs.directory import CONFIG, ENVIRONMENT, HISTORY
+from chainrule.runs.directory import CONFIG, ENVIRONMENT, HISTORY, METRICS
+from chainrule.runs.named import unfinished
 from chainrule.runs.run import Run, load_run, read_data
 from chainrule.runs.sealed import MANIFEST
 from chainrule.spec import from_plain
@@ -74,10 +75,15 @@ def _source(asked: Path | str | Run, path: Path | None, told: Mapping[str, str])
 
 
 def subject(name: str, directory: Path) -> Subject:
-    """The run in `directory`. Raises a DamagedError where there is none, or it is not as it was written."""
+    """The run in `directory`, finished or not.
+
+    Raises a ConfigError where there is none, a DamagedError where it is not as it was written.
+    """
     if (directory / MANIFEST).is_file() or not (directory / CONFIG).is_file():
         run = load_run(directory)
         return Subject(name, directory, run.config, run.history, run.environment, run)
+    if (directory / METRICS).is_file():
+        raise unfinished(directory)
     try:
         config = from_plain(Config, tomllib.loads((directory / CONFIG).read_text(encoding="utf-8")))
         about = json.loads(_text(directory / ENVIRONMENT) or "{}")

@@ -8,6 +8,8 @@ from chainrule.diagnosis import Finding, diagnose
 from chainrule.errors import DamagedError
 from chainrule.runs import checkpoint
 from chainrule.runs.checkpoint import Saved
+from chainrule.runs.directory import CONFIG
+from chainrule.runs.named import nothing_at
 from chainrule.runs.start import planned
 from chainrule.spec import from_plain
 from chainrule.training.config import Config
@@ -16,7 +18,10 @@ from chainrule.training.step import resident
 
 
 def diagnose_run(directory: Path, warn: Callable[[str], None], data: Dataset | None = None) -> tuple[Finding, ...]:
-    """Findings about the run in `directory`, most serious first. Raises a DamagedError where no checkpoint is sound."""
+    """Findings about the run in `directory`, most serious first.
+
+    Raises a ConfigError where there is no run, a DamagedError where no checkpoint is sound.
+    """
     saved, problems = None, list[str]()
     for found in checkpoint.newest_first(directory):
         if isinstance(found, Saved):
@@ -24,7 +29,9 @@ def diagnose_run(directory: Path, warn: Callable[[str], None], data: Dataset | N
             break
         problems.append(str(found))
     if saved is None:
-        raise DamagedError(" ".join(problems) or f"{directory} holds no checkpoint; name what `train --output` wrote.")
+        if not problems and not (directory / CONFIG).is_file():
+            raise nothing_at(directory, "run", CONFIG)
+        raise DamagedError(" ".join(problems) or f"{directory} holds no checkpoint to diagnose; train it again.")
     for problem in problems:
         warn(f"{problem} The diagnosis is of {saved.path.name}.")
     config = from_plain(Config, saved.config)

@@ -54,6 +54,13 @@ def make(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
 
 
+def make_above(file: Path) -> None:
+    """The folders above a file that will be written. Raises a ConfigError where a folder stands in its place."""
+    if file.is_dir():
+        raise ConfigError(f"output {file} is a folder; name a file")
+    make(file.parent)
+
+
 def clear(directory: Path) -> None:
     """Remove a run and what killed processes left of theirs."""
     with writing(directory):

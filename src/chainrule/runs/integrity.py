@@ -8,6 +8,7 @@ from chainrule.runs import checkpoint
 from chainrule.runs.directory import BEST, CONFIG, ENVIRONMENT, HISTORY, METRICS, MODEL, START
 from chainrule.runs.files import write
 from chainrule.runs.model import load_model
+from chainrule.runs.named import nothing_at, unfinished
 from chainrule.runs.sealed import MANIFEST, manifest, read_listed, read_sealed
 
 COVERED = (CONFIG, ENVIRONMENT, HISTORY, METRICS, f"{MODEL}/{MANIFEST}", f"{BEST}/{MANIFEST}",
@@ -33,10 +34,13 @@ def verify(directory: Path) -> dict[str, str | None]:
         return {str(directory): _problem(lambda: _whole_model(directory))}
     saved = checkpoint.listed(directory)
     if not (directory / CONFIG).is_file() and not (directory / MANIFEST).is_file() and not saved:
-        raise ConfigError(f"{directory} holds no run, model or checkpoint; name what `chainrule train --output` wrote")
-    found = {}
-    if (directory / MANIFEST).exists() or not saved:
+        raise nothing_at(directory, "run, model or checkpoint", CONFIG)
+    found: dict[str, str | None] = {}
+    if (directory / METRICS).is_file() and not (directory / MANIFEST).is_file():
+        found["run"] = str(unfinished(directory))
+    elif (directory / MANIFEST).exists() or not saved:
         found["run"] = _problem(lambda: read_run(directory))
+    if "run" in found:
         for name in (MODEL, BEST, START):
             if name == MODEL or (directory / name).exists():
                 found[name] = _problem(lambda name=name: _whole_model(directory / name))  # type: ignore[misc]

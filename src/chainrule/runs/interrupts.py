@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -19,8 +20,11 @@ class Interrupts:
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Signals are noted while open, in the main thread only. Those that are ignored (nohup) stay ignored."""
-        before = {}
+        """Signals are noted while open, in the main thread only. Those that are ignored (nohup) stay ignored.
+
+        One that came too late to end what is inside is handed on to those who wait around it.
+        """
+        before: dict[int, Any] = {}
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 handler = signal.getsignal(number)
@@ -32,6 +36,9 @@ class Interrupts:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            around = getattr(before.get(self.received), "__self__", None)
+            if isinstance(around, Interrupts):
+                around.received = around.received or self.received
 
     @contextmanager
     def abortable(self) -> Iterator[None]:

@@ -18,7 +18,9 @@ from chainrule.errors import ConfigError, DamagedError, DataError
 from chainrule.layers import AnyLayer
 from chainrule.losses import AnyLoss, Loss
 from chainrule.network import Network
+from chainrule.runs.directory import CONFIG, MODEL
 from chainrule.runs.files import format_arrays, format_json, parse_arrays, parse_json
+from chainrule.runs.named import nothing_at, unfinished
 from chainrule.runs.sealed import MANIFEST, read_sealed, write_sealed
 from chainrule.spec import List, from_plain, spec, to_plain
 from chainrule.training.evaluate import EVALUATION_BLOCK, logits
@@ -152,16 +154,28 @@ class Model:
         return f"Model({self.network!r}, {self.task} of {len(self.target_names)})"
 
 
+def find_model(path: Path, part: str = MODEL) -> Model:
+    """The model of the run at `path`, `part` "model" or "best"; or the model at `path` itself, for "model".
+
+    Raises a ConfigError where there is none, a DamagedError where the run did not finish or a file has changed.
+    """
+    if (path / part).is_dir():
+        return load_model(path / part)
+    if part != MODEL and (path / MODEL).is_dir():
+        raise ConfigError(f"{path} has no best row apart: it had no validation rows; leave --best out")
+    if (path / CONFIG).is_file():
+        raise unfinished(path)
+    return load_model(path)
+
+
 def load_model(directory: Path | str) -> Model:
-    """The model that `Model.save` wrote. Raises a DamagedError for missing or changed files.
+    """The model that `Model.save` wrote. Raises a ConfigError where there is none, a DamagedError for changed files.
 
     The card is not read: it is prose, which its owner may go on writing. `verify` tells of that.
     """
     directory = Path(directory)
-    if not (directory / _MODEL).is_file():
-        raise DamagedError(
-            f"{directory} is no model: it has no model.json. Name a run that finished, or its model folder."
-        )
+    if not (directory / _MODEL).is_file() and not (directory / MANIFEST).is_file():
+        raise nothing_at(directory, "model", _MODEL)
     files = read_sealed(directory, unread=(CARD,))
     if set(files) != {_MODEL, _WEIGHTS}:
         raise DamagedError(f"{directory} is damaged: it holds {', '.join(sorted(files))}; a model holds other files.")

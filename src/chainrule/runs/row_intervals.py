@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.backprop import Parameters
-from chainrule.intervals import proportion_interval
+from chainrule.intervals import cut, proportion_interval
 from chainrule.training.evaluate import logits
 from chainrule.training.measure import Row
+from chainrule.training.metrics import bounds
 from chainrule.training.plan import Plan
 
 Values = NDArray[np.float64]
@@ -27,7 +28,7 @@ def row_intervals(plan: Plan, parameters: Parameters, row: Row) -> dict[str, lis
     with backend.scope():
         held = backend.parameters(parameters)
         z = logits(plan.network, held, plan.preprocessing, backend, backend.array(data.X), rows)  # (n_rows, n_out)
-    found = {f"validation_{name}": _interval(values) for name, values in _values(plan, z).items()}
+    found = {f"validation_{name}": _interval(values, name) for name, values in _values(plan, z).items()}
     if "validation_rmse" in row:
         found["validation_rmse"] = [sqrt(end) for end in found.pop("validation_mse")]
     if "validation_accuracy" in row:
@@ -48,7 +49,10 @@ def _values(plan: Plan, z: Values) -> dict[str, Values]:
     return found
 
 
-def _interval(values: Values) -> list[float]:
-    """Mean ± 1.96 standard errors of values (n_rows,), none of which is negative."""
+def _interval(values: Values, name: str) -> list[float]:
+    """Mean ± 1.96 standard errors of values (n_rows,), cut where the metric ends; and at 0 where no row is below."""
+    low, high = bounds(name)
+    within = (max(low, 0.0) if values.min() >= 0 else low, high)
     half = NormalDist().inv_cdf(0.975) * float(values.std(ddof=1)) / sqrt(len(values))
-    return [max(float(values.mean()) - half, 0.0), float(values.mean()) + half]
+    mean = float(values.mean())
+    return list(cut(mean - half, mean + half, within))

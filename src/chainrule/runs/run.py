@@ -16,6 +16,7 @@ from chainrule.runs.directory import BEST, CONFIG, ENVIRONMENT, HISTORY, METRICS
 from chainrule.runs.files import format_json, write
 from chainrule.runs.integrity import read_run, seal_run
 from chainrule.runs.model import Model, load_model
+from chainrule.runs.named import nothing_at, unfinished
 from chainrule.runs.row_intervals import row_intervals
 from chainrule.runs.sealed import MANIFEST
 from chainrule.spec import from_plain
@@ -116,15 +117,15 @@ def save_run(run: Run) -> None:
 
 
 def load_run(directory: Path | str) -> Run:
-    """The finished run in `directory`, every file checked. Raises a DamagedError when it is none, or not as written."""
+    """The finished run in `directory`, every file checked.
+
+    Raises a ConfigError where there is no run, a DamagedError where it did not finish or is not as it was written.
+    """
     directory = Path(directory)
     if not (directory / CONFIG).is_file() and not (directory / MANIFEST).is_file():
-        raise DamagedError(f"{directory} is no run directory: it has no config.toml. Name what `train --output` wrote.")
+        raise nothing_at(directory, "run", CONFIG)
     if not (directory / MANIFEST).is_file():
-        raise DamagedError(
-            f"{directory} holds a run that did not finish: it has no manifest.json. Go on with: "
-            f"chainrule train --resume {directory}"
-        )
+        raise unfinished(directory)
     files = read_run(directory)
     best = load_model(directory / BEST) if f"{BEST}/{MANIFEST}" in files else None
     try:

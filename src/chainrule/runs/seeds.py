@@ -1,13 +1,13 @@
 """Several runs that differ in seeds, rates or penalties: together where that is faster and changes no bit."""
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from chainrule.data import Dataset
-from chainrule.errors import ConfigError
+from chainrule.errors import ConfigError, Interrupted
 from chainrule.network import Network
 from chainrule.runs.directory import check_free, clear, make, plain_config
 from chainrule.runs.environment import environment
@@ -60,12 +60,11 @@ def train_seeds(
     first = planned(config, data, network, start, initial=given[0])
     plans = [reseeded(first, seed, one) for seed, one in zip(seeds, given, strict=True)]
     if begun_before or not together(first, n) or not all(alike(first, one) for one in plans):
-        return [
-            train_config(with_seed(config, seed), folder, network=network, data=data, start=start, initial=one,
-                         overwrite=overwrite, resume=resume, inexact=inexact, time_limit=time_limit, hooks=hooks,
-                         on_step=on_step, warn=warn)
-            for seed, folder, one in zip(seeds, folders, given, strict=True)
-        ]  # fmt: skip
+        how: dict[str, Any] = {"network": network, "data": data, "start": start, "overwrite": overwrite,
+                               "resume": resume, "inexact": inexact, "hooks": hooks, "on_step": on_step,
+                               "warn": warn}  # fmt: skip
+        configs = [with_seed(config, seed) for seed in seeds]
+        return _in_turn(configs, folders, given, None if time_limit is None else deadline, how)
     if output is None:
         if time_limit is not None:
             raise ConfigError("time_limit needs a run directory to keep checkpoints in; give output")
@@ -74,6 +73,20 @@ def train_seeds(
         raise ConfigError(NOT_KEPT)
     watching = [(tuple(hooks), on_step), *((_unwatched(hooks), silent) for _ in plans[1:])]
     return _in_directories(plans, [Path(output) / f"seed-{seed}" for seed in seeds], watching, deadline)
+
+
+def _in_turn(configs: Sequence[Config], folders: Sequence[Path | None], initials: Sequence[Initial | None],
+             deadline: float | None, how: dict[str, Any]) -> list[Run]:  # fmt: skip
+    """One after the other; a signal between two of them ends them all, as one within them does."""
+    interrupts, runs = Interrupts(), list[Run]()
+    with interrupts.caught() if folders[0] is not None else nullcontext():
+        for config, folder, initial in zip(configs, folders, initials, strict=True):
+            if interrupts.received:
+                told = f"interrupted with {len(runs)} of {len(configs)} seeds trained; go on with --resume"
+                raise Interrupted(told, interrupts.received)
+            left = None if deadline is None else max(deadline - perf_counter(), 0.0)
+            runs.append(train_config(config, folder, initial=initial, time_limit=left, **how))
+    return runs
 
 
 def train_alike(

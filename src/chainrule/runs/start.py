@@ -1,5 +1,6 @@
 """The model that a training starts from, found again wherever the run goes on; and a run decided, with its start."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,10 @@ from typing import Any
 from chainrule.data import Dataset
 from chainrule.errors import ConfigError
 from chainrule.network import Network
-from chainrule.runs.directory import MODEL, START
-from chainrule.runs.model import Model, load_model
+from chainrule.runs.directory import START
+from chainrule.runs.model import Model, find_model, load_model
 from chainrule.runs.run import PYTHON, read_data
-from chainrule.training.config import Config, NetworkOptions, Start
+from chainrule.training.config import Config, NetworkOptions, Start, load
 from chainrule.training.initial import Initial
 from chainrule.training.plan import Plan, plan
 
@@ -22,6 +23,17 @@ def starting(config: Config, start: Model | Path | str | None) -> Config:
     if isinstance(start, Model):
         return replace(config, start=Start(PYTHON, start.digest))
     return replace(config, start=Start(str(start)))
+
+
+def configured(path: Path | None, changes: Sequence[str] = ()) -> Config:
+    """`load`; but a run's own configuration starts from the copy that the run keeps, wherever the model is now."""
+    config = load(path, changes)
+    copy = None if path is None else path.parent / START
+    named = any(change.partition("=")[0].split(".")[0].strip() == "start" for change in changes)
+    if config.start is None or copy is None or named or not copy.is_dir():
+        return config
+    kept = config.start.sha256 == load_model(copy).digest
+    return replace(config, start=Start(str(copy), config.start.sha256)) if kept else config
 
 
 def planned(config: Config, data: Dataset | None = None, network: Network | None = None,
@@ -67,8 +79,7 @@ def _found(start: Start, given: Model | None, directory: Path | None) -> Model:
                 "start.model: the run started from a model that was given in Python, which its configuration cannot "
                 "name; its copy is in the run directory: --set start.model=RUN/start"
             )
-        path = Path(start.model)
-        given = load_model(path / MODEL if (path / MODEL).is_dir() else path)
+        given = find_model(Path(start.model))
     if start.sha256 not in (None, given.digest):
         raise ConfigError(
             f"start.sha256 is {start.sha256}, but the model at {start.model} has {given.digest}; give the model that "

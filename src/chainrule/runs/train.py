@@ -22,13 +22,14 @@ from chainrule.network import Network
 from chainrule.optim import Adam, AnyOptimizer, AnySchedule, Constant
 from chainrule.runs import checkpoint, resume
 from chainrule.runs.checkpoint import Saved
-from chainrule.runs.directory import START, check_free, clean, clear, is_unstarted, make, plain_config, prepare
+from chainrule.runs.directory import CONFIG, START, check_free, clean, clear, is_unstarted, make, plain_config, prepare
 from chainrule.runs.environment import environment
 from chainrule.runs.hooks import Hook
 from chainrule.runs.interrupts import Interrupts
 from chainrule.runs.keeper import Audience, Keeper, OnStep
 from chainrule.runs.lock import locked
 from chainrule.runs.model import Model
+from chainrule.runs.named import nothing_at
 from chainrule.runs.run import PYTHON, Run, finished, model_of, save_run
 from chainrule.runs.start import planned, starting
 from chainrule.training.config import Checkpoint, Config, DataOptions, Evaluation, NetworkOptions, Training
@@ -205,8 +206,11 @@ def train_config(
         raise ConfigError(NOT_KEPT)
     directory, interrupts = Path(output), Interrupts()
     with interrupts.caught():
-        if resume and directory.is_dir() and (checkpoint.listed(directory) or config is None):
+        begun = checkpoint.listed(directory) or (config is None and (directory / CONFIG).is_file())
+        if resume and begun:
             return _resumed(directory, config, call, interrupts)
+        if config is None and directory.exists():
+            raise nothing_at(directory, "run", CONFIG)
         if config is None:
             raise ConfigError(f"{directory} holds no run to go on with; give a configuration too, to start one there")
         return _fresh(directory, config, call, interrupts)

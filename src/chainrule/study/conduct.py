@@ -23,6 +23,7 @@ from chainrule.study.coordinator import Coordinator, View
 from chainrule.study.executors import Executor, InProcess
 from chainrule.study.ledger import Ledger, Trial, open_ledger
 from chainrule.study.processes import Processes
+from chainrule.training.metrics import bounds
 
 LEDGER, STUDY, SUMMARY = "ledger.sqlite", "study.toml", "summary.json"
 
@@ -67,9 +68,8 @@ def run_study(
     interrupts = Interrupts()
     ledger = open_ledger(database or f"sqlite:///{directory / LEDGER}", asked.name)
     with interrupts.caught(), locked(directory), closing(ledger):
-        ledger.create(
-            directory, asked.train.get("compute", {}).get("threads") or max(available_threads() // workers, 1)
-        )
+        threads = asked.train.get("compute", {}).get("threads") or max(available_threads() // workers, 1)
+        ledger.create(directory, threads, lambda before: database is None or _came(directory, before))
         search = _search(ledger, asked)
         write(directory / STUDY, tomli_w.dumps({"name": asked.name} | asked.plain).encode())
         made = executor or _executor(workers, ray, ledger.threads())
@@ -107,6 +107,11 @@ def _check_free(directory: Path, resume: bool) -> None:
         raise ConfigError(
             f"output {directory} is not empty; name another directory, or give --resume to go on with its study"
         )
+
+
+def _came(directory: Path, before: Path) -> bool:
+    """Whether the study that was in `before` has been moved to `directory`. Its own ledger always comes with it."""
+    return (directory / STUDY).is_file() and not before.exists()
 
 
 def _executor(workers: int, ray: str | None, threads: int) -> Executor:
@@ -191,17 +196,18 @@ def summarised(
         "trials": states,
         "epochs": sum(one.epochs for one in own),
         "seconds": sum(one.seconds for one in own),
-        "best": [_candidate(one) for one in best(asked, own, 10)],
+        "best": [_candidate(one, asked.metric) for one in best(asked, own, 10)],
         "failures": [{"trial": one.number, "params": one.params, "reason": one.reason} for one in failed],
         "finalists": [
-            _candidate(one) | {"of": one.finalist_of, "test": _tested(tests.get(one.number, []))} for one in finalists
+            _candidate(one, asked.metric) | {"of": one.finalist_of, "test": _tested(tests.get(one.number, []))}
+            for one in finalists
         ],
         "test_readings": [{"at": one["at"], "search": one["search"]} for one in readings],
     }
 
 
-def _candidate(one: Trial) -> dict[str, Any]:
-    interval = mean_interval(list(one.seed_values))[1:] if len(one.seed_values) > 1 else None
+def _candidate(one: Trial, metric: str) -> dict[str, Any]:
+    interval = mean_interval(one.seed_values, bounds(metric))[1:] if len(one.seed_values) > 1 else None
     return {"trial": one.number, "params": one.params, "value": one.value, "seed_values": one.seed_values,
             "interval_95": interval, "state": one.state, "reason": one.reason}  # fmt: skip
 
@@ -212,6 +218,6 @@ def _tested(runs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     found: dict[str, Any] = {"n": runs[0]["n"]}
     for name in runs[0]["metrics"]:
         values = [run["metrics"][name] for run in runs]
-        mean, low, high = mean_interval(values) if len(values) > 1 else (values[0], None, None)
+        mean, low, high = mean_interval(values, bounds(name)) if len(values) > 1 else (values[0], None, None)
         found[name] = {"mean": mean, "low_95": low, "high_95": high, "runs": len(values)}
     return found

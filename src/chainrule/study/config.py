@@ -11,6 +11,7 @@ from pydantic import Field
 from chainrule.errors import ConfigError
 from chainrule.spec import from_plain, spec, to_plain
 from chainrule.study.space import Parameter, Params, applied, grid, parse
+from chainrule.text import cause
 from chainrule.training.config import Config, set_option
 from chainrule.training.metrics import greater_is_better
 
@@ -99,7 +100,7 @@ def load_study(path: Path, changes: Iterable[str] = ()) -> Study:
     try:
         plain = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The study {path} cannot be read: {error}") from None
+        raise ConfigError(f"The study {path} cannot be read: {cause(error)}") from None
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"The study {path} is not TOML: {error}") from None
     for change in changes:
@@ -110,7 +111,7 @@ def load_study(path: Path, changes: Iterable[str] = ()) -> Study:
         try:
             plain["train"] = _merged(tomllib.loads(above.read_text(encoding="utf-8")), plain.get("train", {}))
         except (OSError, ValueError) as error:
-            raise ConfigError(f"base {str(base)!r}: {above} cannot be read as TOML: {error}") from None
+            raise ConfigError(f"base {str(base)!r}: {above} cannot be read as TOML: {cause(error)}") from None
     return study(plain, path.stem)
 
 

@@ -105,7 +105,7 @@ class Coordinator:
                     done = True
                     break
                 self._give([trial, *self._companions(trial, more, total)])
-            for event in self.executor.poll(0.2):
+            for event in self._polled():
                 self._take(event)
             if self.noted:
                 self.ledger.note(list(self.noted.values()))
@@ -114,9 +114,19 @@ class Coordinator:
                 self.view(list(self.trials.values()), total)
                 self.changed = False
             if self.interrupts.received:
-                raise Interrupted(
-                    f"interrupted with {len(self.out)} trials at work; go on with --resume", self.interrupts.received
-                )
+                raise self._interrupted()
+
+    def _polled(self) -> list[Event]:
+        """What came of the trials. One that was trained here and interrupted would give advice on itself alone."""
+        try:
+            return self.executor.poll(0.2)
+        except Interrupted as stopped:
+            self.interrupts.received = stopped.exit_code - 128
+            raise self._interrupted() from None
+
+    def _interrupted(self) -> Interrupted:
+        at_work = f"{len(self.out)} trial{'' if len(self.out) == 1 else 's'} at work"
+        return Interrupted(f"interrupted with {at_work}; go on with --resume", self.interrupts.received)
 
     def _spent(self, epochs: int | None) -> bool:
         return epochs is not None and sum(one.epochs for one in self.own) >= epochs

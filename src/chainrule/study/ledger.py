@@ -4,7 +4,7 @@ A trial is given away under an attempt number, one more each time; what comes ba
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -95,6 +95,11 @@ class Trial:
     seconds: float = 0.0
 
 
+def stayed(before: Path) -> bool:  # noqa: ARG001
+    """A study is where it was."""
+    return False
+
+
 def now() -> str:
     """The time, as written in the ledger."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -115,8 +120,11 @@ class Ledger:
         with reported(self.engine.url), self.engine.begin() as connection:
             yield connection
 
-    def create(self, directory: Path, threads: int) -> None:
-        """Enter the study. Raises a ConfigError where the database has one of that name in another directory."""
+    def create(self, directory: Path, threads: int, moved: Callable[[Path], bool] = stayed) -> None:
+        """Enter the study. Raises a ConfigError where the database has one of that name in another directory.
+
+        moved: whether the study that was in that other directory has come to this one.
+        """
         with reported(self.engine.url):
             _metadata.create_all(self.engine)
         with self._transaction() as connection:
@@ -125,10 +133,13 @@ class Ledger:
                 connection.execute(_studies.insert().values(name=self.name, format=FORMAT, directory=str(directory),
                                                             threads=threads, created=now()))  # fmt: skip
             elif Path(held.directory) != directory:
-                raise ConfigError(
-                    f"the database holds a study {self.name!r} in {held.directory}, not in {directory}; name another "
-                    "study (the name of the file), or another database"
-                )
+                if not moved(Path(held.directory)):
+                    raise ConfigError(
+                        f"the database holds a study {self.name!r} in {held.directory}, not in {directory}; name "
+                        "another study (the name of the file), or another database"
+                    )
+                this = _studies.c.name == self.name
+                connection.execute(_studies.update().where(this).values(directory=str(directory)))
 
     def exists(self) -> bool:
         """Whether the study has been entered."""

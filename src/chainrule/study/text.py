@@ -9,6 +9,7 @@ from chainrule.intervals import mean_interval
 from chainrule.study.config import Study, shown
 from chainrule.study.ledger import ENDED, Trial
 from chainrule.text import columns, number, printable
+from chainrule.training.metrics import bounds
 
 
 class Progress:
@@ -50,17 +51,17 @@ class Progress:
         if not finished:
             return ""
         top = (max if self.study.maximise else min)(finished, key=lambda one: one.value or 0.0)
-        return f"best {_value(top)} (trial {top.number}) | "
+        return f"best {_value(top, self.study.metric)} (trial {top.number}) | "
 
     def line(self, text: str) -> None:
         """A line on stderr."""
         print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _value(trial: Trial) -> str:
+def _value(trial: Trial, metric: str) -> str:
     if len(trial.seed_values) < 2:
         return number(trial.value or 0.0)
-    mean, low, high = mean_interval(list(trial.seed_values))
+    mean, low, high = mean_interval(trial.seed_values, bounds(metric))
     return f"{number(mean)} [{number(low)}, {number(high)}]"
 
 
@@ -80,13 +81,11 @@ def told(study: Study, summary: Mapping[str, Any]) -> str:
     lines = [f"{sum(summary['trials'].values())} trials: {counts}; {summary['epochs']:.4g} epochs"]
     if summary["searches_before"]:
         lines.append(f"{summary['searches_before']} earlier searches of other spaces are kept apart in the ledger")
-    lines += [
-        "",
-        f"best by {study.metric}, chosen on these very rows, so flattered:",
-        _candidates(summary["best"], study),
-    ]
-    for one in summary["failures"][:5]:
-        lines.append(f"failed: trial {one['trial']} ({shown(one['params'])}): {one['reason']}")
+    if summary["best"]:
+        title = f"best by {study.metric}, chosen on these very rows, so flattered:"
+        lines += ["", title, _candidates(summary["best"], study)]
+    if fruitless(summary) is None:  # the error says it else
+        lines += [f"failed: {one}" for one in failures(summary["failures"])]
     if summary["finalists"]:
         lines += ["", "finalists, trained again with fresh seeds:", _candidates(summary["finalists"], study)]
         again = len(summary["test_readings"])
@@ -94,6 +93,34 @@ def told(study: Study, summary: Mapping[str, Any]) -> str:
             times = "once" if again == 1 else f"{again} times, so the figures above are no longer those of unseen rows"
             lines.append(f"The test rows have been read {times} ({summary['test_readings'][-1]['at']}).")
     return "\n".join(lines)
+
+
+def failures(failed: Sequence[Mapping[str, Any]], most: int = 5) -> list[str]:
+    """Why trials failed, those of one reason together, the commonest reasons first. failed: as in a summary."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for one in failed:
+        found.setdefault(one["reason"], []).append(one)
+    ordered = sorted(found.items(), key=lambda item: -len(item[1]))
+    lines = [f"{_which(trials)}: {reason}" for reason, trials in ordered[:most]]
+    return lines + ([f"{len(ordered) - most} other reasons"] if len(ordered) > most else [])
+
+
+def _which(trials: Sequence[Mapping[str, Any]]) -> str:
+    numbers = ", ".join(str(one["trial"]) for one in trials[:5])
+    if len(trials) == 1:
+        return f"trial {numbers} ({shown(trials[0]['params'])})"
+    return f"{len(trials)} trials ({numbers}{', ...' if len(trials) > 5 else ''})"
+
+
+def fruitless(summary: Mapping[str, Any]) -> str | None:
+    """Why the study came to nothing: of its trials, or of its finalists, there are only failed ones. Else None."""
+    counts = summary["trials"]
+    if counts["failed"] and counts["failed"] == sum(counts.values()):
+        return "\n  ".join(["no trial finished:", *failures(summary["failures"])])
+    finalists = summary["finalists"]
+    if finalists and all(one["state"] == "failed" for one in finalists):
+        return "\n  ".join(["no finalist finished:", *failures(finalists)])
+    return None
 
 
 def _candidates(found: Sequence[Mapping[str, Any]], study: Study) -> str:

@@ -20,6 +20,7 @@ from chainrule.losses import AnyLoss
 from chainrule.network import Network, mlp
 from chainrule.optim import Adam, AnyOptimizer, AnySchedule, Constant
 from chainrule.spec import Form, List, from_plain, spec
+from chainrule.text import cause
 
 Positive = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -198,7 +199,7 @@ def load(path: Path | None = None, changes: Iterable[str] = ()) -> Config:
         try:
             plain = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"The configuration {path} cannot be read: {error}") from None
+            raise ConfigError(f"The configuration {path} cannot be read: {cause(error)}") from None
         except (ValueError, RecursionError) as error:
             raise ConfigError(f"The configuration {path} is not TOML: {error}") from None
     for change in changes:

@@ -1,6 +1,7 @@
 """Metrics of predictions against targets, computed on the host over all rows at once."""
 
 from collections.abc import Callable, Iterable
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from chainrule.data.dataset import Task
 from chainrule.data.preprocessing import Affine
 from chainrule.errors import ConfigError
+from chainrule.intervals import ANY, Bounds
 from chainrule.losses import Loss
 
 Values = NDArray[Any]
@@ -20,6 +22,7 @@ class Metric(NamedTuple):
     function: Callable[[Values, Values, Values | None], float]
     greater_is_better: bool
     tasks: tuple[Task, ...]
+    bounds: Bounds = (0.0, 1.0)
 
 
 def _accuracy(target: Values, p: Values, weight: Values | None) -> float:
@@ -58,9 +61,9 @@ _CLASSES: tuple[Task, ...] = ("classification", "multilabel")
 METRICS: dict[str, Metric] = {
     "accuracy": Metric(_accuracy, True, ("classification",)),
     "label_accuracy": Metric(_label_accuracy, True, ("multilabel",)),
-    "rmse": Metric(_rmse, False, ("regression",)),
-    "mae": Metric(_mae, False, ("regression",)),
-    "r2": Metric(_r2, True, ("regression",)),
+    "rmse": Metric(_rmse, False, ("regression",), (0.0, inf)),
+    "mae": Metric(_mae, False, ("regression",), (0.0, inf)),
+    "r2": Metric(_r2, True, ("regression",), (-inf, 1.0)),
     "balanced_accuracy": Metric(_of_sklearn("balanced_accuracy_score"), True, ("classification",)),
     "f1_macro": Metric(_of_sklearn("f1_score", average="macro", zero_division=0.0), True, _CLASSES),
     "f1_micro": Metric(_of_sklearn("f1_score", average="micro", zero_division=0.0), True, _CLASSES),
@@ -85,6 +88,16 @@ def greater_is_better(column: str) -> bool:
     """Whether the larger value of a history column such as "validation_accuracy" is the better one."""
     metric = METRICS.get(column.partition("_")[2])
     return metric.greater_is_better if metric else False
+
+
+def bounds(name: str) -> Bounds:
+    """Between what a metric lies, by its name or by that of a history column; (-inf, inf) for what is no metric.
+
+    >>> bounds("validation_accuracy"), bounds("accuracy"), bounds("validation_loss")
+    ((0.0, 1.0), (0.0, 1.0), (-inf, inf))
+    """
+    metric = METRICS.get(name) or METRICS.get(name.partition("_")[2])
+    return metric.bounds if metric else ANY
 
 
 def score(

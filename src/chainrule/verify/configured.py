@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from chainrule.network import describe
-from chainrule.runs.start import planned
-from chainrule.training import load
+from chainrule.runs.start import configured, planned
 from chainrule.verify.check import check_layer, check_loss, check_network
 from chainrule.verify.comparisons import Comparison
 
@@ -18,7 +17,7 @@ def check_config(path: Path | None, changes: Sequence[str], n_rows: int, n_entri
     The whole network sees the first `n_rows` training rows, preprocessed as in training, with the configured initial
     weights, seed and penalty.
     """
-    config = load(path, changes)
+    config = configured(path, changes)
     decided = planned(config)
     network, seed = decided.network, config.training.seed
     rows = decided.rows.train[:n_rows]

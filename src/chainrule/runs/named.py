@@ -1,0 +1,38 @@
+"""What stands at a path that someone named, where it is not what was asked for.
+
+One rule for exit codes: a path that holds nothing of the kind is a wrong name, a ConfigError; what is there and is not
+whole is damaged, a DamagedError.
+"""
+
+from pathlib import Path
+
+from chainrule.errors import ConfigError, DamagedError
+from chainrule.runs.directory import CONFIG, METRICS
+from chainrule.runs.sealed import MANIFEST
+
+
+def nothing_at(path: Path, wanted: str, mark: str) -> ConfigError:
+    """The error for a path without a `wanted`, whose mark is a file of that name; it says what to name instead."""
+    advice = "name what `chainrule train --output` wrote"
+    if not path.exists():
+        return ConfigError(f"{path} does not exist; {advice}")
+    if not path.is_dir():
+        return ConfigError(f"{path} is a file and holds no {wanted}; {advice}")
+    runs = sorted((one.parent for one in path.glob(f"*/{CONFIG}")), key=lambda run: (len(run.name), run.name))
+    if runs:
+        n = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
+        return ConfigError(f"{path} holds no {wanted} itself, but {n}; name one of them, such as {runs[0]}")
+    return ConfigError(f"{path} holds no {wanted}: it has no {mark}; {advice}")
+
+
+def unfinished(directory: Path) -> DamagedError:
+    """The error for a run without its manifest, which is the last file that training writes."""
+    if (directory / METRICS).is_file():
+        return DamagedError(
+            f"{directory} holds a run that finished, but its {MANIFEST} is missing, so nothing in it can be checked. "
+            f"chainrule train --resume {directory} goes on from its last checkpoint and writes it anew"
+        )
+    return DamagedError(
+        f"{directory} holds a run that did not finish: it has no {MANIFEST}. Go on with: "
+        f"chainrule train --resume {directory}"
+    )

@@ -1,0 +1,28 @@
+"""What is said of trials that failed: each reason once, and that a study came to nothing."""
+
+from chainrule.study.text import failures, fruitless
+
+
+def failed(*reasons):
+    return [{"trial": i, "params": {"optimizer.lr": 0.5}, "reason": reason} for i, reason in enumerate(reasons)]
+
+
+def summary(reasons, finished=0, finalists=()):
+    counts = {"finished": finished, "pruned": 0, "failed": len(reasons)}
+    return {"trials": counts, "failures": failed(*reasons), "finalists": list(finalists)}
+
+
+def test_equal_reasons_are_one_line_the_commonest_first():
+    assert failures(failed("a", "b", "b", *"ccccccc")) == [
+        "7 trials (3, 4, 5, 6, 7, ...): c", "2 trials (1, 2): b", "trial 0 (optimizer.lr = 0.5): a",
+    ]  # fmt: skip
+    assert failures(failed(*"abcdefg"))[-1] == "2 other reasons"
+
+
+def test_a_study_came_to_nothing_where_all_trials_or_all_finalists_failed():
+    assert fruitless(summary(["a", "a"])) == "no trial finished:\n  2 trials (0, 1): a"
+    assert fruitless(summary(["a", "a"], finished=1)) is None
+    assert fruitless(summary([])) is None
+    finalists = [{"trial": 7, "params": {}, "state": "failed", "reason": "b"}, {"trial": 8, "state": "finished"}]
+    assert fruitless(summary([], 1, finalists[:1])) == "no finalist finished:\n  trial 7 (): b"
+    assert fruitless(summary([], 1, finalists)) is None
