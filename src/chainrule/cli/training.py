@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,25 +42,40 @@ def train(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a network by a configuration; without one, on the embedded digits."""
+    """Train a network by a configuration; without one, on the embedded digits.
+
+    On N processes, with training.batch_size rows each: torchrun --nproc-per-node=N -m chainrule train ...
+    """
+    from chainrule.backends.world import joined
     from chainrule.text import duration
     from chainrule.training import load
 
     asked = merged(changes, data, seed, device)
     if on_divergence is not None:
         asked.append(f"training.on_divergence={json.dumps(on_divergence)}")
-    limit = None if time_limit is None else duration(time_limit)
-    if resume is not None and config is None:
-        if output is not None or seeds > 1 or overwrite:
-            raise ConfigError("--resume DIR alone goes on with one run; leave out --output, --overwrite and --seeds")
-        run = _train(None, resume, quiet, resume=True, inexact=inexact, time_limit=limit, changes=asked)
-        return _print_runs([run], as_json)
-    options = load(config, asked)
-    output = resume or output or _free_name(config.stem if config else Path(options.data.source).stem)
-    how = {"overwrite": overwrite, "resume": resume is not None, "inexact": inexact, "time_limit": limit}
-    if seeds > 1:
+    how = {"inexact": inexact, "time_limit": None if time_limit is None else duration(time_limit)}
+    with joined() as world:
+        if world.rank:
+            from chainrule.runs.ranks import follow
+
+            follow(world, None if resume is not None and config is None else partial(load, config, asked))
+        if resume is not None and config is None:
+            if output is not None or seeds > 1 or overwrite:
+                raise ConfigError(
+                    "--resume DIR alone goes on with one run; leave out --output, --overwrite and --seeds"
+                )
+            run = _train(None, resume, quiet, resume=True, changes=asked, world=world, **how)
+            return _print_runs([run], as_json)
+        options = load(config, asked)
+        output = resume or output or _free_name(config.stem if config else Path(options.data.source).stem)
+        how |= {"overwrite": overwrite, "resume": resume is not None}
+        if seeds == 1:
+            return _print_runs([_train(options, output, quiet, world=world, **how)], as_json)
+        if world.size > 1:
+            raise ConfigError(
+                f"--seeds {seeds} with {world.size} processes: they train one run together; start each seed"
+            )
         return _print_runs(_train_seeds(options, seeds, output, quiet, **how), as_json)
-    return _print_runs([_train(options, output, quiet, **how)], as_json)
 
 
 def _train(config: Any, folder: Path, quiet: bool, **how: Any) -> Any:

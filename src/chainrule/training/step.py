@@ -6,6 +6,7 @@ import numpy as np
 
 from chainrule import optim
 from chainrule.arrays import Array
+from chainrule.backends.world import summed
 from chainrule.backprop import Parameters
 from chainrule.data.augmentation import mixed
 from chainrule.kernels import Update, takes
@@ -67,11 +68,15 @@ def start(plan: Plan) -> State:
 
 
 def batch(plan: Plan, data: Resident, step: int) -> tuple[Array, Array, Array | None]:
-    """x (batch, n_in) prepared and augmented, targets and weights of `step`."""
+    """x (batch, n_in) prepared and augmented, targets and weights of `step`: its rows that are this rank's."""
     backend, augment, seed = plan.backend, plan.config.data.augment, plan.config.training.seed
     rows = plan.batches.rows(step)
+    n, own = len(rows), plan.world.own(len(rows))
+    if not augment.mixup:  # which needs the other rows
+        rows = rows[own]
     if augment.on_images:
-        moves = augment.moves(len(rows), plan.data.row_shape, seed, step)
+        moves = augment.moves(n, plan.data.row_shape, seed, step)
+        moves = moves if augment.mixup else moves[own]
         x = backend.prepare_moved(data.X, rows, moves, augment.cutout, plan.data.row_shape, data.shift, data.scale)
     else:
         x = backend.prepare_rows(data.X, rows, data.shift, data.scale)  # (batch, n_in)
@@ -84,8 +89,8 @@ def batch(plan: Plan, data: Resident, step: int) -> tuple[Array, Array, Array | 
         classes = backend.array(np.arange(plan.network.n_out))
         target = backend.xp.astype(target[:, None] == classes, backend.master)  # (batch, n_out)
     xp = backend.xp
-    weight = None if weight is None else mixed(weight, partner, share, xp)
-    return mixed(x, partner, share, xp), mixed(target, partner, share, xp), weight
+    weight = None if weight is None else mixed(weight, partner, share, xp)[own]
+    return mixed(x, partner, share, xp)[own], mixed(target, partner, share, xp)[own], weight
 
 
 def train_step(plan: Plan, data: Resident, state: State, step: int, lr_scale: float = 1.0) -> Step:
@@ -147,8 +152,13 @@ class Stepper:
 
 def _pass(plan: Plan, data: Resident, working: Parameters, step: int) -> Objective:
     """Forward and back over the batch of `step`; the penalty is left to the update, which reads the weights anyway."""
-    context = plan.backend.context(training=True, seed=plan.config.training.seed, step=step)
-    return objective(plan.network.layers, working, plan.loss, *batch(plan, data, step), context)
+    backend, part = plan.backend, plan.part(step)
+    context = backend.context(training=True, seed=plan.config.training.seed, step=step, part=part)
+    found = objective(plan.network.layers, working, plan.loss, *batch(plan, data, step), context)
+    if part is None:
+        return found
+    loss, gradients = summed(found.loss, found.gradients, part, backend.xp, backend.master)
+    return found._replace(loss=loss, gradients=gradients)
 
 
 def _gradient(plan: Plan, found: Objective, parameters: Parameters, step: int) -> tuple[Parameters, Array | None]:
