@@ -81,10 +81,13 @@ class TorchWorld(World):
         try:
             yield
         except RuntimeError as error:  # gloo's, and torch's DistBackendError for NCCL
-            gone, reason = self._gone(), str(error).splitlines()[0]
-            which = " and ".join(f"rank {rank} (process {self.peers[rank][1]})" for rank in gone) or "another rank"
-            told = "has ended" if len(gone) == 1 else "have ended" if gone else "is gone or does not answer"
-            raise LostError(f"{which} of {self.size} {told} ({reason}).", gone) from None
+            raise self._lost(self._gone(), str(error)) from None
+
+    def _lost(self, gone: tuple[int, ...], reason: str) -> LostError:
+        if gone:
+            named = " and ".join(f"rank {rank} (process {self.peers[rank][1]})" for rank in gone)
+            return LostError(f"{named} of {self.size} ended in the midst of the training.", gone)
+        return LostError(f"another rank is gone or does not answer: {reason.splitlines()[0]}")
 
     def _gone(self) -> tuple[int, ...]:
         """Who has ended, as far as this machine's processes show it."""

@@ -1,4 +1,4 @@
-"""A run of several processes: agreeing before the first step, and then keeping step.
+"""A run of several processes: what they agree on before the first step, and what each is then.
 
 Rank 0 does all that one process does: it reads and writes the directory, measures, prints. The others take part in its
 steps, and hear from it whatever depends on its files or its clock.
@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from time import perf_counter
 from typing import Any, NoReturn
 
 from chainrule.backends import World
@@ -27,21 +26,16 @@ from chainrule.runs.checkpoint import Saved
 from chainrule.runs.directory import plain_config
 from chainrule.runs.environment import environment
 from chainrule.runs.files import format_arrays, parse_arrays
+from chainrule.runs.in_step import Follower, InStep
 from chainrule.runs.interrupts import Interrupts
-from chainrule.runs.keeper import Keeper, distances
+from chainrule.runs.keeper import Keeper
 from chainrule.runs.resume import flat
 from chainrule.runs.start import planned
 from chainrule.spec import from_plain
 from chainrule.training.config import Config
-from chainrule.training.loop import ended, fit
-from chainrule.training.measure import Row
+from chainrule.training.loop import fit
 from chainrule.training.plan import BATCH_SIZE, Plan
 from chainrule.training.position import Progress
-from chainrule.training.step import Resident
-from chainrule.training.watch import Watch
-
-ASKING = 0.2
-"""Seconds of steps between two times that the ranks ask each other whether to keep a checkpoint, or to end."""
 
 _OWN = ("config.data.source", "config.data.path", "config.start.model")
 """Where a rank finds data and start is its own affair; their digests are compared."""
@@ -100,7 +94,11 @@ def lead(world: World, decided: Plan, restore: Restore | None, keeper: Keeper, i
     try:
         return fit(replace(decided, world=world), restore, InStep(world, decided, keeper, interrupts, deadline))
     except LostError as error:
-        raise LostError(f"{error} Start all processes again, with: train --resume {keeper.run}") from None
+        raise _resumable(error, str(keeper.run)) from None
+
+
+def _resumable(error: LostError, directory: str) -> LostError:
+    return LostError(f"{error} Start all of them again, with: torchrun ... -m chainrule train --resume {directory}")
 
 
 def follow(world: World, load: Callable[[], Config] | None) -> NoReturn:
@@ -128,9 +126,7 @@ def follow(world: World, load: Callable[[], Config] | None) -> NoReturn:
             raise Followed(error.exit_code) from None
         except LostError as error:
             if error.ranks == (0,) and world.rank == 1:
-                raise LostError(
-                    f"{error} Start all processes again, with: train --resume {told['directory']}"
-                ) from None
+                raise _resumable(error, told["directory"]) from None
             raise Followed(error.exit_code) from None
     raise Followed(0)
 
@@ -176,69 +172,3 @@ def _problem(rank: int, its: Mapping[str, Any], first: Mapping[str, Any]) -> Cha
             "configuration, data and versions"
         )
     return None
-
-
-class Follower(Watch):
-    """Keeps nothing, and ends where rank 0 does. interrupts, deadline: as agreed, see `InStep`."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan, self.interrupts, self.deadline = plan, Interrupts(), float("inf")
-
-    def keep(self, progress: Progress) -> None:
-        """End, where that was agreed on."""
-        if ended(self.plan, progress):
-            return
-        if self.interrupts.received:
-            raise Followed(128 + self.interrupts.received)
-        if self.deadline < perf_counter():
-            raise Followed(124)
-
-
-class InStep(Watch):
-    """Does what `watch` does, but at the same steps at all ranks: a checkpoint that rank 0 wants, and an early end.
-
-    interrupts, deadline: this rank's own; `watch` gets to know of a signal or of the end once all have agreed on it.
-    """
-
-    def __init__(self, world: World, plan: Plan, watch: Keeper | Follower, interrupts: Interrupts,
-                 deadline: float) -> None:  # fmt: skip
-        self.world, self.watch, self.interrupts, self.deadline = world, watch, interrupts, deadline
-        self.distances = distances(plan)
-        self.due, self.next = False, 0
-        self.asked = (0, perf_counter())
-
-    def wants(self, step: int) -> bool:
-        """Whether any rank does; most steps need no question, the next one that does is rank 0's to say."""
-        self.due = self.watch.wants(step) or self.due
-        if step < self.next and not any(step % n == 0 for n in self.distances):
-            return False
-        now = perf_counter()
-        mine = [self.interrupts.received, now >= self.deadline, self.due, self._next(step, now)]
-        received, over, due, self.next = map(int, self.world.largest([float(x) for x in mine]))
-        self.asked, self.due = (step, now), False
-        self.watch.interrupts.received = received
-        if over:
-            self.watch.deadline = 0.0
-        return bool(received or over or due)
-
-    def _next(self, step: int, now: float) -> int:
-        if self.world.rank:
-            return 0
-        steps, seconds = step - self.asked[0], now - self.asked[1]
-        return step + max(1, min(2 * steps, int(ASKING * steps / max(seconds, 1e-9))))
-
-    def keep(self, progress: Progress) -> None:
-        """As `watch`."""
-        self.watch.keep(progress)
-
-    def measured(self, progress: Progress) -> Row:
-        """As `watch`."""
-        return self.watch.measured(progress)
-
-    def row(self, progress: Progress, data: Resident) -> None:
-        """As `watch`."""
-        self.watch.row(progress, data)
-
-    def setback(self, progress: Progress) -> None:
-        """As `watch`."""
-        self.watch.setback(progress)
