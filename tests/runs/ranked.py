@@ -93,7 +93,7 @@ def refused(world, folder):
 
 def main(folder, names):
     with joined() as world:
-        found = {"diverged": diverged(world), "refused": refused(world, folder)}
+        found = {"diverged": diverged(world), "refused": refused(world, folder)} if world.size == 2 else {}
         for name in names:
             parameters, found[name] = trained(name, world)
             np.savez(folder / f"{name}-{world.rank}.npz", **parameters)
