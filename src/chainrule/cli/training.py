@@ -59,23 +59,28 @@ def train(
             from chainrule.runs.ranks import follow
 
             follow(world, None if resume is not None and config is None else partial(load, config, asked))
-        if resume is not None and config is None:
-            if output is not None or seeds > 1 or overwrite:
-                raise ConfigError(
-                    "--resume DIR alone goes on with one run; leave out --output, --overwrite and --seeds"
-                )
-            run = _train(None, resume, quiet, resume=True, changes=asked, world=world, **how)
-            return _print_runs([run], as_json)
-        options = load(config, asked)
-        output = resume or output or _free_name(config.stem if config else Path(options.data.source).stem)
-        how |= {"overwrite": overwrite, "resume": resume is not None}
-        if seeds == 1:
-            return _print_runs([_train(options, output, quiet, world=world, **how)], as_json)
-        if world.size > 1:
-            raise ConfigError(
-                f"--seeds {seeds} with {world.size} processes: they train one run together; start each seed"
-            )
-        return _print_runs(_train_seeds(options, seeds, output, quiet, **how), as_json)
+        if resume is None or config is not None:
+            how |= {"overwrite": overwrite, "resume": resume is not None}
+            runs = _new(config, asked, resume or output, seeds, quiet, world, how)
+        elif output is not None or seeds > 1 or overwrite:
+            raise ConfigError("--resume DIR alone goes on with one run; leave out --output, --overwrite and --seeds")
+        else:
+            runs = [_train(None, resume, quiet, resume=True, changes=asked, world=world, **how)]
+        _print_runs(runs, as_json)
+
+
+def _new(config: Path | None, asked: list[str], output: Path | None, seeds: int, quiet: bool, world: Any,
+         how: dict[str, Any]) -> list[Any]:  # fmt: skip
+    from chainrule.training import load
+
+    options = load(config, asked)
+    output = output or _free_name(config.stem if config else Path(options.data.source).stem)
+    if seeds == 1:
+        return [_train(options, output, quiet, world=world, **how)]
+    if world.size > 1:
+        raise ConfigError(f"--seeds {seeds} with {world.size} processes: they train one run together; start each seed")
+    found: list[Any] = _train_seeds(options, seeds, output, quiet, **how)
+    return found
 
 
 def _train(config: Any, folder: Path, quiet: bool, **how: Any) -> Any:
