@@ -2,9 +2,9 @@
 
     torchrun --standalone --nproc-per-node=2 benchmarks/ranks.py        # two minutes where nothing else runs
 
-Both take turns in the same processes: rank 1 sleeps while rank 0 trains alone. What is compared is the processor time of
-a step, of all threads and processes together, which other work on the machine disturbs less than the clock. The last
-figure is the clock's, of a sum over the ranks of as many float32 numbers as the network has parameters.
+Both take turns in the same processes: rank 1 sleeps while rank 0 trains alone. What is compared is the processor time
+of a step, of all threads and processes together, which other work on the machine disturbs less than the clock. The
+last figure is the clock's, of a sum over the ranks of as many float32 numbers as the network has parameters.
 """
 
 import argparse
@@ -63,6 +63,10 @@ def stepping(decided: Plan) -> Callable[[int], float]:
             return 1e3 * (process_time() - begin) / n
 
     return steps
+
+
+def idle(steps: int) -> float:  # noqa: ARG001
+    return float("nan")
 
 
 def summing(world: World, n: int) -> list[float]:
