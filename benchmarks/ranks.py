@@ -81,10 +81,10 @@ def summing(world: World, n: int) -> list[float]:
     return times
 
 
-def measured(world: World, name: str, precision: str, rounds: int, n: int) -> str:
+def measured(world: World, name: str, precision: str, threads: int, rounds: int, n: int) -> str:
     shared = planned(name, precision, 1)
     together = stepping(replace(shared, world=world))
-    alone = stepping(planned(name, precision, 2)) if world.rank == 0 else idle
+    alone = stepping(planned(name, precision, threads)) if world.rank == 0 else idle
     found = []
     for _ in range(rounds + 1):
         one = alone(n)
@@ -105,11 +105,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=50, help="in a round")
+    parser.add_argument("--threads", type=int, default=2, help="of one process")
+    parser.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"])
     options = parser.parse_args()
     with joined() as world:
         for name in CASES:
-            for precision in ("float32", "bfloat16"):
-                line = measured(world, name, precision, options.rounds, options.steps)
+            for precision in options.precisions:
+                line = measured(world, name, precision, options.threads, options.rounds, options.steps)
                 if world.rank == 0:
                     print(line, flush=True)
 
