@@ -7,16 +7,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule.backends import World
+from chainrule.cli.training import _new
 from chainrule.runs.ranks import planned_for, widened
 from chainrule.runs.train import train_config
 from chainrule.training.config import load
-from command import ranks
+from command import chainrule, ranks
 from faults.compared import CLOCK, fingerprint, litter
 from runs import ranked
 
@@ -152,9 +154,14 @@ def test_a_killed_rank_ends_all_and_the_run_goes_on_to_the_same_bits(tmp_path):
 
     with pytest.raises(cr.ConfigError, match="changed since its checkpoint: ranks: 2 -> 1"):
         train_config(None, run, resume=True)
+    copytree(run, other := tmp_path / "other")
+    alone = train_config(None, other, resume=True, inexact=True, warn=lambda text: None)
     ended(train("--resume", run))
     assert fingerprint(run) == fingerprint(whole)
     assert litter(run) == []
+    assert alone.history[-1]["validation_loss"] == pytest.approx(
+        cr.load_run(run).history[-1]["validation_loss"], abs=TOLERANCE
+    )
 
 
 class Two(World):
@@ -178,6 +185,20 @@ def test_what_cannot_be_shared_is_refused():
         cr.ConfigError, match=r"^the smallest batch of an epoch has 6 of the 1,294 training rows, too few for 8 "
     ):
         planned_for(many, widened(load(None, ["training.batch_size=161"]), many))
+
+
+def test_other_commands_and_seeds_are_refused_to_several_processes(tmp_path):
+    named = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+    refused = chainrule("evaluate", tmp_path, env=named)
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "error: chainrule evaluate was started as one of 2 processes, as torchrun does; only 'chainrule train' runs on "
+        "several. Start it by itself\n",
+    )
+    with pytest.raises(
+        cr.ConfigError, match=r"^--seeds 3 with 2 processes: they train one run together; start each seed$"
+    ):
+        _new(None, [], tmp_path, 3, True, Two(), {})
 
 
 @pytest.mark.parametrize(("n", "size"), [(100, 1), (94, 4), (7, 3), (4, 4)])
