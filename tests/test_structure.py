@@ -18,7 +18,7 @@ ORDER = [
     "optim", "data", "kernels", "backends", "training", "diagnosis", "runs", "study", "comparing", "reporting",
     "exporting", "verify", "replication", "estimator", "cli",
 ]  # fmt: skip
-TORCH = {"backends/torch_backend.py", "backends/hardware.py", "verify/check.py", "exporting/torch_layers.py",
+TORCH = {"backends/torch_backend.py", "backends/torch_world.py", "backends/hardware.py", "verify/check.py", "exporting/torch_layers.py",
          "exporting/torch_out.py", "exporting/torch_in.py"}  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from .errors import DamagedError as DamagedError
 from .errors import DataError as DataError
 from .errors import DivergenceError as DivergenceError
 from .errors import Interrupted as Interrupted
+from .errors import LostError as LostError
 from .errors import OutputError as OutputError
 from .errors import TimeLimitError as TimeLimitError
 from .estimator import MLPClassifier as MLPClassifier

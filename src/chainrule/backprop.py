@@ -32,6 +32,29 @@ class Parameter(NamedTuple):
     initial: Any
 
 
+class Part(NamedTuple):
+    """The rows of a pass, where they are one rank's of a larger batch.
+
+    begin: their place in it. n: rows of the whole batch. sum: an array summed over all ranks, which must all ask.
+    """
+
+    begin: int
+    n: int
+    sum: Callable[[Array], Array]
+
+    def mean(self, x: Array, xp: Any) -> Array:
+        """Over the rows of the whole batch, of which x (..., rows, n) holds some; (..., 1, n)."""
+        return self.sum(xp.sum(x, axis=-2, keepdims=True)) / self.n
+
+    def share(self, rows: int, weight: Array | None, xp: Any) -> Any:
+        """What these rows weigh of the whole batch, for weights (rows,) or None: a number from 0 to 1."""
+        if weight is None:
+            return rows / self.n
+        own = xp.sum(weight)
+        total = self.sum(xp.asarray(own, copy=True))
+        return own / xp.where(total > 0, total, 1.0)  # a batch of zero weight has loss 0
+
+
 class Context(NamedTuple):
     """What a pass knows beside parameters and input. A layer reads it and writes nothing.
 
@@ -39,6 +62,7 @@ class Context(NamedTuple):
     mask(path, rows, n, rate, dtype): dropout mask of 0 and 1/(1 - rate), repeatable, (..., rows, n).
     derive: makes a pullback by autograd for layers that bring none (torch only).
     input_gradient: whether anyone needs dx. kernels: compiled stand-ins that a layer may use, or None.
+    part: where other ranks hold the rest of the batch; layers that look across rows must ask it.
     """
 
     xp: Any
@@ -48,6 +72,7 @@ class Context(NamedTuple):
     derive: Callable[["Layer", Parameters, Array, "Context"], Any] | None = None
     input_gradient: bool = True
     kernels: Any = None
+    part: Part | None = None
 
 
 class Layer(ABC):
@@ -87,12 +112,12 @@ def forward(layers: Sequence[Layer], parameters: Parameters, x: Array, context: 
     above = context.path + "." if context.path else ""
     pullbacks: list[tuple[str, Pullback]] = []
     statistics: Parameters = {}
-    xp, training, _, mask, derive, needed, kernels = context
+    xp, training, _, mask, derive, needed, kernels, part = context
     for layer, (path, prefix, names) in zip(
         layers, _names_by_layer(tuple(parameters), len(layers), above), strict=True
     ):
         own = {name: parameters[full] for name, full in names}
-        here = Context(xp, training, path, mask, derive, needed, kernels)
+        here = Context(xp, training, path, mask, derive, needed, kernels, part)
         x, pullback, *renewed = _apply(layer, own, x, here)
         pullbacks.append((prefix, pullback))
         for new in renewed:

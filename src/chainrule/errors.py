@@ -47,6 +47,22 @@ class TimeLimitError(ChainruleError):
     exit_code = 124
 
 
+class LostError(ChainruleError):
+    """Of the processes that train together another was lost; exit code 1. ranks: those known to be gone."""
+
+    def __init__(self, message: str, ranks: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.ranks = ranks
+
+
+class Followed(Exception):  # noqa: N818
+    """A process of several has ended as rank 0 has, which says why; with its exit code."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
+
+
 class Interrupted(KeyboardInterrupt):
     """A signal ended the training, and a checkpoint was left; exit code 128 + the signal's number.
 

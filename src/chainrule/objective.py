@@ -35,10 +35,15 @@ def objective(
     """One pass forward and back over a batch x (..., batch, n_in); `penalty` is λ, one number or one a network.
 
     master: the parameters that are penalised, where `parameters` are narrower copies of them.
+    Where x is one rank's part of a batch, loss and gradients are its share of them: their sums over ranks are the
+    batch's.
     """
     logits, pullback, statistics = forward(layers, parameters, x, context)
     compiled = context.kernels and context.kernels.loss(loss, logits, target, weight)
     value, dlogits = compiled or loss(logits, target, weight, context.xp)
+    if context.part is not None:
+        share = context.part.share(x.shape[-2], weight, context.xp)
+        value, dlogits = share * value, share * dlogits
     dx, gradients = pullback(dlogits)
     return Objective(value, with_penalty(gradients, master or parameters, penalised, penalty), statistics, dx)
 

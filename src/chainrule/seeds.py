@@ -17,9 +17,12 @@ def key(seed: int, name: str) -> NDArray[np.uint64]:
     return np.frombuffer(blake2b(f"{seed}/{name}".encode(), digest_size=16).digest(), dtype="<u8").astype(np.uint64)
 
 
-def bits(seed: int, name: str, position: int = 0) -> np.random.Philox:
-    """The bit generator of stream `name` of `seed` at `position` (an epoch, a step, a parameter's index)."""
-    return np.random.Philox(key=key(seed, name), counter=[0, 0, 0, position])
+def bits(seed: int, name: str, position: int = 0, block: int = 0) -> np.random.Philox:
+    """The bit generator of stream `name` of `seed` at `position` (an epoch, a step, a parameter's index).
+
+    block: of four words, from which it begins.
+    """
+    return np.random.Philox(key=key(seed, name), counter=[block, 0, 0, position])
 
 
 def stream(seed: int, name: str, position: int = 0) -> np.random.Generator:

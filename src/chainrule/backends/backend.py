@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.arrays import Array
-from chainrule.backprop import Context, Parameter, Parameters
+from chainrule.backprop import Context, Parameter, Parameters, Part
 from chainrule.data import augmentation
 from chainrule.kernels import Kernels, library
 from chainrule.seeds import bits
@@ -133,25 +133,29 @@ class Backend(ABC):
             for name, value in parameters.items()
         }
 
-    def context(self, *, training: bool, seed: int | tuple[int, ...] = 0, step: int = 0) -> Context:
+    def context(
+        self, *, training: bool, seed: int | tuple[int, ...] = 0, step: int = 0, part: Part | None = None
+    ) -> Context:
         """The context of a pass; dropout masks come from stream "dropout" of `seed` at `step`.
 
-        A tuple of seeds is one for each of P stacked networks; the masks then have a leading axis P.
+        A tuple of seeds is one for each of P stacked networks; the masks then have a leading axis P. A `part` of a
+        batch has its rows of the batch's masks.
         """
+        begin = part.begin if part else 0
 
         def mask(path: str, rows: int, n: int, rate: float, dtype: Any) -> Array:
             threshold = min(round(rate * _LEVELS), _LEVELS - 1)
             scale = _LEVELS / (_LEVELS - threshold)
-            made = self.kernels and dtype == self.dtype and self.kernels.mask(seed, path, step, (rows, n), threshold,
+            made = self.kernels and dtype == self.dtype and begin == 0 and self.kernels.mask(seed, path, step, (rows, n), threshold,
                                                                               scale)  # fmt: skip
             if made is not None and made is not False:
                 return made
             seeds = seed if isinstance(seed, tuple) else (seed,)
-            keep = np.stack([_kept(one, path, step, (rows, n), threshold) for one in seeds])  # (P, rows, n)
+            keep = np.stack([_kept(one, path, step, (rows, n), threshold, begin * n) for one in seeds])  # (P, rows, n)
             return self.array(keep if isinstance(seed, tuple) else keep[0], dtype) * scale
 
         return Context(self.xp, training, mask=mask if training else None, derive=self.derive, input_gradient=False,
-                       kernels=self.kernels if training else None)  # fmt: skip
+                       kernels=self.kernels if training else None, part=part)  # fmt: skip
 
     def __repr__(self) -> str:
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
@@ -161,8 +165,13 @@ class Backend(ABC):
 _LEVELS = 2**16
 
 
-def _kept(seed: int, path: str, step: int, shape: tuple[int, int], threshold: int) -> NDArray[np.bool_]:
-    """Bernoulli draws from 16 random bits each; the rate is rounded to 1/65536, and the scale with it."""
+_BLOCK = 16
+"""Draws of 16 bits in what Philox makes at one value of its counter."""
+
+
+def _kept(seed: int, path: str, step: int, shape: tuple[int, int], threshold: int, begin: int) -> NDArray[np.bool_]:
+    """Bernoulli draws from 16 random bits each, from draw `begin` on; the rate is rounded to 1/65536, the scale too."""
     n = shape[0] * shape[1]
-    words = bits(seed, f"dropout/{path}", step).random_raw(-(-n // 4))
-    return (words.view(np.uint16)[:n] >= threshold).reshape(shape)  # (rows, n)
+    block, skipped = divmod(begin, _BLOCK)
+    words = bits(seed, f"dropout/{path}", step, block).random_raw(-(-(skipped + n) // 4))
+    return (words.view(np.uint16)[skipped : skipped + n] >= threshold).reshape(shape)  # (rows, n)

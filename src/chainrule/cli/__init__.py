@@ -14,7 +14,7 @@ from chainrule.cli import (
     training,
 )
 from chainrule.cli.common import app, warn
-from chainrule.errors import ChainruleError
+from chainrule.errors import ChainruleError, Followed
 
 __all__ = ["app", "comparisons", "datasets", "exports", "inspection", "main", "replications", "reports", "results",
            "studies", "training"]  # fmt: skip
@@ -24,6 +24,8 @@ def main() -> None:
     """Run the command line; errors of ours end with one message and their own exit code."""
     try:
         app()
+    except Followed as followed:
+        sys.exit(followed.exit_code)
     except ChainruleError as error:
         warn(f"error: {error}")
         sys.exit(error.exit_code)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from chainrule.errors import ConfigError
 from chainrule.text import printable
 
 app = typer.Typer(
@@ -53,11 +54,19 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Options before any command."""
+    from chainrule.backends.world import size
+
+    if context.invoked_subcommand != "train" and size() > 1:
+        raise ConfigError(
+            f"chainrule {context.invoked_subcommand} was started as one of {size()} processes, as torchrun does; only "
+            "'chainrule train' runs on several. Start it by itself"
+        )
 
 
 def merged(changes: list[str], data: str | None, seed: int | None, device: str | None) -> list[str]:

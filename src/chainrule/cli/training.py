@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,25 +42,45 @@ def train(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a network by a configuration; without one, on the embedded digits."""
+    """Train a network by a configuration; without one, on the embedded digits.
+
+    On N processes, with training.batch_size rows each: torchrun --nproc-per-node=N -m chainrule train ...
+    """
+    from chainrule.backends.world import joined
     from chainrule.runs.start import configured
     from chainrule.text import duration
 
     asked = merged(changes, data, seed, device)
     if on_divergence is not None:
         asked.append(f"training.on_divergence={json.dumps(on_divergence)}")
-    limit = None if time_limit is None else duration(time_limit)
-    if resume is not None and config is None:
-        if output is not None or seeds > 1 or overwrite:
+    how = {"inexact": inexact, "time_limit": None if time_limit is None else duration(time_limit)}
+    with joined() as world:
+        if world.rank:
+            from chainrule.runs.ranks import follow
+
+            follow(world, None if resume is not None and config is None else partial(configured, config, asked))
+        if resume is None or config is not None:
+            how |= {"overwrite": overwrite, "resume": resume is not None}
+            runs = _new(config, asked, resume or output, seeds, quiet, world, how)
+        elif output is not None or seeds > 1 or overwrite:
             raise ConfigError("--resume DIR alone goes on with one run; leave out --output, --overwrite and --seeds")
-        run = _train(None, resume, quiet, resume=True, inexact=inexact, time_limit=limit, changes=asked)
-        return _print_runs([run], as_json)
+        else:
+            runs = [_train(None, resume, quiet, resume=True, changes=asked, world=world, **how)]
+        _print_runs(runs, as_json)
+
+
+def _new(config: Path | None, asked: list[str], output: Path | None, seeds: int, quiet: bool, world: Any,
+         how: dict[str, Any]) -> list[Any]:  # fmt: skip
+    from chainrule.runs.start import configured
+
     options = configured(config, asked)
-    output = resume or output or _free_name(config.stem if config else Path(options.data.source).stem)
-    how = {"overwrite": overwrite, "resume": resume is not None, "inexact": inexact, "time_limit": limit}
-    if seeds > 1:
-        return _print_runs(_train_seeds(options, seeds, output, quiet, **how), as_json)
-    return _print_runs([_train(options, output, quiet, **how)], as_json)
+    output = output or _free_name(config.stem if config else Path(options.data.source).stem)
+    if seeds == 1:
+        return [_train(options, output, quiet, world=world, **how)]
+    if world.size > 1:
+        raise ConfigError(f"--seeds {seeds} with {world.size} processes: they train one run together; start each seed")
+    found: list[Any] = _train_seeds(options, seeds, output, quiet, **how)
+    return found
 
 
 def _train(config: Any, folder: Path, quiet: bool, **how: Any) -> Any:

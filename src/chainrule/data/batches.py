@@ -43,12 +43,16 @@ class Batches:
         begin = place * self.size
         return epoch, begin, len(self.of) if place == self.per_epoch - 1 else begin + self.size
 
+    def n_rows(self, step: int) -> int:
+        """Rows of the batch of `step`."""
+        if self.replacement:
+            return self.size
+        _, begin, end = self.place(step)
+        return end - begin
+
     def share(self, step: int) -> float:
         """Rows of the batch of `step` over the size of a full one."""
-        if self.replacement:
-            return 1.0
-        _, begin, end = self.place(step)
-        return (end - begin) / self.size
+        return self.n_rows(step) / self.size
 
     @cached_property
     def order(self) -> Callable[[int], NDArray[np.int64]]:

@@ -7,25 +7,32 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from chainrule.arrays import Array, like, sum_to, wide
-from chainrule.backprop import Context, Layer, Parameter, Parameters
+from chainrule.backprop import Context, Layer, Parameter, Parameters, Part
 from chainrule.spec import spec
 
 
-def standardise(x: Array, axis: int, epsilon: float, xp: Any) -> tuple[Array, Array, Array, Callable[[Array], Array]]:
+def standardise(
+    x: Array, axis: int, epsilon: float, xp: Any, part: Part | None = None
+) -> tuple[Array, Array, Array, Callable[[Array], Array]]:
     """x̂ = (x - μ)·r with r = 1/√(σ² + ε), μ and σ² the mean and (biased) variance over `axis`.
 
     Pullback: dx = r (dx̂ - mean(dx̂) - x̂ mean(dx̂ ⊙ x̂)), the two means being what flows through μ and σ².
-    Returns x̂, μ, σ², pullback; μ and σ² keep the axis with length 1.
+    Returns x̂, μ, σ², pullback; μ and σ² keep the axis with length 1. part: the axis goes on at other ranks, and all
+    means are over the whole of it.
     """
-    mean = xp.mean(x, axis=axis, keepdims=True)
+
+    def average(values: Array) -> Array:
+        return xp.mean(values, axis=axis, keepdims=True) if part is None else part.mean(values, xp)
+
+    mean = average(x)
     centred = x - mean
-    variance = xp.mean(centred * centred, axis=axis, keepdims=True)
+    variance = average(centred * centred)
     r = 1 / xp.sqrt(variance + epsilon)
     x_hat = centred * r
 
     def pullback(dx_hat: Array) -> Array:
-        through_mean = xp.mean(dx_hat, axis=axis, keepdims=True)
-        through_variance = xp.mean(dx_hat * x_hat, axis=axis, keepdims=True)
+        through_mean = average(dx_hat)
+        through_variance = average(dx_hat * x_hat)
         return r * (dx_hat - through_mean - x_hat * through_variance)
 
     return x_hat, mean, variance, pullback
@@ -95,11 +102,14 @@ class BatchNorm(Layer):
             r = 1 / xp.sqrt(running_variance[..., None, :] + self.epsilon)  # (..., 1, n)
             x_hat = (wide(x, xp) - running_mean[..., None, :]) * r
             return _scale_and_shift(x, x_hat, lambda dx_hat: dx_hat * r, parameters, xp)
-        made = context.kernels and context.kernels.batch_norm(x, parameters["gamma"], parameters["beta"], self.epsilon)
+        part = context.part
+        kernels = context.kernels if part is None else None
+        made = kernels and kernels.batch_norm(x, parameters["gamma"], parameters["beta"], self.epsilon)
         if made:
             return made.y, _named(made.pullback), self._renewed(parameters, made.mean, made.variance, x.shape[-2])
-        x_hat, mean, variance, back = standardise(wide(x, xp), -2, self.epsilon, xp)
-        statistics = self._renewed(parameters, mean[..., 0, :], variance[..., 0, :], x.shape[-2])
+        x_hat, mean, variance, back = standardise(wide(x, xp), -2, self.epsilon, xp, part)
+        n = part.n if part else x.shape[-2]
+        statistics = self._renewed(parameters, mean[..., 0, :], variance[..., 0, :], n)
         return *_scale_and_shift(x, x_hat, back, parameters, xp), statistics
 
     def _renewed(self, parameters: Parameters, mean: Array, variance: Array, n: int) -> Parameters:

@@ -15,8 +15,11 @@ from chainrule.data import Dataset
 _PACKAGES = ("chainrule", "numpy", "torch", "array-api-compat", "scikit-learn", "safetensors", "pydantic")
 
 
-def environment(backend: Backend, data: Dataset, *, kept: bool = True) -> dict[str, Any]:
-    """Facts that another reader needs to make the run again; the folder's state only of runs that are `kept` there."""
+def environment(backend: Backend, data: Dataset, *, kept: bool = True, ranks: int = 1) -> dict[str, Any]:
+    """Facts that another reader needs to make the run again; the folder's state only of runs that are `kept` there.
+
+    ranks: processes that shared the batches.
+    """
     return {
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
         "system": platform.platform(),
@@ -26,6 +29,7 @@ def environment(backend: Backend, data: Dataset, *, kept: bool = True) -> dict[s
         "device": backend.device_name,
         "precision": backend.precision,
         "threads": backend.threads,
+        "ranks": ranks,
         "compiled": backend.kernels is not None,
         "reason": backend.reason,
         "data_name": data.name,

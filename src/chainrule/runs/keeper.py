@@ -70,6 +70,13 @@ class Audience(Watch):
             hook.setback(progress.setbacks[-1], progress.lr_scale)
 
 
+def distances(plan: Plan) -> list[int]:
+    """Steps between two checkpoints, as far as the configuration counts them in steps or epochs."""
+    options = plan.config.checkpoint
+    by_epoch = options.every_epochs and options.every_epochs * plan.batches.per_epoch
+    return [n for n in (options.every_steps, by_epoch) if n]
+
+
 class Keeper(Audience):
     """Keeps checkpoints in the directory `run`; ends the run on a signal, or at `deadline` on `perf_counter`'s clock.
 
@@ -83,10 +90,8 @@ class Keeper(Audience):
     ) -> None:  # fmt: skip
         plan = audience.plan
         super().__init__(plan, audience.hooks, audience.on_step)
-        options = plan.config.checkpoint
+        options, self.distances = plan.config.checkpoint, distances(plan)
         self.run, self.snapshot, self.interrupts, self.deadline = run, snapshot, interrupts, deadline
-        by_epoch = options.every_epochs and options.every_epochs * plan.batches.per_epoch
-        self.distances = [n for n in (options.every_steps, by_epoch) if n]
         self.interval = options.every_seconds or (float("inf") if self.distances else DEFAULT_SECONDS)
         self.last = max(checkpoint.listed(run), default=Key(0, -1))
         self.next = perf_counter() + self.interval

@@ -80,7 +80,7 @@ def _is_toml(path: Path) -> bool:
 
 def compare(saved: Saved, config: Mapping[str, Any], about: Mapping[str, Any]) -> list[Change]:
     """What has changed since the checkpoint was written, in the configuration and around it."""
-    before, after = _flat(saved.config), _flat(config)
+    before, after = flat(saved.config), flat(config)
     changes = [
         Change(name, before.get(name), after.get(name), name.startswith(_HARMLESS))
         for name in sorted({*before, *after})
@@ -94,6 +94,7 @@ def compare(saved: Saved, config: Mapping[str, Any], about: Mapping[str, Any]) -
         "device",
         "precision",
         "threads",
+        "ranks",
         "cpu",
         *(f"version of {x}" for x in libraries),
         *(["compiled"] if about["backend"] == "torch" else []),
@@ -113,18 +114,20 @@ def check_exact(directory: Path, changes: Iterable[Change]) -> None:
         )
 
 
-def _flat(table: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(table: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested tables as one, with names such as "training.seed"."""
+    found: dict[str, Any] = {}
     for name, value in table.items():
         if isinstance(value, Mapping):
-            flat |= _flat(value, f"{above}{name}.")
+            found |= flat(value, f"{above}{name}.")
         else:
-            flat[f"{above}{name}"] = list(value) if isinstance(value, tuple) else value
-    return flat
+            found[f"{above}{name}"] = list(value) if isinstance(value, tuple) else value
+    return found
 
 
 def _facts(about: Mapping[str, Any]) -> dict[str, Any]:
     named = ("backend", "device", "precision", "threads", "compiled", "cpu", "system")
     facts = {name: about.get(name) for name in named}
+    facts["ranks"] = about.get("ranks", 1)
     versions = {f"version of {name}": version for name, version in about.get("versions", {}).items()}
     return facts | versions | {"data": about.get("data_sha256")}

@@ -11,7 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, overload
 
-from chainrule.backends import Compute
+from chainrule.backends import ALONE, Compute, World
 from chainrule.data import Dataset, Split
 from chainrule.data.augmentation import Augment
 from chainrule.data.dataset import Origin
@@ -30,8 +30,9 @@ from chainrule.runs.keeper import Audience, Keeper, OnStep
 from chainrule.runs.lock import locked
 from chainrule.runs.model import Model
 from chainrule.runs.named import nothing_at
+from chainrule.runs.ranks import lead, meet, planned_for, widened
 from chainrule.runs.run import PYTHON, Run, finished, model_of, save_run
-from chainrule.runs.start import planned, starting
+from chainrule.runs.start import starting
 from chainrule.training.config import Checkpoint, Config, DataOptions, Evaluation, NetworkOptions, Training
 from chainrule.training.initial import Initial
 from chainrule.training.loop import fit
@@ -167,10 +168,11 @@ class _Call:
     on_step: OnStep
     warn: Callable[[str], None]
     changes: Sequence[str]
+    world: World
 
     def plan(self, config: Config, directory: Path | None = None) -> Plan:
         """Read data and start, unless they were given, and decide the run; `directory` holds it where it goes on."""
-        return planned(config, self.data, self.network, self.start, directory, self.initial)
+        return planned_for(self.world, config, self.data, self.network, self.start, directory, self.initial)
 
 
 def train_config(
@@ -189,21 +191,24 @@ def train_config(
     on_step: OnStep = silent,
     warn: Callable[[str], None] = to_stderr,
     changes: Sequence[str] = (),
+    world: World = ALONE,
 ) -> Run:
     """Train what `config` describes; `network`, `data` and `start` stand in for its own. See `train`.
 
     config None: that of the run in `output`, with `changes` such as "optimizer.lr=3e-4". on_step: called with the
     number of steps done. warn: called with a sentence about a damaged checkpoint or a change since it was written.
+    world: the processes that share every batch, this one being rank 0; the others call `runs.ranks.follow`.
     """
     deadline = float("inf") if time_limit is None else perf_counter() + time_limit
     call = _Call(network, data, start, initial, overwrite, resume, inexact, deadline, tuple(hooks), on_step, warn,
-                 changes)  # fmt: skip
+                 changes, world)  # fmt: skip
     if output is None:
         if resume or time_limit is not None or config is None:
             raise ConfigError("resume and time_limit need a run directory to keep checkpoints in; give output")
         return _in_memory(config, call)
     if initial is not None:
         raise ConfigError(NOT_KEPT)
+    config = config and widened(config, world)
     directory, interrupts = Path(output), Interrupts()
     with interrupts.caught():
         begun = checkpoint.listed(directory) or (config is None and (directory / CONFIG).is_file())
@@ -233,7 +238,8 @@ def _fresh(directory: Path, config: Config, call: _Call, interrupts: Interrupts)
     with nothing_lost(interrupts):
         decided = call.plan(config)
         plain = plain_config(decided)
-        about = with_session(environment(decided.backend, decided.data), None, [])
+        about = with_session(environment(decided.backend, decided.data, ranks=call.world.size), None, [])
+        meet(call.world, directory, decided, None)
     make(directory)
     with locked(directory):
         clear(directory)
@@ -247,13 +253,15 @@ def _resumed(directory: Path, config: Config | None, call: _Call, interrupts: In
             saved = resume.newest(directory, call.warn)
             config = resume.configuration(directory, saved, call.changes, call.warn) if config is None else config
             decided = call.plan(config, directory)
-            plain, about = plain_config(decided), environment(decided.backend, decided.data)
+            plain = plain_config(decided)
+            about = environment(decided.backend, decided.data, ranks=call.world.size)
             changes = resume.compare(saved, plain, about) if saved else []
             if not call.inexact:
                 resume.check_exact(directory, changes)
             for change in changes:
                 call.warn(f"changed since the checkpoint: {change}{'' if change.exact else ' (the bits may differ)'}")
             about = with_session(about, saved, changes)
+            meet(call.world, directory, decided, saved)
         return _kept(directory, decided, plain, about, saved, call, interrupts)
 
 
@@ -281,9 +289,14 @@ def with_session(about: dict[str, Any], saved: Saved | None, changes: Sequence[r
 def _kept(directory: Path, decided: Plan, config: dict[str, Any], about: dict[str, Any], saved: Saved | None,
           call: _Call, interrupts: Interrupts) -> Run:  # fmt: skip
     history = tuple(saved.state["history"]) if saved else ()
-    keeper = begun(directory, decided, config, about, history, call.hooks, call.on_step, interrupts, call.deadline)
+    restore = None if saved is None else partial(checkpoint.restore, saved)
+    end = (interrupts, call.deadline) if call.world.size == 1 else (Interrupts(), float("inf"))
+    keeper = begun(directory, decided, config, about, history, call.hooks, call.on_step, *end)
     with keeper:
-        progress = fit(decided, None if saved is None else partial(checkpoint.restore, saved), keeper)
+        if call.world.size == 1:
+            progress = fit(decided, restore, keeper)
+        else:
+            progress = lead(call.world, decided, restore, keeper, interrupts, call.deadline)
     return ended(keeper, about, progress)
 
 

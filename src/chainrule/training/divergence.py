@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from chainrule.arrays import Array
+from chainrule.backends import ALONE
 from chainrule.backprop import Context, Parameters, forward
 from chainrule.errors import DivergenceError
 from chainrule.network.network import kind_of
@@ -103,7 +104,8 @@ def _first_bad(arrays: Mapping[str, Array], xp: Any) -> str | None:
 
 def _in_pass(plan: Plan, data: Resident, state: State, step: int) -> str | None:
     backend = plan.backend
-    x = batch(plan, data, draw(plan, step))[0]
+    whole = replace(plan, world=ALONE)  # all ranks look at all rows, and find the same
+    x = batch(whole, data, draw(whole, step))[0]
     context = backend.context(training=True, seed=plan.config.training.seed, step=step)
     return _layer(plan, backend.working(state.parameters, plan.network.parameters), x, context)
 

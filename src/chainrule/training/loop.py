@@ -1,5 +1,6 @@
 """The training loop: steps up to a row of history, the row, and so on; back to the last row where numbers diverge."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.backends import World
 from chainrule.backprop import Parameters
 from chainrule.training.divergence import NotFiniteError, go_back
-from chainrule.training.measure import Clock, measure
+from chainrule.training.measure import Clock, Row, measure
 from chainrule.training.patience import is_better, stalled
 from chainrule.training.plan import Plan
 from chainrule.training.position import Position, Progress
@@ -90,8 +92,7 @@ def with_row(plan: Plan, data: Resident, progress: Progress, watch: Watch) -> Pr
     check_finite(plan, progress)
     try:
         with watch.measuring():
-            row = measure(plan, data.X, progress)
-            row |= watch.measured(progress)
+            row = told(plan.world, lambda: measure(plan, data.X, progress) | watch.measured(progress))
     except KeyboardInterrupt:
         watch.keep(progress)
         raise
@@ -107,6 +108,14 @@ def with_row(plan: Plan, data: Resident, progress: Progress, watch: Watch) -> Pr
     if best is None or is_better(plan.config.evaluation, row, best):
         found = replace(found, best=to_host(plan, settled.state.parameters), best_row=here)
     return found
+
+
+def told(world: World, measured: Callable[[], Row]) -> Row:
+    """The row that rank 0 measures, at every rank."""
+    if world.size == 1:
+        return measured()
+    row: Row = json.loads(world.told(lambda: json.dumps(measured()).encode()))
+    return row
 
 
 def check_finite(plan: Plan, progress: Progress) -> None:

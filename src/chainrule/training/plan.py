@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.backends import Backend, choose
+from chainrule.backends import ALONE, Backend, World, choose
+from chainrule.backprop import Part
 from chainrule.data import Affine, Batches, Dataset, Rows, split
 from chainrule.data.preprocessing import fit, fit_target, identity
 from chainrule.errors import ConfigError, DataError
@@ -18,13 +19,16 @@ from chainrule.training.config import Config, with_seed
 from chainrule.training.initial import Initial
 from chainrule.training.metrics import names
 
+BATCH_SIZE = 128
+"""Where the configuration says nothing."""
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
     """A run before it starts: the sized network, rows of each part, fitted preprocessing, backend and lengths.
 
     train_sample: the training rows on which training metrics are computed. notes: what the user should know.
-    start: what the run goes on from, or None.
+    start: what the run goes on from, or None. world: the processes that share every batch.
     """
 
     config: Config
@@ -42,6 +46,7 @@ class Plan:
     train_sample: NDArray[np.int64]
     notes: tuple[str, ...]
     start: Initial | None = None
+    world: World = ALONE
 
     @cached_property
     def targets(self) -> NDArray[Any]:
@@ -59,6 +64,10 @@ class Plan:
     def updates(self, step: int) -> int:
         """How many updates the optimiser's slots have seen before `step`."""
         return step + (self.start.step if self.start else 0)
+
+    def part(self, step: int) -> Part | None:
+        """What this process has of the batch of `step`, or None where it has all of it."""
+        return self.world.part(self.batches.n_rows(step))
 
     def due(self, step: int) -> bool:
         """Whether a row of the history follows `step`."""
@@ -130,7 +139,7 @@ def reseeded(plan: Plan, seed: int, start: Initial | None = None) -> Plan:
 
 
 def _batch_size(config: Config, network: Network, n_train: int) -> int:
-    size = config.training.batch_size or min(128, n_train)
+    size = config.training.batch_size or min(BATCH_SIZE, n_train)
     if size > n_train:
         raise ConfigError(
             f"training.batch_size {size} is more than the {n_train} training rows; set it to at most {n_train}"

@@ -31,7 +31,13 @@ def recordable(plan: Plan) -> bool:
     """Whether steps are recorded: where the backend's kernels read a step from the device, and all parts are ours."""
     ours = type(plan.loss).__module__.startswith("chainrule.") and takes(plan.config.optimizer)
     bytes_moved = plan.config.data.augment.on_images and plan.data.X.dtype not in (np.uint8, np.float32)
-    return plan.backend.records and ours and not own_layers(plan.network.layers) and not bytes_moved
+    return (
+        plan.backend.records
+        and plan.world.size == 1
+        and ours
+        and not own_layers(plan.network.layers)
+        and not bytes_moved
+    )
 
 
 class Tables(NamedTuple):

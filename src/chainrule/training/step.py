@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from chainrule import optim
 from chainrule.arrays import Array
+from chainrule.backends.world import summed
 from chainrule.backprop import Parameters
 from chainrule.data.augmentation import mixed
 from chainrule.kernels import Update, takes
@@ -76,14 +77,17 @@ def start(plan: Plan) -> State:
 
 
 def draw(plan: Plan, step: int) -> Draw:
-    """What the batch of `step` is made of."""
+    """What this rank's part of the batch of `step` is made of; with mixup all of it, as partners are any rank's."""
     augment, seed, rows = plan.config.data.augment, plan.config.training.seed, plan.batches.rows(step)
     moves = augment.moves(len(rows), plan.data.row_shape, seed, step) if augment.on_images else None
-    return Draw(rows, moves, *(augment.mixture(len(rows), seed, step) if augment.mixup else (None, None)))
+    if augment.mixup:
+        return Draw(rows, moves, *augment.mixture(len(rows), seed, step))
+    own = plan.world.own(len(rows))
+    return Draw(rows[own], None if moves is None else moves[own])
 
 
 def batch(plan: Plan, data: Resident, drawn: Draw) -> tuple[Array, Array, Array | None]:
-    """x (batch, n_in) prepared and augmented, targets and weights."""
+    """x (batch, n_in) prepared and augmented, targets and weights: of the rows that are this rank's."""
     backend, augment, rows = plan.backend, plan.config.data.augment, drawn.rows
     if drawn.moves is None:
         x = backend.prepare_rows(data.X, rows, data.shift, data.scale)  # (batch, n_in)
@@ -98,8 +102,9 @@ def batch(plan: Plan, data: Resident, drawn: Draw) -> tuple[Array, Array, Array 
     if plan.data.task == "classification":
         classes = xp.arange(plan.network.n_out, dtype=target.dtype, device=target.device)
         target = xp.astype(target[:, None] == classes, backend.master)  # (batch, n_out)
-    weight = None if weight is None else mixed(weight, partner, share, xp)
-    return mixed(x, partner, share, xp), mixed(target, partner, share, xp), weight
+    own = plan.world.own(len(rows))
+    weight = None if weight is None else mixed(weight, partner, share, xp)[own]
+    return mixed(x, partner, share, xp)[own], mixed(target, partner, share, xp)[own], weight
 
 
 def train_step(plan: Plan, data: Resident, state: State, step: int, lr_scale: float = 1.0) -> Step:
@@ -162,8 +167,13 @@ class Stepper:
 
 def _pass(plan: Plan, data: Resident, working: Parameters, step: int) -> Objective:
     """Forward and back over the batch of `step`; the penalty is left to the update, which reads the weights anyway."""
-    context = plan.backend.context(training=True, seed=plan.config.training.seed, step=step)
-    return objective(plan.network.layers, working, plan.loss, *batch(plan, data, draw(plan, step)), context)
+    backend, part = plan.backend, plan.part(step)
+    context = backend.context(training=True, seed=plan.config.training.seed, step=step, part=part)
+    found = objective(plan.network.layers, working, plan.loss, *batch(plan, data, draw(plan, step)), context)
+    if part is None:
+        return found
+    loss, gradients = summed(found.loss, found.gradients, part, backend.xp, backend.master)
+    return found._replace(loss=loss, gradients=gradients)
 
 
 def _gradient(plan: Plan, found: Objective, parameters: Parameters, step: int) -> tuple[Parameters, Array | None]:
