@@ -146,10 +146,10 @@ class Backend(ABC):
         def mask(path: str, rows: int, n: int, rate: float, dtype: Any) -> Array:
             threshold = min(round(rate * _LEVELS), _LEVELS - 1)
             scale = _LEVELS / (_LEVELS - threshold)
-            made = self.kernels and dtype == self.dtype and begin == 0 and self.kernels.mask(seed, path, step, (rows, n), threshold,
-                                                                              scale)  # fmt: skip
-            if made is not None and made is not False:
-                return made
+            if self.kernels and dtype == self.dtype and begin == 0:
+                made = self.kernels.mask(seed, path, step, (rows, n), threshold, scale)
+                if made is not None:
+                    return made
             seeds = seed if isinstance(seed, tuple) else (seed,)
             keep = np.stack([_kept(one, path, step, (rows, n), threshold, begin * n) for one in seeds])  # (P, rows, n)
             return self.array(keep if isinstance(seed, tuple) else keep[0], dtype) * scale
