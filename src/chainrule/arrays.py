@@ -41,3 +41,19 @@ def erf(x: Array) -> Array:
     from scipy.special import erf as scipy_erf
 
     return scipy_erf(x)
+
+
+def scattered(values: Array, rows: Array, shape: tuple[int, int], xp: Any) -> Array:
+    """An array of `shape` (n_rows, n) whose row r is the sum of all values[i] (i, n) with rows[i] = r, in their order.
+
+    The array API has no such sum. Sums are in float32 at least, and the same bits every time, on a GPU as well.
+    """
+    wider = wide(values, xp)
+    if hasattr(values, "index_add_"):  # torch
+        zeros = xp.zeros(shape, dtype=wider.dtype, device=wider.device)
+        # On a GPU index_add_ adds in the order of arrival, on several threads of the CPU index_put_ does.
+        found = zeros.index_put_((rows,), wider, accumulate=True) if wider.is_cuda else zeros.index_add_(0, rows, wider)
+        return like(found, values, xp)
+    places = rows[:, None] * shape[1] + xp.arange(shape[1])  # (i, n)
+    sums = xp.bincount(places.reshape(-1), wider.reshape(-1), shape[0] * shape[1]).reshape(shape)
+    return like(sums, values, xp)

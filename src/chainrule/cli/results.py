@@ -90,7 +90,7 @@ def predict(
 
     folder = run / "model" if (run / "model").is_dir() else run
     model = load_model(folder)
-    X = read_rows(rows, model.feature_names, model.network.widths[0])
+    X = read_rows(rows, model.feature_names, model.preprocessing.n_in, model.columns_of_words)
     scores = model.scores(X)
     text = json.dumps(as_records(model, scores)) if as_json else as_csv(model, scores)
     if output is None:

@@ -52,7 +52,7 @@ def predictions(group: Group, data: Dataset, slug: str, shown: int = SHOWN) -> l
     if not len(rows):
         return [Words("The split has no validation rows, so nothing was predicted; the test rows are not for looking.")]
     compute = runs[0].config.compute
-    p = np.stack([run.model.scores(data.X[rows], compute) for run in runs])  # (n_runs, n_rows, n_out)
+    p = np.stack([run.model.scores(data.take(rows), compute) for run in runs])  # (n_runs, n_rows, n_out)
     y = data.y[rows]
     seeds = f"{len(runs)} seeds, " if len(runs) > 1 else ""
     over = f"{seeds}{len(rows):,} validation rows"
