@@ -37,6 +37,16 @@ class Affine:
         return len(self.shift)
 
     @property
+    def embedded(self) -> tuple[int, ...]:
+        """Columns that are given as codes: none."""
+        return ()
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Of embedded columns: none."""
+        return ()
+
+    @property
     def on_device(self) -> "Affine":
         """What is done batch by batch: all of it."""
         return self

@@ -96,7 +96,8 @@ class Dataset:
     def take(self, rows: Any) -> "NDArray[Any] | Table":
         """The named rows without their targets, as a model takes them: X of them, or a table with its words."""
         if not self.categories:
-            return self.X[rows]
+            X: NDArray[Any] = self.X[rows]
+            return X
         return Table(self.X[rows], self.categories, tuple(self.feature_names))
 
     def __repr__(self) -> str:
@@ -236,8 +237,8 @@ def _check_categories(data: Dataset) -> None:
     name, X = data.name, data.X
     if X.dtype != np.float64 or len(data.categories) != X.shape[1] or data.row_shape:
         raise DataError(
-            f"{name}: categories of {len(data.categories)} columns for X of shape {X.shape}, {X.dtype}; expected float64 "
-            "and, for each column, its words, or None where it holds numbers."
+            f"{name}: categories of {len(data.categories)} columns for X of shape {X.shape}, {X.dtype}; expected "
+            "float64 and, for each column, its words, or None where it holds numbers."
         )
     if not data.feature_names:
         raise DataError(f"{name}: has categories but no feature_names; columns with words are found by their names.")

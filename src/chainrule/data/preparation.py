@@ -146,7 +146,7 @@ class Preparation:
 
 
 def fit_preparation(data: Dataset, rows: NDArray[np.int64]) -> Preparation:
-    """The preparation fitted on `rows` of the data; quantiles are of the empirical distribution, rows by their weights."""
+    """The preparation fitted on `rows` of the data, quantiles of the empirical distribution, rows by their weights."""
     check_size(data, data.X, "X", data.feature_names, rows, gaps=True)
     weight = None if data.weight is None else data.weight[rows].astype(np.float64)
     categories: list[Words | None] = []

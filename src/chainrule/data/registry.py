@@ -46,7 +46,8 @@ def read(
     directory holds its digest alone.
     path: the folder of a named set, instead of the usual places. target: the column of a table to predict, the last one
     unless given. task: what the targets are, if not what they look like. image_size: (h, w) to make all images of a
-    folder the same. categorical: columns of a table whose values are names of categories, numbers though they look. An option that the source has no use for is refused.
+    folder the same. categorical: columns of a table whose values are names of categories, numbers though they look. An
+    option that the source has no use for is refused.
     """
     options = {"target": target, "task": task, "image_size": image_size, "categorical": tuple(categorical) or None}
     given = {name: value for name, value in options.items() if value is not None}
@@ -54,7 +55,7 @@ def read(
         if path is not None:
             raise DataError(f"{frames.NAME}: path {str(path)!r} has no use for a data frame. Leave it out.")
         _refuse_others(frames.NAME, given, _OF_TABLES)
-        return frames.read_frame(source, **given)
+        return frames.read_frame(source, target, task, categorical)
     source = str(source)
     origin = Origin(source, None if path is None else str(path), target, task, image_size, tuple(categorical))
     try:

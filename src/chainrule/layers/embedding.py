@@ -48,8 +48,8 @@ class Embedding(Layer):
         """The plain columns, and `width` for each embedded one."""
         if self.n_plain(n_in) < 0:
             raise ConfigError(
-                f"{len(self.sizes)} embedded columns take the last {2 * len(self.sizes)} of its inputs, two digits each, "
-                f"but there are {n_in}"
+                f"{len(self.sizes)} embedded columns take the last {2 * len(self.sizes)} of its inputs, two digits "
+                f"each, but there are {n_in}"
             )
         return self.n_plain(n_in) + self.width * len(self.sizes)
 

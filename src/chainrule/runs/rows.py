@@ -1,11 +1,10 @@
-"""What a model is given to predict: arrays, tables, data frames and data sets, as the rows that its preprocessing takes."""
+"""What a model is given to predict, arrays, frames, tables or data sets, as the rows that its preprocessing takes."""
 
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.data import Dataset, Preparation, Preprocessing, Table
 from chainrule.data.readers.columns import assembled
@@ -56,8 +55,8 @@ def _of_array(preprocessing: Preprocessing, names: Sequence[str], X: Any) -> Tab
     if words and X.dtype.kind in "biuf":
         where = ", ".join(str(names[i] if names else i) for i in words[:5])
         raise DataError(
-            f"X is an array of numbers, and this model takes words in {len(words)} of its {n} columns ({where}); give a "
-            "data frame, a data set, or rows with the words themselves."
+            f"X is an array of numbers, and this model takes words in {len(words)} of its {n} columns ({where}); give "
+            "a data frame, a data set, or rows with the words themselves."
         )
     X = X.reshape(len(X), math.prod(X.shape[1:])) if X.ndim > 2 else X  # (n_rows, n_features)
     if X.ndim != 2 or X.shape[1] != n or X.dtype.kind not in "biuf":

@@ -15,7 +15,10 @@ stand beside it; with blocks always full (the last one padded) they do not."""
 
 
 def affine_arrays(preprocessing: Preprocessing, X: Array, backend: Backend) -> tuple[Array, Array]:
-    """Shift and scale of the part on the device: in float64 for X of 64 bits or large integers, whose mean float32 would round."""
+    """Shift and scale of the part on the device.
+
+    In float64 for X of 64 bits or large integers, whose mean float32 would round.
+    """
     xp = backend.xp
     exact = X.itemsize > 4 or (X.itemsize == 4 and xp.isdtype(X.dtype, "integral"))
     dtype = xp.float64 if exact else backend.master

@@ -34,7 +34,8 @@ class Initial:
             )
         if self.preprocessing.n_in != data.n_features:
             raise ConfigError(
-                f"the model to go on from takes {self.preprocessing.n_in} columns, and {data.name} has {data.n_features}"
+                f"the model to go on from takes {self.preprocessing.n_in} columns, and {data.name} has "
+                f"{data.n_features}; give it the table that it was trained on"
             )
         return self.preprocessing
 

@@ -90,8 +90,9 @@ def plan(config: Config, data: Dataset, network: Network, start: Initial | None 
     network = network.sized(preprocessing.n_out, data.n_outputs)
     batches = Batches(rows.train, _batch_size(config, network, len(rows.train)), options.seed, options.replacement)
     _check_weights(data, rows)
-    config = replace(config, loss=loss, training=replace(options, batch_size=batches.size),
-                     data=replace(config.data, preprocessing=kind))  # type: ignore[arg-type]  # fmt: skip
+    options = replace(options, batch_size=batches.size)
+    prepared = replace(config.data, preprocessing=kind)
+    config = replace(config, loss=loss, training=options, data=prepared)  # type: ignore[arg-type]
     n_steps = options.iterations or (options.epochs or 20) * batches.per_epoch
     if start is None:
         target = _target(config, data, rows, loss)
@@ -193,9 +194,10 @@ def _notes(data: Dataset, rows: Rows, preprocessing: Preprocessing, sample: NDAr
     if preprocessing.constant:
         n = len(preprocessing.constant)
         names = [data.feature_names[i] if data.feature_names else str(i) for i in preprocessing.constant[:5]]
+        becomes = "shifted to 0, not scaled" if isinstance(preprocessing, Affine) else "given as 0"
         notes.append(
             f"{n} column{'s are' if n > 1 else ' is'} constant over the training rows ({', '.join(names)}"
-            f"{', ...' if n > len(names) else ''}): {'shifted to 0, not scaled' if isinstance(preprocessing, Affine) else 'given as 0'}"
+            f"{', ...' if n > len(names) else ''}): {becomes}"
         )
     if len(sample) < len(rows.train):
         notes.append(f"training metrics are of a fixed {len(sample):,} of the {len(rows.train):,} training rows")

@@ -38,8 +38,8 @@ LARGEST_STEP = 2e7
 def alike(one: Plan, other: Plan) -> bool:
     """Whether two runs on the same data differ in nothing but their seeds, learning rates and penalties."""
     prepared = same(one.preprocessing, other.preprocessing) and same(one.target, other.target)
-    same = _common(one) == _common(other) and one.network == other.network
-    return same and prepared and one.updates(0) == other.updates(0)
+    configured = _common(one) == _common(other) and one.network == other.network
+    return configured and prepared and one.updates(0) == other.updates(0)
 
 
 def _common(plan: Plan) -> Config:

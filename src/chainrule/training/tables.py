@@ -15,19 +15,18 @@ def with_embedding(network: Network, preprocessing: Preprocessing, augment: Augm
 
     Raises a ConfigError for one of other sizes, and where rows would be mixed that hold codes.
     """
-    sizes = preprocessing.sizes if isinstance(preprocessing, Preparation) else ()
+    embedded, sizes = preprocessing.embedded, preprocessing.sizes
     placed = [layer for layer in network.layers if isinstance(layer, Embedding)]
     if placed and placed[0].sizes != sizes:
         raise ConfigError(
-            f"the network's embedding has sizes {placed[0].sizes}, but the columns of {data.name} need {sizes or 'none'}; "
-            "leave the layer out, and one that fits is put before the others"
+            f"the network's embedding has sizes {placed[0].sizes}, but the columns of {data.name} need "
+            f"{sizes or 'none'}; leave the layer out, and one that fits is put before the others"
         )
     if not sizes:
         return network
     if augment.mixup:
-        assert isinstance(preprocessing, Preparation)  # noqa: S101  # for mypy: others have no sizes
         raise ConfigError(
-            f"data.augment.mixup {augment.mixup} mixes rows, and the codes of {_few(data, preprocessing.embedded)} cannot "
+            f"data.augment.mixup {augment.mixup} mixes rows, and the codes of {_few(data, embedded)} cannot "
             "be mixed; set it to 0, or remove columns of more than 9 categories"
         )
     return network if placed else Network((Embedding(sizes), *network.layers), network.n_in)

@@ -11,7 +11,7 @@ from chainrule.data.tables import MOST_WORDS, is_gap, word
 
 
 def column(source: Source, name: str, values: Any) -> NDArray[Any] | Texts:
-    """A chunked array of a type that `is_known`. Raises a DataError for more texts than any column of categories has."""
+    """A chunked array of a type that `is_known`. Raises a DataError for more texts than a column of categories has."""
     from pyarrow import types
 
     if types.is_null(values.type):

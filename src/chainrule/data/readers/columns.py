@@ -33,24 +33,24 @@ class Features(NamedTuple):
 def date(source: Source, name: str, example: object) -> DataError:
     """The error for a column of dates or times, with what to make of them."""
     return DataError(
-        f"{source}: column {shown(repr(name))} holds dates or times, such as {shown(repr(example))}. Make numbers of what "
-        "may matter (days since a day, month, day of the week, hour) and remove the column."
+        f"{source}: column {shown(repr(name))} holds dates or times, such as {shown(repr(example))}. Make numbers of "
+        "what may matter (days since a day, month, day of the week, hour) and remove the column."
     )
 
 
 def mixed(source: Source, where: str, name: str, value: object, found: str) -> DataError:
     """The error for a text among numbers, or a number among texts."""
     return DataError(
-        f"{source}: {where}, column {shown(repr(name))}: {shown(repr(value))} is {found}. Correct it, or name the column "
-        "in data.categorical to take all its values as names of categories."
+        f"{source}: {where}, column {shown(repr(name))}: {shown(repr(value))} is {found}. Correct it, or name the "
+        "column in data.categorical to take all its values as names of categories."
     )
 
 
 def too_many(source: Source, name: str, n: str, example: str) -> DataError:
     """The error for a column of which almost every text is another."""
     return DataError(
-        f"{source}: column {shown(repr(name))} holds {n}, such as {shown(repr(example))}; so many are an identifier or free "
-        "text, of which there is nothing to learn. Remove it, or make columns of what in it matters."
+        f"{source}: column {shown(repr(name))} holds {n}, such as {shown(repr(example))}; so many are an identifier or "
+        "free text, of which there is nothing to learn. Remove it, or make columns of what in it matters."
     )
 
 
@@ -111,8 +111,15 @@ def merged(found: Texts) -> Texts:
     return Texts(places[found.codes], list(first))
 
 
-def assembled(source: Source, names: Sequence[str], columns: Sequence[NDArray[Any] | Texts],
-              categorical: Collection[str] = (), declared: Collection[str] = (), *, tell: bool = True) -> Features:  # fmt: skip
+def assembled(
+    source: Source,
+    names: Sequence[str],
+    columns: Sequence[NDArray[Any] | Texts],
+    categorical: Collection[str] = (),
+    declared: Collection[str] = (),
+    *,
+    tell: bool = True,
+) -> Features:
     """The columns as one matrix: in their common dtype where all are numbers without gaps, else in float64.
 
     categorical: names of columns whose numbers are names. declared: those that are categories by their type. tell:
@@ -128,8 +135,8 @@ def assembled(source: Source, names: Sequence[str], columns: Sequence[NDArray[An
         elif values.dtype.kind == "f" and np.isinf(values).any():
             row = int(np.argmax(np.isinf(values)))
             raise DataError(
-                f"{source}: row {row}, column {shown(repr(name))}: {values[row]} is no value. Fill the gap, or remove the "
-                "row or the column."
+                f"{source}: row {row}, column {shown(repr(name))}: {values[row]} is no value. Fill the gap, or remove "
+                "the row or the column."
             )
         found.append(values)
     n_rows = len(found[0].codes if isinstance(found[0], Texts) else found[0])

@@ -1,6 +1,6 @@
 """Data frames in memory, of pandas, polars or pyarrow, by what they are called, so that none of them is imported."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from datetime import date as Date  # noqa: N812
 from datetime import time as Time  # noqa: N812
 from datetime import timedelta
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.dataset import Dataset, Task
 from chainrule.data.readers import arrow_columns
-from chainrule.data.readers.columns import Features, Source, assembled, check_categorical, date, merged, mixed
+from chainrule.data.readers.columns import Features, assembled, check_categorical, date, merged, mixed
 from chainrule.data.readers.tables import column_indices, gap, no_number, table, target_index
 from chainrule.data.readers.values import Texts, native
 from chainrule.data.tables import Table, is_gap, word
@@ -200,7 +200,7 @@ def _kind(name: str, row: int, value: Any, *, named: bool) -> type | None:
     if isinstance(value, (bool, np.bool, int, float, np.number)) and not isinstance(
         value, (complex, np.complexfloating)
     ):
-        if value != value:  # NaN  # noqa: PLR0124
+        if value != value:  # NaN
             return None
         return str if named else float
     if isinstance(value, (Date, Time, timedelta, np.datetime64, np.timedelta64)):

@@ -34,8 +34,8 @@ def read_rows(
         X: NDArray[Any] = found.X
     elif categorical:
         raise DataError(
-            f"{path}: holds numbers alone, and the model takes words in {', '.join(map(repr, categorical))}; give a CSV, "
-            "Parquet or Arrow table."
+            f"{path}: holds numbers alone, and the model takes words in {', '.join(map(repr, categorical))}; give a "
+            "CSV, Parquet or Arrow table."
         )
     else:
         X, _ = flattened(_array(path))
