@@ -112,10 +112,10 @@ def check(model: Model, content: bytes) -> Checked:
 
 def references(model: Model, X: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
     """The outputs of the ONNX file, by the model itself in float64."""
-    compute, X = Compute(backend="numpy", precision="float64"), as_given(model, X)
+    compute, rows = Compute(backend="numpy", precision="float64"), as_given(model, X)
     if model.task == "regression":
-        return {"output": model.scores(X, compute)}
-    return {"logits": model.logits(X, compute), "probabilities": model.scores(X, compute)}
+        return {"output": model.scores(rows, compute)}
+    return {"logits": model.logits(rows, compute), "probabilities": model.scores(rows, compute)}
 
 
 def run(content: bytes, X: NDArray[Any]) -> dict[str, NDArray[np.float32]]:

@@ -12,20 +12,21 @@ from chainrule.data.readers.frames import from_objects, is_frame, rows_of
 from chainrule.errors import DataError
 
 
-def rows_for(preprocessing: Preprocessing, names: Sequence[str], X: Any) -> Table:
-    """X as a table of the columns that the preprocessing takes; columns with names are found by them.
+def rows_for(preprocessing: Preprocessing, names: Sequence[str], given: Any) -> Table:
+    """What was given as a table of the columns that the preprocessing takes; columns with names are found by them.
 
     names: of the model's columns. Raises a DataError for columns that are missing, for gaps and infinite numbers where
     the model knows none, and for an array of numbers where it takes words.
     """
     words = _columns_of_words(preprocessing)
-    if isinstance(X, Dataset):
-        taken = X.take(slice(None))
-        X = taken if isinstance(taken, Table) else Table(taken, (None,) * X.n_features, tuple(X.feature_names))
-    elif is_frame(X):
-        X = rows_of(X, names, [names[i] for i in words] if names else ())
-    if not isinstance(X, Table):
-        X = _of_array(preprocessing, names, X)
+    if isinstance(given, Table):
+        X = given
+    elif isinstance(given, Dataset):
+        X = Table(given.X, given.categories or (None,) * given.n_features, tuple(given.feature_names))
+    elif is_frame(given):
+        X = rows_of(given, names, [names[i] for i in words] if names else ())
+    else:
+        X = _of_array(preprocessing, names, given)
     if names and X.names and tuple(names) != X.names and isinstance(preprocessing, Preparation):
         X = _in_order(X, names)
     if X.X.ndim != 2 or X.X.shape[1] != preprocessing.n_in:

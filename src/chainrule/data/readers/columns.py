@@ -15,8 +15,8 @@ Source = Any
 """What a message begins with: the path of a file, or what a frame is called."""
 
 _LONGEST_WORD = 1_000
-_FEW = 20
-"""So many different texts are categories, however few the rows."""
+_FEW, _MOST_SHARE = 20, 0.9
+"""So many different texts are categories, however few the rows, and so are those that are no larger a share of them."""
 
 _DATE = re.compile(
     r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3(\d{4}|\d{2}))([T ]\d.*)?|\d{1,2}:\d\d(:\d\d(\.\d+)?)?"
@@ -78,7 +78,7 @@ def sorted_words(source: Source, name: str, found: Texts, *, declared: bool) -> 
         raise too_many(source, name, f"texts of up to {len(longest):,} characters", longest)
     if not declared:
         refuse_dates(source, name, words)
-        if len(words) > max(_FEW, n // 2):
+        if len(words) > max(_FEW, _MOST_SHARE * n):
             raise too_many(source, name, f"{len(words):,} different texts in {n:,} rows", words[0])
     if len(words) > MOST_WORDS:
         raise too_many(source, name, f"more than {MOST_WORDS:,} different texts", words[0])
