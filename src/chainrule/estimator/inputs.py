@@ -14,6 +14,7 @@ from chainrule.data import Preparation, Table
 from chainrule.data.readers.frames import features_of, is_frame, is_plain, rows_of
 from chainrule.data.tables import joined
 from chainrule.errors import DataError
+from chainrule.runs import Model
 
 SPARSE = ("csr", "csc", "coo")
 _BLOCK = 8192
@@ -44,7 +45,7 @@ def rows(estimator: Any, X: Any, *, reset: bool = False) -> Any:
 
 def takes_tables(estimator: Any) -> bool:
     """Whether it was fitted on a frame with words or gaps."""
-    models = getattr(estimator, "models_", ())
+    models: tuple[Model, ...] = getattr(estimator, "models_", ())
     return bool(models) and isinstance(models[0].preprocessing, Preparation)
 
 
@@ -58,9 +59,11 @@ def both(first: Rows, second: Rows) -> Rows:
     if not isinstance(first, Table) and not isinstance(second, Table):
         return np.concatenate([first, second])
     names = first.names if isinstance(first, Table) else second.names  # type: ignore[union-attr]
-    whole = [X if isinstance(X, Table) else Table(X.astype(np.float64), (None,) * int(X.shape[-1]), names)
-             for X in (first, second)]  # fmt: skip
-    return joined(*whole)
+    return joined(*(_as_table(X, names) for X in (first, second)))
+
+
+def _as_table(X: Rows, names: tuple[str, ...]) -> Table:
+    return X if isinstance(X, Table) else Table(X.astype(np.float64), (None,) * len(names), names)
 
 
 def rows_and_targets(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Rows, Any]:

@@ -157,12 +157,19 @@ def _as_rows(
 ) -> Table:
     """Mistakes in a table, each with its first columns."""
     few = data.feature_names[:8] or tuple(f"column {i}" for i in range(min(8, data.n_features)))
-    body = tuple(
-        (*one, *(float(value) for value in data.X[row][: len(few)])) for one, row in zip(listed, rows, strict=True)
-    )
+    body = tuple((*one, *(_cell(data, row, i) for i in range(len(few)))) for one, row in zip(listed, rows, strict=True))
     right = (0, *range(3, len(header) + len(few)))
     more = f" The first {len(few)} of {data.n_features} columns." if len(few) < data.n_features else ""
     return Table((*header, *few), body, right, title, f"{note}{more}")
+
+
+def _cell(data: Dataset, row: int, column: int) -> Cell:
+    """A number, the word that a code stands for, or nothing at a gap."""
+    value = float(data.X[row, column])
+    words = data.categories[column] if data.categories else None
+    if np.isnan(value):
+        return None
+    return value if words is None else words[int(value)]
 
 
 def _labels(p: Any, y: Any, data: Dataset, rows: Any, over: str, slug: str, shown: int) -> list[Block]:
