@@ -131,7 +131,7 @@ def _polars(frame: Any, i: int, name: str, named: bool) -> tuple[Values, bool]:
     series = frame.to_series(i)
     kind = str(series.dtype)
     if series.dtype.is_temporal():
-        raise date(NAME, name, series[0])
+        raise date(NAME, name, str(series[0]))
     if series.dtype.is_numeric() or kind in ("Boolean", "Null"):
         if series.null_count():
             return np.array([np.nan if value is None else float(value) for value in series.to_list()]), False
