@@ -46,12 +46,12 @@ def erf(x: Array) -> Array:
 def scattered(values: Array, rows: Array, shape: tuple[int, int], xp: Any) -> Array:
     """An array of `shape` (n_rows, n) whose row r is the sum of all values[i] (i, n) with rows[i] = r, in their order.
 
-    The array API has no such sum. Sums are in float32 at least, and the same bits every time, on a GPU as well.
+    The array API has no such sum. Sums are in float32 at least and in a fixed order, so the bits are the same every time.
     """
     wider = wide(values, xp)
     if hasattr(values, "index_add_"):  # torch
         zeros = xp.zeros(shape, dtype=wider.dtype, device=wider.device)
-        # On a GPU index_add_ adds in the order of arrival, on several threads of the CPU index_put_ does.
+        # PyTorch documents index_add_ as unordered on a GPU, and index_put_ with sums on several threads of the CPU.
         found = zeros.index_put_((rows,), wider, accumulate=True) if wider.is_cuda else zeros.index_add_(0, rows, wider)
         return like(found, values, xp)
     places = rows[:, None] * shape[1] + xp.arange(shape[1])  # (i, n)

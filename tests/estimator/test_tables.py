@@ -21,7 +21,7 @@ def frame(tmp_path_factory) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def X(frame: pd.DataFrame) -> pd.DataFrame:
+def X(frame: pd.DataFrame) -> pd.DataFrame:  # noqa: N802
     return frame.drop(columns="price")
 
 

@@ -90,7 +90,7 @@ def test_refused(run, X, message):
 
 
 def test_a_plain_model_takes_frames_by_name_and_still_knows_no_gaps():
-    frame = pd.DataFrame({"a": np.arange(20.0), "b": np.arange(20.0) ** 2, "y": np.arange(20.0) * 3})
+    frame = pd.DataFrame({"a": np.arange(20.0), "b": np.arange(20.0) ** 2, "y": np.arange(20.0) / 7})
     model = cr.train(cr.mlp([4]), cr.read(frame, target="y"), training=cr.Training(epochs=1), compute=NUMPY).model
     expected = model.predict(frame[["a", "b"]].to_numpy())
     np.testing.assert_array_equal(model.predict(frame[["y", "b", "a"]]), expected)
@@ -102,7 +102,11 @@ def test_a_plain_model_takes_frames_by_name_and_still_knows_no_gaps():
 
 def test_evaluate_reads_other_tables_by_their_words(run, tmp_path):
     other = cr.read(str(written(tmp_path, 50, seed=9, order=(3, 5, 4, 2, 1, 0))), target="price")
-    assert cr.assess_run(run, "test", other).n == 50 // 5
+    found = cr.assess_run(run, "test", other)
+    frame = pd.read_csv(tmp_path / "table.csv")
+    assert found.n == 50
+    expected = np.sqrt(np.mean((run.model.predict(frame) - frame["price"]) ** 2))
+    assert abs(found.metrics["rmse"] - expected) < 1e-6
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(run, tmp_path, monkeypatch):
