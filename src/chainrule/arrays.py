@@ -46,7 +46,7 @@ def erf(x: Array) -> Array:
 def scattered(values: Array, rows: Array, shape: tuple[int, int], xp: Any) -> Array:
     """An array of `shape` (n_rows, n) whose row r is the sum of all values[i] (i, n) with rows[i] = r, in their order.
 
-    The array API has no such sum. Sums are in float32 at least and in a fixed order, so the bits are the same every time.
+    The array API has no such sum. Sums are in float32 at least and in a fixed order, so their bits are always the same.
     """
     wider = wide(values, xp)
     if hasattr(values, "index_add_"):  # torch
