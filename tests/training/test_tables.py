@@ -17,7 +17,7 @@ def test_the_network_begins_with_an_embedding_and_the_notes_say_what_becomes_of_
     assert repr(run.model.network).startswith("Network(10 | embedding 8 | linear 8 | relu")
     assert run.config.data.preprocessing == "robust"
     assert planned(run.config, data(), cr.mlp([8])).notes == (
-        "the task is regression, told from the target: 'price' holds numbers that are not whole; data.task says otherwise",
+        "the task is regression, told from the target: 'price' holds numbers that are not whole; data.task overrides it",
         "1 column one-hot (colour)",
         "1 column embedded, having more than 9 categories (city)",
         "1 column with gaps: the median there, and an indicator (age)",
@@ -84,6 +84,15 @@ def test_codes_cannot_be_mixed() -> None:
     assert str(caught.value) == (
         "data.augment.mixup 0.2 mixes rows, and the codes of city cannot be mixed; set it to 0, or remove columns of "
         "more than 9 categories"
+    )
+
+
+def test_pixels_that_are_prepared_one_by_one_cannot_move() -> None:
+    with pytest.raises(cr.ConfigError) as caught:
+        cr.train(cr.mlp([8]), cr.read("digits"), training=SHORT, preprocessing="robust", augment=cr.Augment(flip=True))
+    assert str(caught.value) == (
+        "data.augment moves pixels, which preprocessing 'robust' has made numbers of their own columns; set "
+        "data.preprocessing to another kind"
     )
 
 

@@ -13,7 +13,7 @@ _SHOWN = 5
 def with_embedding(network: Network, preprocessing: Preprocessing, augment: Augment, data: Dataset) -> Network:
     """The network, with an `Embedding` of the preparation's codes before its layers where it brings none of its own.
 
-    Raises a ConfigError for one of other sizes, and where rows would be mixed that hold codes.
+    Raises a ConfigError for one of other sizes, and where rows would be augmented that cannot be.
     """
     embedded, sizes = preprocessing.embedded, preprocessing.sizes
     placed = [layer for layer in network.layers if isinstance(layer, Embedding)]
@@ -21,6 +21,11 @@ def with_embedding(network: Network, preprocessing: Preprocessing, augment: Augm
         raise ConfigError(
             f"the network's embedding has sizes {placed[0].sizes}, but the columns of {data.name} need "
             f"{sizes or 'none'}; leave the layer out, and one that fits is put before the others"
+        )
+    if isinstance(preprocessing, Preparation) and augment.on_images:
+        raise ConfigError(
+            "data.augment moves pixels, which preprocessing 'robust' has made numbers of their own columns; set "
+            "data.preprocessing to another kind"
         )
     if not sizes:
         return network
@@ -36,7 +41,7 @@ def notes_on_table(data: Dataset, preprocessing: Preprocessing) -> list[str]:
     """How the task was told from the target, and what becomes of columns with words and with gaps."""
     notes = []
     if data.told:
-        notes.append(f"the task is {data.task}, told from the target: {data.told}; data.task says otherwise")
+        notes.append(f"the task is {data.task}, told from the target: {data.told}; data.task overrides it")
     if not isinstance(preprocessing, Preparation):
         return notes
     words = [i for i, held in enumerate(preprocessing.categories) if held is not None]
