@@ -31,6 +31,7 @@ from .layers import GELU as GELU
 from .layers import SELU as SELU
 from .layers import BatchNorm as BatchNorm
 from .layers import Dropout as Dropout
+from .layers import Embedding as Embedding
 from .layers import Init as Init
 from .layers import LayerNorm as LayerNorm
 from .layers import LeakyReLU as LeakyReLU

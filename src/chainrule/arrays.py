@@ -41,3 +41,19 @@ def erf(x: Array) -> Array:
     from scipy.special import erf as scipy_erf
 
     return scipy_erf(x)
+
+
+def scattered(values: Array, rows: Array, shape: tuple[int, int], xp: Any) -> Array:
+    """An array of `shape` (n_rows, n) whose row r is the sum of all values[i] (i, n) with rows[i] = r, in their order.
+
+    The array API has no such sum. Sums are in float32 at least and in a fixed order, so their bits are always the same.
+    """
+    wider = wide(values, xp)
+    if hasattr(values, "index_add_"):  # torch
+        zeros = xp.zeros(shape, dtype=wider.dtype, device=wider.device)
+        # PyTorch documents index_add_ as unordered on a GPU, and index_put_ with sums on several threads of the CPU.
+        found = zeros.index_put_((rows,), wider, accumulate=True) if wider.is_cuda else zeros.index_add_(0, rows, wider)
+        return like(found, values, xp)
+    places = rows[:, None] * shape[1] + xp.arange(shape[1])  # (i, n)
+    sums = xp.bincount(places.reshape(-1), wider.reshape(-1), shape[0] * shape[1]).reshape(shape)
+    return like(sums, values, xp)

@@ -94,6 +94,10 @@ class Layer(ABC):
         """Floating-point operations of the forward pass of one row, multiply and add counted as two."""
         return n_in
 
+    def example(self, rng: Any, rows: int, n_in: int) -> Any:
+        """Rows x (rows, n_in) such as the layer may be given, on which its gradients are checked; drawn from `rng`."""
+        return rng.normal(size=(rows, n_in))
+
     @abstractmethod
     def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:
         """y (..., batch, n_out) and the pullback, for x (..., batch, n_in)."""

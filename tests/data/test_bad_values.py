@@ -49,7 +49,7 @@ def from_npy(folder: Path, X: Any = X, y: Any = LABELS) -> cr.Dataset:
 
 NAMES = {"target_names": np.array(["no", "yes"])}
 REFUSED_FILES: dict[str, tuple[Callable[[Path], cr.Dataset], str]] = {
-    "csv: NaN": (partial(from_csv, text=table(LABELS, put(X, (4, 1), np.nan))), "line 6, column 'b': 'nan' is no value."),
+    "csv: a text among numbers": (partial(from_csv, text=table(LABELS, put(X, (4, 1), "red", object))), "line 6, column 'b': 'red' is no number, as"),
     "csv: -inf": (partial(from_csv, text=table(LABELS, put(X, (4, 1), -np.inf))), "line 6, column 'b': '-inf' is no value."),
     "csv: 1e300": (partial(from_csv, text=table(LABELS, put(X, (4, 1), 1e300))), "d: X is 1e+300 at row 4, column 'b'; expected"),
     "csv: None in the target": (partial(from_csv, text=table(put(NUMBERS, 4, None, object))), "line 6, column 't': 'None' is no value."),

@@ -1,4 +1,4 @@
-"""CSV: every cell is a number or an error that says where; the target is what it looks like unless told."""
+"""CSV: every cell is a number, a word or a gap, or an error that says where; the target is what it looks like unless told."""
 
 import csv
 import io
@@ -83,7 +83,8 @@ def test_whole_numbers_are_quantities_when_many_differ_or_it_is_said(tmp_path: P
 FILL = "Fill the gap, or remove the row or the column."
 CELLS = "Write every cell, and quote those that hold a comma."
 CHOOSE = "Choose another column as the target."
-ENCODE = "Encode the column as numbers or remove it; if it is what to predict, name it as the target."
+CORRECT = "Correct it, or name the column in data.categorical to take all its values as names of categories."
+NUMBERS = "Make numbers of what may matter (days since a day, month, day of the week, hour) and remove the column."
 
 
 @pytest.mark.parametrize(
@@ -100,16 +101,22 @@ ENCODE = "Encode the column as numbers or remove it; if it is what to predict, n
         (",a,b\n0,1,2\n", "column 1 has no name. Name it, or remove it if it is a row index."),
         ("a,b,c\n1,2,3\n4,5\n", f"line 3 has 2 cells but the header has 3. {CELLS}"),
         ("a,b\n1,2\n\n3,4,5\n", f"line 4 has 3 cells but the header has 2. {CELLS}"),
-        ("a,b,c\n1,2,3\n4,red,5\n", f"line 3, column 'b': 'red' is no number. {ENCODE}"),
-        ("a,b,c\n1,2,3\n4,,5\n", f"line 3, column 'b': '' is no value. {FILL}"),
-        ("a,b,c\n1,2,3\n4,NaN,5\n", f"line 3, column 'b': 'NaN' is no value. {FILL}"),
-        ("a,b,c\n1,2,3\n4,N/A,5\n", f"line 3, column 'b': 'N/A' is no value. {FILL}"),
+        ("a,b,c\n1,2,3\n4,red,5\n", f"line 3, column 'b': 'red' is no number, as the cells above it are. {CORRECT}"),
+        ("a,b,c\n1,,3\n4,5,6\n1,red,5\n",
+         f"line 4, column 'b': 'red' is no number, as the cells above it are. {CORRECT}"),
+        ("a,b,c\n1,red,3\n,,0\n4,5,6\n",
+         f"line 4, column 'b': '5' is a number, and the cells above it are texts. {CORRECT}"),
+        ("a,b\n2020-01-31,1\n2020-02-01,2\n", f"column 'a' holds dates or times, such as '2020-01-31'. {NUMBERS}"),
+        ("a,b\n1,2020-01-31\n2,2020-02-01\n", f"column 'b' holds dates or times, such as '2020-01-31'. {NUMBERS}"),
+        ("a,b\n" + "".join(f"name {i},{i}\n" for i in range(30)),
+         "column 'a' holds 30 different texts in 30 rows, such as 'name 0'; so many are an identifier or free text, of "
+         "which there is nothing to learn. Remove it, or make columns of what in it matters."),
         ("a,b,c\n1,2,3\n4,-inf,5\n", f"line 3, column 'b': '-inf' is no value. {FILL}"),
         ("a,b,c\n1,2,3\n4,1e999,5\n", f"line 3, column 'b': '1e999' is no value. {FILL}"),
-        ("a,b\n1_0,1\n2,2\n", f"line 2, column 'a': '1_0' is no number. {ENCODE}"),
-        ("a,b\n1,1\n0x1F,2\n", f"line 3, column 'a': '0x1F' is no number. {ENCODE}"),
-        ('a,b\n"1\n2",1\n', f"line 3, column 'a': '1\\n2' is no number. {ENCODE}"),
-        (f"a,b\n{'z' * 200},1\n", f"line 2, column 'a': '{'z' * 76}... is no number. {ENCODE}"),
+        ("a,b\n1_0,1\n2,2\n", f"line 3, column 'a': '2' is a number, and the cells above it are texts. {CORRECT}"),
+        ("a,b\n1,1\n0x1F,2\n", f"line 3, column 'a': '0x1F' is no number, as the cells above it are. {CORRECT}"),
+        (f"a,b\n1,1\n{'z' * 200},1\n",
+         f"line 3, column 'a': '{'z' * 76}... is no number, as the cells above it are. {CORRECT}"),
         ("a,b\n1,2\n3,\n", f"line 3, column 'b': '' is no value. {FILL}"),
         ("a,b\n1,2\n3,NA\n", f"line 3, column 'b': 'NA' is no value. {FILL}"),
         ("a,b\n1,2\n3,inf\n", f"line 3, column 'b': 'inf' is no value. {FILL}"),
@@ -147,7 +154,39 @@ def test_not_utf8(tmp_path: Path) -> None:
 
 
 def test_formulas_are_texts(tmp_path: Path) -> None:
-    assert "'=1+1' is no number" in refusal(written(tmp_path, "a,b\n=1+1,2\n"))
+    assert read(str(written(tmp_path, "a,b\n=1+1,2\n=1+1,3\n"))).categories == (("=1+1",),)
+
+
+def test_words_and_gaps(tmp_path: Path) -> None:
+    data = read(str(written(tmp_path, "a,b,c,y\n1,red,true,1\n,NA,?,2\nnan, blue ,FALSE,3\n3,red,none,4\n")))
+    assert data.categories == (None, ("blue", "red"), None)
+    np.testing.assert_array_equal(data.X, [[1, 1, 1], [np.nan] * 3, [np.nan, 0, 0], [3, 1, np.nan]])
+
+
+def test_numbers_that_are_names(tmp_path: Path) -> None:
+    path = written(tmp_path, "zip,model,y\n01234,320,1\n1234,Corolla,2\n,911,3\n")
+    data = read(str(path), categorical=("zip", "model"))
+    assert data.categories == (("01234", "1234"), ("320", "911", "Corolla"))
+    np.testing.assert_array_equal(data.X, [[0, 0], [1, 2], [np.nan, 1]])
+    assert data.origin is not None
+    assert data.origin.categorical == ("zip", "model")
+
+
+def test_the_codes_do_not_depend_on_the_order_of_the_rows(tmp_path: Path) -> None:
+    one = read(str(written(tmp_path, "a,y\nx,1\nb,2\n")))
+    other = read(str(written(tmp_path, "a,y\nb,2\nx,1\n")))
+    assert one.categories == other.categories == (("b", "x"),)
+    assert one.X[::-1].tolist() == other.X.tolist()
+
+
+def test_a_table_of_numbers_without_gaps_is_as_before(tmp_path: Path) -> None:
+    data = read(str(written(tmp_path, "a,b,y\n1,2,0\n3,4,1\n")))
+    assert (data.categories, data.told) == ((), "'y' holds 2 different whole numbers, at most 20")
+
+
+def test_far_too_many_words_are_refused_before_all_are_read(tmp_path: Path) -> None:
+    path = written(tmp_path, "a,y\n" + "".join(f"w{i},1\n" for i in range(66_000)) + "broken\n")
+    assert refusal(path).startswith("column 'a' holds more than 65,000 different texts, such as 'w65000'")
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -90,6 +90,7 @@ PROOFS: dict[str, Proof] = {
     "batch-norm-evaluation": of_layer(cr.BatchNorm(), training=False),
     "layer-norm": of_layer(cr.LayerNorm()),
     "dropout": of_layer(cr.Dropout(0.4)),
+    "embedding": of_layer(cr.Embedding((3, 5), width=2), "E"),
     "residual": of_layer(cr.Residual((cr.Linear(N_IN), cr.Tanh()))),
     "label-smoothing": of_loss("smoothed"),
     "sample-weights": of_loss("classes", weighted=True),

@@ -7,7 +7,7 @@ import numpy as np
 import sympy as sp
 
 import chainrule as cr
-from derivation.setting import Arrays, Setting, context, matrix, symbol
+from derivation.setting import Arrays, Setting, context, matrix, one_hot, symbol
 
 
 def activation(build: Callable[..., cr.Layer], *, slope: bool = False, **constants: str) -> Setting:
@@ -116,6 +116,19 @@ def dropout() -> Setting:
         return {"Y": y, "J": np.sum(at["C"] * y), "∂J/∂X": pullback(at["C"])[0]}
 
     return Setting(base, {"i": N, "k": K}, code)
+
+
+def embedding() -> Setting:
+    """A column of three categories over three rows: the first one, the last one, and one that was never seen."""
+    codes = [1, 3, 0]
+    base = {"D": one_hot(codes, 3), "C": matrix("C", 3, K), "E": matrix("E", 3, K)}
+
+    def code(at: Mapping[str, Any]) -> Arrays:
+        x = np.array([[0.0, code] for code in codes])
+        y, pullback = cr.Embedding((3,), K).forward({"E": at["E"]}, x, context())
+        return {"Y": y, "J": np.sum(at["C"] * y), "∂J/∂E": pullback(at["C"])[1]["E"]}
+
+    return Setting(base, {"i": 3, "k": K}, code)
 
 
 def residual() -> Setting:

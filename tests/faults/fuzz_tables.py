@@ -11,10 +11,12 @@ def csv() -> Target:
     from chainrule.data.readers.csv_files import read_csv_columns
 
     seeds = ["a,b\n1,2\n3,4\n", "a,b,c\n1.5,x,yes\n2,y,no\n".replace("x", "7").replace("y,", "8,"), "\ufeffa;b\n1;2\n",
-             'a,"b\nb"\n"1","2"\n3,NA\n', "a,b\ntrue,1e3\nfalse,-inf\n", "a,b\r\n1,0x5\r\n"]  # fmt: skip
+             'a,"b\nb"\n"1","2"\n3,NA\n', "a,b\ntrue,1e3\nfalse,-inf\n", "a,b\r\n1,0x5\r\n",
+             "a,b,c\nred,1,2\n,NA,3\nblue,2,4\n", "d,y\n2020-01-31,1\n2020-02-01,2\n"]  # fmt: skip
     words = (b",", b'"', b"\r\n", b"NaN", b"1e999", b"true", b"_", b"\xef\xbb\xbf", b"\0", b"''")
 
     def columns(path: Path) -> object:
+        read_csv_columns(path, ("a",), ("a",))
         return read_csv_columns(path, ("a",))
 
     return alone("table.csv", [seed.encode() for seed in seeds], source, columns, words=words)

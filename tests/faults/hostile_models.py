@@ -125,6 +125,27 @@ def _(root: Path) -> Arguments:
     return predict(root, weights=safetensors(header, body))
 
 
+@case("model: a preparation of other columns", "model.json needs", 4)
+def _(root: Path) -> Arguments:
+    return predict(root, changed(preparation={"categories": [None, None], "gaps": []}))
+
+
+@case("model: a preparation of a million empty columns", "model.json needs", 4)
+def _(root: Path) -> Arguments:
+    return predict(root, changed(preparation={"categories": [[]] * 1_000_000 + [None], "gaps": [0]}))
+
+
+@case("model: a word that is a number", "is not a model of format", 4)
+def _(root: Path) -> Arguments:
+    return predict(root, changed(preparation={"categories": [None, None, [1, 2]], "gaps": []}))
+
+
+@case("model: an embedding of more rows than the memory holds", "array 'network.0.E' has shape None", 4)
+def _(root: Path) -> Arguments:
+    embedding = {"kind": "embedding", "sizes": [65_000] * 1000, "width": 2**40}
+    return predict(root, changed(layers=[embedding, *sound()[0]["layers"]], n_in=2003))
+
+
 @case("model: weights that are integers", "weights.safetensors", 4)
 def _(root: Path) -> Arguments:
     header, body = entries()

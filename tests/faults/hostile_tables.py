@@ -68,9 +68,20 @@ def _(root: Path) -> Arguments:
     return csv(root, "a,b\n" + "9" * 100_000 + ",1\n0,0\n")
 
 
-@case("csv: a number that only Python reads", "'1_000' is no number")
+@case("csv: a number that only Python reads", "'0' is a number, and the cells above it are texts")
 def _(root: Path) -> Arguments:
     return csv(root, "a,b\n1_000,1\n0,0\n")
+
+
+@case("csv: a million different words", "more than 65,000 different texts")
+def _(root: Path) -> Arguments:
+    return csv(root, "a,b\n" + "".join(f"w{i:x},1\n" for i in range(16**5, 2 * 16**5)))
+
+
+@case("csv: two thousand columns of words", code=0)
+def _(root: Path) -> Arguments:
+    names = ",".join(f"c{i}" for i in range(2_000))
+    return csv(root, f"{names}\n" + (",".join("xy"[i % 2] for i in range(2_000)) + "\n") * 200 + ",".join("z" * 2_000))
 
 
 @case("csv: UTF-16", "is not UTF-8")
@@ -234,9 +245,21 @@ def _(root: Path) -> Arguments:
     return ipc(root, pa.table({"a": runs, "y": runs}))
 
 
-@case("arrow: nulls, which take no room", "is no number")
+@case("arrow: nulls, which take no room", "would unpack to 48,000,000,000 in memory")
 def _(root: Path) -> Arguments:
     return ipc(root, pa.table({"a": pa.nulls(10**9), "y": pa.nulls(10**9)}))
+
+
+@case("arrow: a hundred thousand different words", "100,000 different texts")
+def _(root: Path) -> Arguments:
+    return ipc(root, pa.table({"a": [f"w{i}" for i in range(100_000)], "y": range(100_000)}))
+
+
+@case("arrow: a dictionary with a code outside it", "cannot be read")
+def _(root: Path) -> Arguments:
+    codes = pa.array([0, 1, 9], pa.int32())
+    words = pa.DictionaryArray.from_arrays(codes, pa.array(["a", "b"]), safe=False)
+    return ipc(root, pa.table({"a": words, "y": [0, 1, 2]}))
 
 
 @case("arrow: a message of 2^62 bytes", "cannot be read")

@@ -94,6 +94,11 @@ class Backend(ABC):
         raise NotImplementedError(f"{self.name} on {self.device} records nothing")
 
     @property
+    def host_dtype(self) -> Any:
+        """NumPy's dtype for rows that are prepared on the host: that of the masters."""
+        return np.float64 if self.precision == "float64" else np.float32
+
+    @property
     def kernel_threads(self) -> int:
         """Of the compiled kernels: one, where threads of two kinds would meet."""
         return 1

@@ -23,6 +23,7 @@ app.add_typer(data_app, name="data")
 ConfigFile = Annotated[Path | None, typer.Argument(metavar="CONFIG.toml", help="Configuration; defaults if left out.")]
 RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="Directory that `train` wrote.")]
 Data = Annotated[str | None, typer.Option("--data", metavar="NAME|PATH", help="A named data set, or files.")]
+Target = Annotated[str | None, typer.Option("--target", metavar="COLUMN", help="The column of a table to predict.")]
 Changes = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change one option, e.g. optimizer.lr=3e-4.")
 ]
@@ -69,9 +70,12 @@ def _options(
         )
 
 
-def merged(changes: list[str], data: str | None, seed: int | None, device: str | None) -> list[str]:
+def merged(
+    changes: list[str], data: str | None, seed: int | None, device: str | None, target: str | None = None
+) -> list[str]:
     """`--set` and the options that are short for one, in one list."""
     quoted = [f"data.source={json.dumps(data)}"] if data is not None else []
+    quoted += [f"data.target={json.dumps(target)}"] if target is not None else []
     seeded = [f"training.seed={seed}"] if seed is not None else []
     placed = [f"compute.device={json.dumps(device)}"] if device is not None else []
     return [*changes, *quoted, *seeded, *placed]

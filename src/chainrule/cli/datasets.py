@@ -2,11 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
-from chainrule.cli.common import Json, data_app, show
+from chainrule.cli.common import Json, Target, data_app, show
 
 
 @data_app.command("list")
@@ -24,14 +24,25 @@ def data_list(as_json: Json = False) -> None:
 
 
 @data_app.command("info")
-def data_info(source: Annotated[str, typer.Argument(metavar="NAME|PATH")], target: Annotated[str | None, typer.Option(
-        "--target", help="Target column of a table.")] = None, as_json: Json = False) -> None:  # fmt: skip
+def data_info(
+    source: Annotated[str, typer.Argument(metavar="NAME|PATH")],
+    target: Target = None,
+    task: Annotated[str | None, typer.Option("--task", help="classification, multilabel or regression.")] = None,
+    categorical: Annotated[
+        list[str] | None, typer.Option("--categorical", metavar="COLUMN", help="A column whose values are names.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Read a data set, check it and describe it."""
     from chainrule.data import read
+    from chainrule.data.dataset import Task
     from chainrule.data.describe import described
+    from chainrule.errors import ConfigError
     from chainrule.text import columns
 
-    facts = described(read(source, target=target))
+    if task not in (None, *get_args(Task)):
+        raise ConfigError(f"--task {task!r}: expected one of {', '.join(get_args(Task))}")
+    facts = described(read(source, target=target, task=cast("Task | None", task), categorical=categorical or ()))
     if as_json:
         show(json.dumps(facts), data=True)
     else:

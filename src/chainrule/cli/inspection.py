@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chainrule.cli.common import Changes, Data, Json, RunDirectory, app, merged, show, warn
+from chainrule.cli.common import Changes, Data, Json, RunDirectory, Target, app, merged, show, warn
 
 
 @app.command()
@@ -15,6 +15,7 @@ def check(
         Path | None, typer.Argument(metavar="CONFIG|RUN", help="What to check; all built-in layers if left out.")
     ] = None,
     data: Data = None,
+    target: Target = None,
     changes: Changes = [],  # noqa: B006
     rows: Annotated[int, typer.Option("--rows", min=2, help="Training rows the network is checked on.")] = 8,
     entries: Annotated[
@@ -39,7 +40,7 @@ def check(
             path = subject / CONFIG
             if not path.is_file():
                 raise nothing_at(subject, "run", CONFIG)
-        comparisons = check_config(path, merged(changes, data, None, None), rows, entries)
+        comparisons = check_config(path, merged(changes, data, None, None, target), rows, entries)
     if as_json:
         show(
             json.dumps([one._asdict() | {"verdict": one.verdict} for one in comparisons]),

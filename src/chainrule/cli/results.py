@@ -22,16 +22,15 @@ def evaluate(
 ) -> None:
     """Metrics of finished runs in evaluation mode over all rows of a part, with intervals."""
     from chainrule.comparing.groups import folders
-    from chainrule.data import read
     from chainrule.runs import assess_run, load_run
 
     if split not in ("test", "validation", "train"):
         raise ConfigError(f"--split {split!r}: expected test, validation or train")
     if data is not None and split != "test":
         raise ConfigError(f"--split {split} with --data: other data give their test rows, or all; leave --split out")
-    other = None if data is None else read(data)
     named = [folder for path in runs for _, folder in folders(path)]
-    found = [(path, assess_run(load_run(path), split, other, best=best)) for path in named]
+    found = [(path, assess_run(run, split, None if data is None else _read_as(run, data), best=best))
+             for path, run in ((path, load_run(path)) for path in named)]  # fmt: skip
     if len({tuple(assessment.metrics) for _, assessment in found}) > 1:
         raise ConfigError("the runs are of different tasks or metrics; evaluate them one by one")
     for path, assessment in found:
@@ -45,6 +44,15 @@ def evaluate(
         show(json.dumps(listed[0] if len(listed) == 1 else {"runs": listed, "mean": _means(found)}), data=True)
         return
     show(_evaluation(found))
+
+
+def _read_as(run: Any, source: str) -> Any:
+    """Other data with the target of the run's own, where they are tables."""
+    from chainrule.data import read
+
+    own = run.config.data
+    table = {} if own.target is None else {"target": own.target, "task": own.task, "categorical": own.categorical}
+    return read(source, **table)
 
 
 def _means(found: list[tuple[Path, Any]]) -> dict[str, dict[str, float]]:
@@ -93,7 +101,7 @@ def predict(
     from chainrule.runs.predictions import as_csv, as_records
 
     model = find_model(run)
-    X = read_rows(rows, model.feature_names, model.network.widths[0])
+    X = read_rows(rows, model.feature_names, model.preprocessing.n_in, model.columns_of_words)
     if output is not None:
         make_above(output)
     scores = model.scores(X)

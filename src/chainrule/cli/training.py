@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chainrule.cli.common import Changes, ConfigFile, Data, Device, Json, Quiet, app, merged, show
+from chainrule.cli.common import Changes, ConfigFile, Data, Device, Json, Quiet, Target, app, merged, show
 from chainrule.errors import ConfigError, Interrupted
 
 
@@ -16,6 +16,7 @@ from chainrule.errors import ConfigError, Interrupted
 def train(
     config: ConfigFile = None,
     data: Data = None,
+    target: Target = None,
     changes: Changes = [],  # noqa: B006
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Run directory; runs/NAME-N if not given.")
@@ -50,7 +51,7 @@ def train(
     from chainrule.runs.start import configured
     from chainrule.text import duration
 
-    asked = merged(changes, data, seed, device)
+    asked = merged(changes, data, seed, device, target)
     if on_divergence is not None:
         asked.append(f"training.on_divergence={json.dumps(on_divergence)}")
     how = {"inexact": inexact, "time_limit": None if time_limit is None else duration(time_limit)}

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data.tables import Categories, Table
 from chainrule.errors import DataError
 
 Task = Literal["classification", "multilabel", "regression"]
@@ -25,6 +26,7 @@ class Origin:
     target: str | None = None
     task: Task | None = None
     image_size: tuple[int, int] | None = None
+    categorical: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,8 @@ class Dataset:
     n_test: how many of the last rows are the official test set. note: what a reader must know ("JPEG copies").
     weight: of each row in the loss, (n_rows,), at least 0; None weighs all rows alike. origin: set by `read`.
     partial: the rows are a part of a larger set, so classes may be missing from them.
+    categories: of a table with words or gaps, of each column its words, or None where it holds numbers; then X is
+        float64, of words it holds their places among them, and NaN is a gap. told: by what the task was told from y.
     """
 
     name: str
@@ -53,6 +57,8 @@ class Dataset:
     weight: NDArray[Any] | None = None
     origin: Origin | None = None
     partial: bool = False
+    categories: Categories = ()
+    told: str = ""
 
     def __post_init__(self) -> None:
         """Refuse data that cannot be trained on, naming row and column."""
@@ -83,7 +89,16 @@ class Dataset:
         for array in (self.X, self.y) if self.weight is None else (self.X, self.y, self.weight):
             h.update(f"{array.dtype.str}{array.shape}".encode())
             h.update(np.ascontiguousarray(array).view(np.uint8).data)
+        if self.categories:
+            h.update(repr(self.categories).encode())
         return h.hexdigest()
+
+    def take(self, rows: Any) -> "NDArray[Any] | Table":
+        """The named rows without their targets, as a model takes them: X of them, or a table with its words."""
+        if not self.categories:
+            X: NDArray[Any] = self.X[rows]
+            return X
+        return Table(self.X[rows], self.categories, tuple(self.feature_names))
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.row_shape or (self.n_features,)))
@@ -140,7 +155,10 @@ def check(data: Dataset) -> None:
         raise DataError(f"{name}: {len(data.feature_names)} feature names for {X.shape[1]} columns of X.")
     if data.weight is not None:
         _check_weights(data, data.weight)
-    _check_finite(data, X, "X", data.feature_names)
+    if data.categories:
+        _check_categories(data)
+    else:
+        _check_finite(data, X, "X", data.feature_names)
     _CHECKS[data.task](data)
 
 
@@ -214,14 +232,42 @@ def _check_finite(data: Dataset, values: NDArray[Any], what: str, columns: Seque
         )
 
 
-def check_size(
-    data: Dataset, values: NDArray[Any], what: str, columns: Sequence[str], rows: NDArray[np.int64] | None = None
-) -> None:
-    """Raise a DataError for a number, in all rows or in those named, that is too large to be scaled or squared."""
+def _check_categories(data: Dataset) -> None:
+    """A table with words and gaps: float64, its codes among its words."""
+    name, X = data.name, data.X
+    if X.dtype != np.float64 or len(data.categories) != X.shape[1] or data.row_shape:
+        raise DataError(
+            f"{name}: categories of {len(data.categories)} columns for X of shape {X.shape}, {X.dtype}; expected "
+            "float64 and, for each column, its words, or None where it holds numbers."
+        )
+    if not data.feature_names:
+        raise DataError(f"{name}: has categories but no feature_names; columns with words are found by their names.")
+    for i, words in enumerate(data.categories):
+        column, known = X[:, i], ~np.isnan(X[:, i])
+        if words is None:
+            wrong, expected = np.isinf(column), "finite numbers, or NaN for a gap"
+        elif len(set(words)) != len(words) or not all(isinstance(word, str) for word in words):
+            raise DataError(
+                f"{name}: the categories of column {i} are {short(words)}; expected texts, each of them once."
+            )
+        else:
+            wrong = known & ~((column >= 0) & (column < len(words)) & (column == np.floor(column)))
+            expected = f"the place of one of {len(words)} words, or NaN for a gap"
+        if wrong.any():
+            index = (int(np.argmax(wrong)), i)
+            raise DataError(f"{name}: X is {X[index]} at {_place(index, data.feature_names)}; expected {expected}.")
+
+
+def check_size(data: Dataset, values: NDArray[Any], what: str, columns: Sequence[str],
+               rows: NDArray[np.int64] | None = None, *, gaps: bool = False) -> None:  # fmt: skip
+    """Raise a DataError for a number, in all rows or in those named, that is too large to be scaled or squared.
+
+    gaps: whether NaN is one, and no number.
+    """
     if values.dtype.kind != "f":
         return
     largest = _LARGEST[values.dtype.itemsize]
-    index = _first(values, lambda block: np.abs(block) <= largest, rows)
+    index = _first(values, lambda block: (np.abs(block) <= largest) | (np.isnan(block) if gaps else False), rows)
     if index is not None:
         raise DataError(
             f"{data.name}: {what} is {values[index]} at {_place(index, columns)}; expected numbers of at most "

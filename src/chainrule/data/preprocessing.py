@@ -1,49 +1,55 @@
-"""Preprocessing fitted on the training rows only. Every kind is affine: x ↦ (x - shift)·scale."""
+"""Preprocessing fitted on the training rows only: affine, x ↦ (x - shift)·scale, or the preparation of a table."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data.affine import Affine as Affine
+from chainrule.data.affine import identity as identity
 from chainrule.data.dataset import Dataset, check_size
+from chainrule.data.preparation import Preparation as Preparation
+from chainrule.data.preparation import fit_preparation
 from chainrule.errors import ConfigError
 
-Kind = Literal["none", "mean", "standardise", "standardise_channels", "unit", "symmetric"]
+Kind = Literal["auto", "none", "mean", "standardise", "standardise_channels", "unit", "symmetric", "robust"]
+
+Preprocessing = Affine | Preparation
+"""Both have a part `on_host`, done once for all rows, and a part `on_device`, done batch by batch."""
 
 _BLOCK = 2**22  # numbers widened at a time
 
 
-@dataclass(frozen=True, eq=False)
-class Affine:
-    """x ↦ (x - shift)·scale, shift and scale (n,). constant: the columns whose training rows were all equal.
+def same(one: Preprocessing, other: Preprocessing) -> bool:
+    """Whether two give the same for every row."""
+    if one is other:
+        return True
+    arrays = np.array_equal(one.shift, other.shift) and np.array_equal(one.scale, other.scale)
+    if isinstance(one, Preparation) and isinstance(other, Preparation):
+        return arrays and (one.categories, one.gaps) == (other.categories, other.gaps)
+    return arrays and type(one) is type(other)
 
-    Equal are numbers that differ by rounding alone, or by so little that the scale would overflow. A constant column is
-    shifted to 0 and left unscaled; beyond 1e12 it is scaled so that what the shift leaves, by rounding, is below 1.
+
+def settled(kind: Kind, data: Dataset) -> Kind:
+    """The kind that "auto" stands for: robust for a table with words or gaps, else standardise.
+
+    Raises a ConfigError for one that cannot take such a table.
     """
-
-    shift: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    constant: tuple[int, ...] = ()
-
-    def __call__(self, x: Any) -> Any:
-        """Apply to x (..., n)."""
-        return (x - self.shift) * self.scale
-
-    def back(self, x: Any) -> Any:
-        """Undo: x/scale + shift."""
-        return x / self.scale + self.shift
+    if kind == "auto":
+        return "robust" if data.categories else "standardise"
+    if data.categories and kind != "robust":
+        raise ConfigError(
+            f"preprocessing {kind!r} is for numbers without gaps, and {data.name} has words or gaps; leave "
+            "data.preprocessing out, or set it to 'robust'"
+        )
+    return kind
 
 
-def identity(n: int) -> Affine:
-    """x ↦ x on n columns."""
-    return Affine(np.zeros(n), np.ones(n))
-
-
-def fit(kind: Kind, data: Dataset, rows: NDArray[np.int64]) -> Affine:
+def fit(kind: Kind, data: Dataset, rows: NDArray[np.int64]) -> Preprocessing:
     """The preprocessing `kind`, fitted on `rows` of the data.
 
+    auto: robust for tables with words or gaps, standardise for others. robust: see `Preparation`.
     none: x. mean: x - mean of the training rows (the report's mean image). standardise: and divided by the standard
     deviation, a column each. standardise_channels: one mean and deviation a channel of images, row_shape (C, H, W).
     unit: to [0, 1] by the training minimum and maximum, of each column, or of all pixels together for images.
@@ -51,6 +57,9 @@ def fit(kind: Kind, data: Dataset, rows: NDArray[np.int64]) -> Affine:
     Rows count by their weights, where the data have them, but for the minimum and maximum.
     Raises a DataError where a number of those rows is too large for that.
     """
+    kind = settled(kind, data)
+    if kind == "robust":
+        return fit_preparation(data, rows)
     check_size(data, data.X, "X", data.feature_names, rows)
     n = data.n_features
     if kind == "none":

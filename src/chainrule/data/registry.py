@@ -2,14 +2,14 @@
 
 import difflib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from chainrule.data.dataset import Dataset, Origin, Task
-from chainrule.data.readers import arrow_files, cifar, csv_files, digits, idx, images, numpy_files
+from chainrule.data.readers import arrow_files, cifar, csv_files, digits, frames, idx, images, numpy_files
 from chainrule.data.readers.catalogue import NAMES as NAMES
 from chainrule.data.readers.catalogue import Named
 from chainrule.errors import DataError
@@ -17,35 +17,47 @@ from chainrule.errors import DataError
 Read = Callable[..., Dataset]
 Options = dict[str, Any]
 
+_OF_TABLES = {"target", "task", "categorical"}
+
 # The suffix of a file: its reader, and the options that make sense for it.
 _FILES: dict[str, tuple[Read, set[str]]] = {
-    ".csv": (csv_files.read_csv, {"target", "task"}),
-    ".tsv": (csv_files.read_csv, {"target", "task"}),
-    ".parquet": (arrow_files.read_arrow, {"target", "task"}),
-    ".arrow": (arrow_files.read_arrow, {"target", "task"}),
-    ".feather": (arrow_files.read_arrow, {"target", "task"}),
+    ".csv": (csv_files.read_csv, _OF_TABLES),
+    ".tsv": (csv_files.read_csv, _OF_TABLES),
+    ".parquet": (arrow_files.read_arrow, _OF_TABLES),
+    ".arrow": (arrow_files.read_arrow, _OF_TABLES),
+    ".feather": (arrow_files.read_arrow, _OF_TABLES),
     ".npz": (numpy_files.read_npz, {"task"}),
 }
 _DEBIAN = {"fashion-mnist": Path("/usr/share/datasets/fashion-mnist")}
 
 
 def read(
-    source: str,
+    source: Any,
     *,
     path: str | Path | None = None,
     target: str | None = None,
     task: Task | None = None,
     image_size: tuple[int, int] | None = None,
+    categorical: Sequence[str] = (),
 ) -> Dataset:
-    """The data set called `source`, or the one in the file or folder `source`.
+    """The data set called `source`, the one in the file or folder `source`, or the one in a data frame.
 
+    A frame is pandas's, polars's or a table of pyarrow's; `train` cannot name it in a configuration, so that a run
+    directory holds its digest alone.
     path: the folder of a named set, instead of the usual places. target: the column of a table to predict, the last one
     unless given. task: what the targets are, if not what they look like. image_size: (h, w) to make all images of a
-    folder the same. An option that the source has no use for is refused.
+    folder the same. categorical: columns of a table whose values are names of categories, numbers though they look. An
+    option that the source has no use for is refused.
     """
-    options = {"target": target, "task": task, "image_size": image_size}
+    options = {"target": target, "task": task, "image_size": image_size, "categorical": tuple(categorical) or None}
     given = {name: value for name, value in options.items() if value is not None}
-    origin = Origin(source, None if path is None else str(path), target, task, image_size)
+    if frames.is_frame(source):
+        if path is not None:
+            raise DataError(f"{frames.NAME}: path {str(path)!r} has no use for a data frame. Leave it out.")
+        _refuse_others(frames.NAME, given, _OF_TABLES)
+        return frames.read_frame(source, target, task, categorical)
+    source = str(source)
+    origin = Origin(source, None if path is None else str(path), target, task, image_size, tuple(categorical))
     try:
         if source in NAMES:
             return replace(_read_named(source, None if path is None else Path(path).expanduser(), given), origin=origin)

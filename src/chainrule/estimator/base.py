@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from chainrule.backends import Compute
-from chainrule.data import Dataset, Split
+from chainrule.data import Dataset, Split, Table
 from chainrule.data.dataset import Task
 from chainrule.errors import ConfigError, DataError
 from chainrule.estimator import inputs, settings
@@ -33,7 +33,7 @@ class Rows:
     partial: whether classes may be missing from them. expected: how many rows may come in all, where these are a part.
     """
 
-    X: NDArray[Any]
+    X: inputs.Rows
     y: NDArray[Any]
     weight: NDArray[np.float64] | None
     n_validation: int = 0
@@ -48,6 +48,7 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
     """
 
     _score_metric: str
+    standardise: bool
 
     def _encoded(self, y: Any, *, reset: bool) -> NDArray[Any]:
         """y as `Dataset` takes it; with `reset` it decides what the outputs are."""
@@ -118,7 +119,7 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
         y = self._encoded(y, reset=encode_anew)
         weight = inputs.weights(sample_weight, len(X))
         if not weight.all():  # such a row has no part in anything
-            X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
+            X, y, weight = inputs.taken(X, weight > 0), y[weight > 0], weight[weight > 0]
             return Rows(X, y, weight, partial=True)
         return Rows(X, y, None if sample_weight is None else weight)
 
@@ -128,7 +129,7 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
         if y.shape[1:] != rows.y.shape[1:]:
             raise DataError(f"y_val has shape {y.shape}; expected {('n_rows', *rows.y.shape[1:])}, as y")
         weight = None if rows.weight is None else np.concatenate([rows.weight, np.ones(len(X))])
-        return Rows(np.concatenate([rows.X, X]), np.concatenate([rows.y, y]), weight, len(X), rows.partial)
+        return Rows(inputs.both(rows.X, X), np.concatenate([rows.y, y]), weight, len(X), rows.partial)
 
     def _split(self, params: settings.Params, rows: Rows) -> Split:
         n = rows.n_validation
@@ -165,7 +166,7 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
             evaluation=evaluation,
             compute=self._compute,
             split=split,
-            preprocessing="standardise" if params["standardise"] else "none",
+            preprocessing="auto" if params["standardise"] else "none",
             standardise_target=bool(params["standardise"]),
             hooks=(*(params["callbacks"] or ()), *hooks),
             initial=starts or None,
@@ -178,8 +179,13 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
         task, names = self._outputs(rows.y)
         features = tuple(getattr(self, "feature_names_in_", ()))
         given = rows.weight if factor is None else weight * factor
-        return Dataset(type(self).__name__, rows.X, rows.y, task, names, features, weight=given,
-                       partial=rows.partial)  # fmt: skip
+        if not isinstance(rows.X, Table):
+            return Dataset(type(self).__name__, rows.X, rows.y, task, names, features, weight=given,
+                           partial=rows.partial)  # fmt: skip
+        if not self.standardise:
+            raise ConfigError("standardise is False, and X has words or gaps, which are prepared; use True")
+        return Dataset(type(self).__name__, rows.X.X, rows.y, task, names, rows.X.names, weight=given,
+                       partial=rows.partial, categories=rows.X.categories)  # fmt: skip
 
     def _seed(self, state: Any, epochs: int) -> int:
         """The seed of a training that `epochs` came before: a whole number counts on, so that no epoch is repeated."""

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from chainrule.data import Preparation
 from chainrule.estimator.settings import SCORE
 from chainrule.layers import Linear
 from chainrule.runs import Model
@@ -75,6 +76,8 @@ class Curves:
         if len(self.models_) > 1:
             raise AttributeError(f"{len(self.models_)} members have no one set of weights; see models_")
         model = self.models_[0]
+        if isinstance(model.preprocessing, Preparation):
+            raise AttributeError("a network on a table with words or gaps has no weights of its columns; see models_")
         arrays: dict[str, Any] = {name: array.astype(np.float64) for name, array in model.parameters.items()}
         found = [(arrays[f"{i}.W"], arrays[f"{i}.b"]) for i, layer in enumerate(model.network.layers)
                  if isinstance(layer, Linear)]  # fmt: skip

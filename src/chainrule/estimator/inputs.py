@@ -8,23 +8,72 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
+from chainrule.data import Preparation, Table
+from chainrule.data.readers.frames import features_of, is_frame, is_plain, rows_of
+from chainrule.data.tables import joined
 from chainrule.errors import DataError
+from chainrule.runs import Model
 
 SPARSE = ("csr", "csc", "coo")
 _BLOCK = 8192
 """Rows of a sparse matrix that are made dense at a time for predicting."""
 
 
+Rows = NDArray[Any] | Table
+
+
 def rows(estimator: Any, X: Any, *, reset: bool = False) -> Any:
-    """X checked against the columns of the fit, or, with `reset`, setting them; sparse stays sparse."""
+    """X checked against the columns of the fit, or, with `reset`, setting them; sparse stays sparse.
+
+    A frame with words or gaps becomes a `Table`, and so does every frame for an estimator that was fitted on one.
+    """
+    if isinstance(X, Table):
+        return X
+    fitted_on_one = not reset and takes_tables(estimator)
+    if is_frame(X) and (fitted_on_one or not is_plain(X)):
+        validate_data(estimator, X, skip_check_array=True, reset=reset)
+        if not fitted_on_one:
+            return features_of(X) if reset else rows_of(X)
+        model = estimator.models_[0]
+        return rows_of(X, model.feature_names, model.columns_of_words)
+    if fitted_on_one:
+        return np.asarray(X)  # the model itself says what it takes
     return validate_data(estimator, X, accept_sparse=SPARSE, reset=reset)
 
 
-def rows_and_targets(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[NDArray[Any], Any]:
+def takes_tables(estimator: Any) -> bool:
+    """Whether it was fitted on a frame with words or gaps."""
+    models: tuple[Model, ...] = getattr(estimator, "models_", ())
+    return bool(models) and isinstance(models[0].preprocessing, Preparation)
+
+
+def taken(X: Rows, chosen: Any) -> Rows:
+    """The chosen rows."""
+    return X.take(chosen) if isinstance(X, Table) else X[chosen]
+
+
+def both(first: Rows, second: Rows) -> Rows:
+    """The rows of both, one after the other."""
+    if not isinstance(first, Table) and not isinstance(second, Table):
+        return np.concatenate([first, second])
+    names = first.names if isinstance(first, Table) else second.names  # type: ignore[union-attr]
+    return joined(*(_as_table(X, names) for X in (first, second)))
+
+
+def _as_table(X: Rows, names: tuple[str, ...]) -> Table:
+    return X if isinstance(X, Table) else Table(X.astype(np.float64), (None,) * len(names), names)
+
+
+def rows_and_targets(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Rows, Any]:
     """X as `rows` gives it, dense, and y checked to have as many rows."""
     numeric = estimator.__sklearn_tags__().estimator_type == "regressor"
+    if is_frame(X) and (not is_plain(X) or (not reset and takes_tables(estimator))):
+        table = rows(estimator, X, reset=reset)
+        y = check_array(y, ensure_2d=False, dtype="numeric" if numeric else None, accept_sparse=SPARSE, input_name="y")
+        check_consistent_length(table.X, y)
+        return table, y.toarray() if issparse(y) else y
     X, y = validate_data(estimator, X, y, accept_sparse=SPARSE, multi_output=True, y_numeric=numeric, reset=reset)
     return dense(X), y.toarray() if issparse(y) else y
 
@@ -43,10 +92,10 @@ def dense(X: Any) -> NDArray[Any]:
     return found.astype(np.float64) if found.dtype.kind == "f" and found.dtype.itemsize > 8 else found
 
 
-def blocks(X: Any) -> Iterator[NDArray[Any]]:
+def blocks(X: Any) -> Iterator[Rows]:
     """X at once, or a sparse one in dense blocks of rows."""
     if not issparse(X):
-        yield dense(X)
+        yield X if isinstance(X, Table) or X.dtype.kind == "O" else dense(X)
         return
     X = X.tocsr()
     for start in range(0, X.shape[0], _BLOCK):

@@ -34,7 +34,7 @@ class Scored(Hook):
         """The validation rows are known, and the estimator has all that it predicts with but its models."""
         self.probe, rows = copy(self.estimator), plan.rows.validation
         self.probe.__dict__.pop("feature_names_in_", None)  # the rows below are plain arrays
-        self.X, self.y = plan.data.X[rows], self.probe._decoded(plan.data.y[rows])
+        self.X, self.y = plan.data.take(rows), self.probe._decoded(plan.data.y[rows])
 
     def measured(self, model: Model) -> Mapping[str, float]:
         """The score of the model as it is now."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.backends import Compute
+from chainrule.data import Affine, Preparation, Table
 from chainrule.errors import ChainruleError, ConfigError
 from chainrule.network import own_layers
 from chainrule.runs.model import Model
@@ -45,11 +46,39 @@ def is_identity(affine: Any) -> bool:
 
 
 def probe_rows(model: Model, n: int) -> NDArray[np.float32]:
-    """Rows (n, n_in) as the training's may have been: normal around its means, by its deviations, in float32."""
+    """Rows (n, n_in) as the training's may have been: normal around its means, by its deviations, in float32.
+
+    Of a table: numbers around the medians, codes of all words and of new ones, and gaps everywhere.
+    """
     from chainrule.seeds import stream
 
-    z = stream(0, "export/rows").normal(size=(n, model.network.widths[0]))
-    return model.preprocessing.back(z).astype(np.float32)  # type: ignore[no-any-return]
+    draw, table = stream(0, "export/rows"), model.preprocessing
+    z = draw.normal(size=(n, table.n_in))
+    if isinstance(table, Affine):
+        return table.back(z).astype(np.float32)  # type: ignore[no-any-return]
+    numbers = list(table.numbers)
+    z[:, numbers] = table.shift + z[:, numbers] / np.where(table.scale > 0, table.scale, 1.0)
+    for i, words in enumerate(table.categories):
+        if words is not None:
+            z[:, i] = draw.integers(-1, len(words), n)
+    z[draw.random(z.shape) < 0.1] = np.nan
+    return z.astype(np.float32)
+
+
+def as_given(model: Model, X: NDArray[Any]) -> NDArray[Any] | Table:
+    """Rows with codes as the model itself takes them."""
+    if isinstance(model.preprocessing, Affine):
+        return X
+    return Table(X.astype(np.float64), model.preprocessing.categories, model.feature_names)
+
+
+def check_plain(model: Model, form: str) -> None:
+    """Raise a ConfigError for a model with the preparation of a table, where `form` has no words for it."""
+    if isinstance(model.preprocessing, Preparation):
+        raise ConfigError(
+            f"the model prepares a table (robust scaling, gaps, words), which {form} has no form for; export to ONNX "
+            "or NumPy instead, which have it inside"
+        )
 
 
 def difference(found: NDArray[Any], expected: NDArray[np.float64], model: Model) -> float:
@@ -86,5 +115,6 @@ def judged(what: str, worst: float, tolerance: float, rounding: float = 0.0) -> 
 def float32_rounding(model: Model, X: NDArray[Any]) -> float:
     """The difference between the model's own outputs for rows X in float32 and in float64."""
     outputs = model.scores if model.task == "regression" else model.logits
-    coarse, fine = (outputs(X, Compute(backend="numpy", precision=one)) for one in ("float32", "float64"))
+    rows = as_given(model, X)
+    coarse, fine = (outputs(rows, Compute(backend="numpy", precision=one)) for one in ("float32", "float64"))
     return difference(coarse, fine, model)

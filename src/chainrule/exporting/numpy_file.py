@@ -13,10 +13,12 @@ import numpy as np
 
 from chainrule.backends import Compute
 from chainrule.backprop import Layer
+from chainrule.data import Preparation
 from chainrule.exporting.built_in import (
     N_ROWS,
     Arrays,
     Checked,
+    as_given,
     check_built_in,
     difference,
     is_identity,
@@ -24,11 +26,13 @@ from chainrule.exporting.built_in import (
     own_arrays,
     probe_rows,
 )
+from chainrule.exporting.numpy_table import EMBED, ENCODE, TABLE_NAMES, prepared_lines, table_arrays
 from chainrule.layers import (
     GELU,
     SELU,
     BatchNorm,
     Dropout,
+    Embedding,
     LayerNorm,
     LeakyReLU,
     Linear,
@@ -49,7 +53,7 @@ TOLERANCE = 1e-6
 _SCRIPT = Template('''\
 """Predictions of a trained network, written by chainrule $version. Needs NumPy alone.
 
-    python predict.py rows.npy      # or a CSV of numbers: a prediction a line
+    python predict.py rows.npy      # or a CSV $csv: a prediction a line
     from predict import predict, scores
 """
 
@@ -57,12 +61,13 @@ $imports
 
 p = dict(np.load(Path(__file__).with_name("model.npz")))
 names = p.pop("names")
+$encode
 p = {name: values.astype(np.float64) for name, values in p.items()}
 $helpers
 
 def scores(X):
     """$meaning, in float64."""
-    x = np.asarray(X, dtype=np.float64).reshape(len(X), $n_in)
+    x = $taken
 $body
     return $link
 
@@ -77,7 +82,7 @@ if __name__ == "__main__":
         sys.stderr.write("usage: python predict.py rows.npy|rows.csv\\n")
         sys.exit(2)
     path = sys.argv[1]
-    rows = np.load(path) if path.endswith(".npy") else np.loadtxt(path, delimiter=",", ndmin=2)
+    rows = np.load(path) if path.endswith(".npy") else $loaded
     for one in predict(rows):
         print(*np.atleast_1d(one), sep=",")
 ''')
@@ -98,6 +103,7 @@ def softmax(x):
     e = np.exp(x - x.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
 """,
+    "embed": EMBED,
     "erf": """
 erf = np.vectorize(math.erf, otypes=[float])
 """,
@@ -120,6 +126,8 @@ def arrays_file(model: Model) -> bytes:
     arrays = dict(model.parameters) | {"names": np.array(model.target_names, dtype=np.str_)}
     for name, affine in (("preprocessing", model.preprocessing), ("target", model.target)):
         arrays |= {f"{name}.shift": affine.shift, f"{name}.scale": affine.scale}
+    if isinstance(model.preprocessing, Preparation):
+        arrays |= table_arrays(model.preprocessing)
     content = BytesIO()
     np.savez(content, **arrays)  # type: ignore[arg-type]
     return content.getvalue()
@@ -129,7 +137,10 @@ def script(model: Model) -> str:
     """The text of `predict.py`. Raises a ConfigError for layers of a user's own."""
     check_built_in(model, "NumPy")
     body = list(_chain(model.network.layers, model.parameters, "", "x"))
-    if not is_identity(model.preprocessing):
+    table = model.preprocessing if isinstance(model.preprocessing, Preparation) else None
+    if table is not None:
+        body = [*prepared_lines(table), *body]
+    elif not is_identity(model.preprocessing):
         body.insert(0, 'x = (x - p["preprocessing.shift"]) * p["preprocessing.scale"]')
     link = _link(model.loss)
     if not is_identity(model.target):
@@ -139,17 +150,30 @@ def script(model: Model) -> str:
     text = "\n".join([*body, link])
     helpers = "".join(f"\n{code}" for name, code in _HELPERS.items() if f"{name}(" in text)
     imports = "import math\nimport sys" if "erf(" in text else "import sys"
+    imports = imports if table is None else f"import csv\n{imports}"
     return _SCRIPT.substitute(
+        _input(model, table),
         version=version("chainrule"),
         imports=f"{imports}\nfrom pathlib import Path\n\nimport numpy as np",
         helpers=helpers,
         meaning=f"{meaning}, (n_rows, {model.network.n_out})",
-        n_in=model.network.widths[0],
         body="\n".join(f"    {line}" for line in body),
         link=link,
         prediction=prediction,
         decision=_DECISIONS[model.task] + ("[:, 0]" if single else ""),
     )
+
+
+def _input(model: Model, table: Preparation | None) -> dict[str, str]:
+    """How the script takes rows: as arrays of numbers, or with the words of a table."""
+    n = model.preprocessing.n_in
+    if table is None:
+        return {"csv": "of numbers", "encode": "", "loaded": 'np.loadtxt(path, delimiter=",", ndmin=2)',
+                "taken": f"np.asarray(X, dtype=np.float64).reshape(len(X), {n})"}  # fmt: skip
+    columns = f"columns = {list(model.feature_names or map(str, range(n)))!a}\ntable = {TABLE_NAMES!r}"
+    return {"csv": "with a header", "encode": f"{columns}\n{ENCODE}",
+            "loaded": "[[row[name] for name in columns] for row in csv.DictReader(open(path, encoding='utf-8-sig'))]",
+            "taken": "X if getattr(X, 'dtype', None) == float else encode(X)"}  # fmt: skip
 
 
 def _link(loss: Loss) -> str:
@@ -181,6 +205,8 @@ def _chain(layers: Sequence[Layer], arrays: Arrays, above: str, x: str) -> Itera
 def _equation(layer: Layer, held: Mapping[str, str], x: str) -> str:
     """The layer's y in evaluation mode; held: how the script names its arrays."""
     match layer:
+        case Embedding():
+            return f"embed({x}, {held['E']}, {layer.sizes!r})"
         case Linear():
             return f"{x} @ {held['W']}" + (f" + {held['b']}" if layer.bias else "")
         case LeakyReLU():
@@ -213,6 +239,6 @@ def check(model: Model, text: str, arrays: bytes) -> Checked:
         Path(folder, WEIGHTS).write_bytes(arrays)
         path = Path(folder, SCRIPT)
         path.write_text(text, encoding="utf-8")
-        found = runpy.run_path(str(path))["scores"](X)
-    expected = model.scores(X, Compute(backend="numpy", precision="float64"))
+        found = runpy.run_path(str(path))["scores"](X.astype(np.float64))
+    expected = model.scores(as_given(model, X), Compute(backend="numpy", precision="float64"))
     return judged(SCRIPT, difference(found, expected, model), TOLERANCE)

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.backends import Compute
+from chainrule.data import Preparation
 from chainrule.errors import ConfigError
 from chainrule.exporting.built_in import (
     N_ROWS,
     Checked,
+    as_given,
     check_built_in,
     difference,
     float32_rounding,
@@ -20,7 +22,8 @@ from chainrule.exporting.built_in import (
     need,
     probe_rows,
 )
-from chainrule.exporting.onnx_graph import IR, OPSET, Graph, chain, outputs, prepared
+from chainrule.exporting.onnx_graph import IR, OPSET, chain, outputs, prepared
+from chainrule.exporting.onnx_nodes import Graph
 from chainrule.runs.model import Model
 
 TOLERANCE = 1e-5
@@ -32,6 +35,8 @@ _FAR = 1000.0
 def to_onnx(model: Model) -> bytes:
     """The model as an ONNX file: opset 18, IR 8, input "input" (batch, n_in), preprocessing inside.
 
+    A model that takes words has their codes in the input: the place of the word among its column's "categories" in the
+    metadata, -1 for a word that is not there; NaN is a gap.
     Outputs: "logits" and "probabilities", or "output" in the targets' own units. Names and classes are in the metadata.
     Raises a ConfigError for layers of a user's own and for more than 2 GB.
     """
@@ -50,7 +55,7 @@ def to_onnx(model: Model) -> bytes:
     x = prepared(graph, model.preprocessing, "input", dtype)
     names = outputs(graph, model.loss, model.target, chain(graph, model.network.layers, model.parameters, x))
     kind = TensorProto.FLOAT if dtype == np.float32 else TensorProto.DOUBLE
-    n_in, n_out = model.network.widths[0], model.network.n_out
+    n_in, n_out = model.preprocessing.n_in, model.network.n_out
     made = helper.make_graph(
         graph.nodes,
         "chainrule",
@@ -77,11 +82,13 @@ def input_dtype(model: Model) -> Any:
 def _properties(model: Model) -> dict[str, str]:
     """What the graph itself cannot say, as texts; lists are JSON."""
     classes = model.task != "regression"
-    listed = {
+    listed: dict[str, Any] = {
         "classes" if classes else "targets": model.target_names,
         "features": model.feature_names,
-        "row_shape": model.row_shape or (model.network.widths[0],),
+        "row_shape": model.row_shape or (model.preprocessing.n_in,),
     }
+    if isinstance(model.preprocessing, Preparation):
+        listed["categories"] = model.preprocessing.categories
     return {
         "producer": f"chainrule {version('chainrule')}",
         "task": model.task,
@@ -105,10 +112,10 @@ def check(model: Model, content: bytes) -> Checked:
 
 def references(model: Model, X: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
     """The outputs of the ONNX file, by the model itself in float64."""
-    compute = Compute(backend="numpy", precision="float64")
+    compute, rows = Compute(backend="numpy", precision="float64"), as_given(model, X)
     if model.task == "regression":
-        return {"output": model.scores(X, compute)}
-    return {"logits": model.logits(X, compute), "probabilities": model.scores(X, compute)}
+        return {"output": model.scores(rows, compute)}
+    return {"logits": model.logits(rows, compute), "probabilities": model.scores(rows, compute)}
 
 
 def run(content: bytes, X: NDArray[Any]) -> dict[str, NDArray[np.float32]]:

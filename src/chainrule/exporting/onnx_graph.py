@@ -5,16 +5,19 @@ from math import pi, sqrt
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.backprop import Layer
+from chainrule.data import Preparation, Preprocessing
 from chainrule.data.preprocessing import Affine
 from chainrule.exporting.built_in import Arrays, is_identity, own_arrays
+from chainrule.exporting.onnx_nodes import Graph
+from chainrule.exporting.onnx_table import embedding, prepared_table
 from chainrule.layers import (
     GELU,
     SELU,
     BatchNorm,
     Dropout,
+    Embedding,
     LayerNorm,
     LeakyReLU,
     Linear,
@@ -32,43 +35,12 @@ IR = 8
 _SIMPLE: dict[type[Layer], str] = {ReLU: "Relu", Tanh: "Tanh", Sigmoid: "Sigmoid", SELU: "Selu", Mish: "Mish"}
 
 
-class Graph:
-    """Nodes and constants in the order in which they were added. A value is named by the place that makes it."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.constants: dict[str, Any] = {}
-
-    def constant(self, name: str, values: NDArray[Any]) -> str:
-        """A named array."""
-        from onnx import numpy_helper
-
-        self.constants.setdefault(name, numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-    def number(self, value: float, dtype: Any = np.float32) -> str:
-        """A scalar."""
-        return self.constant(f"{np.dtype(dtype).name} {value!r}", np.asarray(value, dtype))
-
-    def cast(self, x: str, kind: int, name: str) -> str:
-        """The value `name`: x as numbers of another kind. ("to" is ONNX's own name for the kind.)"""
-        from onnx import helper
-
-        self.nodes.append(helper.make_node("Cast", [x], [name], name=name, to=kind))
-        return name
-
-    def op(self, kind: str, *inputs: str, to: str, **attributes: Any) -> str:
-        """The value `to` made of the inputs."""
-        from onnx import helper
-
-        self.nodes.append(helper.make_node(kind, list(inputs), [to], name=to, **attributes))
-        return to
-
-
-def prepared(graph: Graph, affine: Affine, x: str, dtype: Any) -> str:
+def prepared(graph: Graph, affine: Preprocessing, x: str, dtype: Any) -> str:
     """(x - shift)·scale in float32. In float32 the shift is two numbers, so that its rounding costs nothing."""
     from onnx import TensorProto
 
+    if isinstance(affine, Preparation):
+        return prepared_table(graph, affine, x, dtype)
     if not is_identity(affine):
         shift, scale = affine.shift.astype(dtype), affine.scale.astype(dtype)
         rest = (affine.shift - shift).astype(dtype)
@@ -87,6 +59,8 @@ def chain(graph: Graph, layers: Sequence[Layer], arrays: Arrays, x: str, above: 
 
 
 def _layer(graph: Graph, layer: Layer, own: Arrays, x: str, path: str) -> str:
+    if isinstance(layer, Embedding):
+        return embedding(graph, layer, own, x, path)
     held = {name: graph.constant(f"{path}.{name}", value.astype(np.float32)) for name, value in own.items()
             if "." not in name}  # fmt: skip
     op = graph.op

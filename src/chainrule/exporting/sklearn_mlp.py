@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from chainrule.backprop import Layer
 from chainrule.data.preprocessing import Affine, identity
 from chainrule.errors import ConfigError
-from chainrule.exporting.built_in import own_arrays
+from chainrule.exporting.built_in import check_plain, own_arrays
 from chainrule.layers import BatchNorm, Dropout, Linear, ReLU, Sigmoid, Tanh
 from chainrule.losses import AnyLoss, Poisson, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
 from chainrule.network import Network, describe
@@ -106,6 +106,7 @@ def to_sklearn(model: Model) -> Any:
     from sklearn.neural_network import MLPClassifier, MLPRegressor
     from sklearn.preprocessing import LabelBinarizer
 
+    check_plain(model, "scikit-learn")
     weights, biases, activation = _folded(model)
     options: dict[str, Any] = {"hidden_layer_sizes": tuple(len(b) for b in biases[:-1]), "activation": activation}
     if model.task == "regression":
@@ -150,7 +151,8 @@ def _fitted(estimator: Any, model: Model, weights: list[Floats], biases: list[Fl
 
 def _folded(model: Model) -> tuple[list[Floats], list[Floats], str]:
     """Weights and biases, everything affine folded in, and the one activation between them."""
-    a, c = model.preprocessing.scale, -model.preprocessing.shift * model.preprocessing.scale  # x ↦ a x + c, pending
+    rows = model.preprocessing.on_device
+    a, c = rows.scale, -rows.shift * rows.scale  # x ↦ a x + c, pending
     weights: list[Floats] = []
     biases: list[Floats] = []
     activations: list[str] = []

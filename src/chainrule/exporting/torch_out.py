@@ -20,6 +20,7 @@ from chainrule.exporting.built_in import (
     Arrays,
     Checked,
     check_built_in,
+    check_plain,
     difference,
     float32_rounding,
     is_identity,
@@ -77,6 +78,7 @@ def to_torch(model: Model, *, preparation: bool = True, dtype: Any = None) -> "n
     )
     """
     check_built_in(model, "PyTorch")
+    check_plain(model, "PyTorch")
     need("torch", "torch", "to_torch")
     import torch
 
@@ -107,7 +109,7 @@ def _steps(model: Model, preparation: bool) -> list[Step]:
 
 def affines(model: Model, preparation: bool) -> tuple[Affine | None, Affine | None]:
     """The scaling of rows and the way back to the targets' units, as x ↦ (x - shift)·scale, where they do anything."""
-    rows, target = model.preprocessing, model.target
+    rows, target = model.preprocessing.on_device, model.target
     back = Affine(-target.shift * target.scale, 1 / target.scale)  # y/scale + shift = (y + shift·scale)/scale
     return (None if is_identity(rows) or not preparation else rows,
             None if is_identity(target) or not preparation else back)  # fmt: skip
@@ -222,6 +224,7 @@ def script(model: Model) -> str:
     from chainrule.exporting import torch_layers
 
     check_built_in(model, "PyTorch")
+    check_plain(model, "PyTorch")
     steps = _steps(model, True)
     modules = "\n".join(_text(step, " " * 8) for step in steps)
     used = [cls for cls in (torch_layers.Affine, torch_layers.Residual) if f"{cls.__name__}(" in modules]

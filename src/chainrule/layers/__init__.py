@@ -18,6 +18,7 @@ from chainrule.layers.activations import Sigmoid as Sigmoid
 from chainrule.layers.activations import SiLU as SiLU
 from chainrule.layers.activations import Tanh as Tanh
 from chainrule.layers.dropout import Dropout as Dropout
+from chainrule.layers.embedding import Embedding as Embedding
 from chainrule.layers.initialisation import Init as Init
 from chainrule.layers.linear import Linear as Linear
 from chainrule.layers.norm import BatchNorm as BatchNorm
@@ -37,7 +38,9 @@ class _OwnLayersInPython:
         )
 
 
-BuiltIn = Annotated[Linear | Activation | Dropout | BatchNorm | LayerNorm | Residual, Field(discriminator="kind")]
+BuiltIn = Annotated[
+    Linear | Activation | Dropout | BatchNorm | LayerNorm | Residual | Embedding, Field(discriminator="kind")
+]
 
 if TYPE_CHECKING:
     AnyLayer = Layer

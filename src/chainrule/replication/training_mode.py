@@ -19,7 +19,7 @@ def accuracy_in_training_mode(run: Run, data: Dataset) -> float:
     backend = choose(config.compute, model.network.flops_per_row * size)
     right = 0
     with backend.scope():
-        X = backend.array(data.X)
+        X = backend.array(model.preprocessing.on_host(data, backend.host_dtype))
         parameters = backend.working(backend.parameters(model.parameters), model.network.parameters)
         affine = affine_arrays(model.preprocessing, X, backend)
         for i, start in enumerate(range(0, len(rows), size)):

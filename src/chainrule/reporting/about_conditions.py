@@ -6,6 +6,7 @@ from typing import Any
 import tomli_w
 
 from chainrule.data import Dataset
+from chainrule.data.describe import about_columns
 from chainrule.network.network import describe
 from chainrule.reporting.blocks import Block, Cell, Code, Section, Table, Words
 from chainrule.reporting.groups import Group
@@ -23,6 +24,7 @@ def conditions(groups: Sequence[Group], data: Dataset | None, why: str) -> Secti
     ]
     if data is not None:
         facts.append(("data, as read", repr(data) + (f"; {data.note}" if data.note else "")))
+        facts += about_columns(data).items()
     facts += [("data sha256", _same([str(one.environment.get("data_sha256", "")) for one in every]))]
     counted = [run.metrics["rows"] for group in groups for run in group.finished]
     if counted:

@@ -52,7 +52,7 @@ def predictions(group: Group, data: Dataset, slug: str, shown: int = SHOWN) -> l
     if not len(rows):
         return [Words("The split has no validation rows, so nothing was predicted; the test rows are not for looking.")]
     compute = runs[0].config.compute
-    p = np.stack([run.model.scores(data.X[rows], compute) for run in runs])  # (n_runs, n_rows, n_out)
+    p = np.stack([run.model.scores(data.take(rows), compute) for run in runs])  # (n_runs, n_rows, n_out)
     y = data.y[rows]
     seeds = f"{len(runs)} seeds, " if len(runs) > 1 else ""
     over = f"{seeds}{len(rows):,} validation rows"
@@ -157,12 +157,19 @@ def _as_rows(
 ) -> Table:
     """Mistakes in a table, each with its first columns."""
     few = data.feature_names[:8] or tuple(f"column {i}" for i in range(min(8, data.n_features)))
-    body = tuple(
-        (*one, *(float(value) for value in data.X[row][: len(few)])) for one, row in zip(listed, rows, strict=True)
-    )
+    body = tuple((*one, *(_cell(data, row, i) for i in range(len(few)))) for one, row in zip(listed, rows, strict=True))
     right = (0, *range(3, len(header) + len(few)))
     more = f" The first {len(few)} of {data.n_features} columns." if len(few) < data.n_features else ""
     return Table((*header, *few), body, right, title, f"{note}{more}")
+
+
+def _cell(data: Dataset, row: int, column: int) -> Cell:
+    """A number, the word that a code stands for, or nothing at a gap."""
+    value = float(data.X[row, column])
+    words = data.categories[column] if data.categories else None
+    if np.isnan(value):
+        return None
+    return value if words is None else words[int(value)]
 
 
 def _labels(p: Any, y: Any, data: Dataset, rows: Any, over: str, slug: str, shown: int) -> list[Block]:

@@ -61,7 +61,7 @@ def assess(
             f"{model.task} of {_short(model.target_names)}."
         )
     weight = None if data.weight is None else data.weight[rows]
-    z = model.logits(data.X[rows], compute)
+    z = model.logits(data.take(rows), compute)
     metrics = score(z, data.y[rows], model.loss, model.target, names(data.task, more), weight)
     accuracy = metrics.get("accuracy")
     interval = None if accuracy is None or weight is not None else proportion_interval(accuracy, len(rows))

@@ -4,6 +4,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from chainrule.data import Preparation
 from chainrule.runs.model import Model
 from chainrule.text import number
 
@@ -60,7 +61,9 @@ def _front_matter(run: "Run", model: Model, row: dict[str, Any], name: str) -> s
 
 
 def _use(model: Model) -> str:
-    shape = "x".join(map(str, model.row_shape)) if model.row_shape else f"{model.network.widths[0]} numbers"
+    shape = "x".join(map(str, model.row_shape)) if model.row_shape else f"{model.preprocessing.n_in} numbers"
+    if isinstance(model.preprocessing, Preparation):
+        shape = f"{model.preprocessing.n_in} columns, found by their names in a data frame"
     return (
         '## Use\n\n```python\nimport chainrule as cr\n\nmodel = cr.load_model("path/to/this/folder")\n'
         f"model.predict(rows)  # raw rows of {shape}: the preprocessing is part of the model\n```\n\n"
@@ -79,11 +82,25 @@ def _data(run: "Run", model: Model) -> str:
         "training rows": f"{rows['train']:,}",
         "validation rows": f"{rows['validation']:,}",
         "test rows": f"{rows['test']:,}, not read by the training",
-        "columns": f"{model.network.widths[0]:,}{_in_brackets(model.feature_names)}",
+        "columns": f"{model.preprocessing.n_in:,}{_in_brackets(model.feature_names)}",
+        **_of_table(model),
         "outputs": f"{len(model.target_names):,}{_in_brackets(model.target_names)}",
         "preprocessing": kept,
     }
     return _table("Data", ["fact", "value"], [[name, fact] for name, fact in facts.items() if fact])
+
+
+def _of_table(model: Model) -> dict[str, str]:
+    """Which columns hold words, how many the training rows had, and which had gaps."""
+    table, names = model.preprocessing, model.feature_names
+    if not isinstance(table, Preparation):
+        return {}
+    held = tuple(f"{names[i]}: {len(words):,}" for i, words in enumerate(table.categories) if words is not None)
+    gaps = tuple(names[i] for i in table.gaps)
+    return {
+        "columns of categories": f"{len(held)}{_in_brackets(held)}" if held else "",
+        "columns with gaps": f"{len(gaps)}{_in_brackets(gaps)}" if gaps else "",
+    }
 
 
 def _metrics(run: "Run", which: str, row: dict[str, Any]) -> str:

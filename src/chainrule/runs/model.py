@@ -1,6 +1,5 @@
 """A trained model: all that predicting needs, in memory and in a directory."""
 
-import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from chainrule.backends import Compute, choose
+from chainrule.data import Preparation, Preprocessing
 from chainrule.data.dataset import Task
 from chainrule.data.preprocessing import Affine
 from chainrule.errors import ConfigError, DamagedError, DataError
@@ -21,6 +21,8 @@ from chainrule.network import Network
 from chainrule.runs.directory import CONFIG, MODEL
 from chainrule.runs.files import format_arrays, format_json, parse_arrays, parse_json
 from chainrule.runs.named import nothing_at, unfinished
+from chainrule.runs.preparation_file import PreparationFile, plain_preparation, read_preparation
+from chainrule.runs.rows import rows_for
 from chainrule.runs.sealed import MANIFEST, read_sealed, write_sealed
 from chainrule.spec import List, from_plain, spec, to_plain
 from chainrule.training.evaluate import EVALUATION_BLOCK, logits
@@ -41,6 +43,7 @@ class ModelFile:
     feature_names: List[str]
     row_shape: List[int]
     constant: List[int]
+    preparation: PreparationFile | None = None
     format: int = FORMAT
 
 
@@ -55,35 +58,40 @@ class Model:
     parameters: dict[str, NDArray[Any]]
     loss: Loss
     task: Task
-    preprocessing: Affine
+    preprocessing: Preprocessing
     target: Affine
     target_names: tuple[str, ...]
     feature_names: tuple[str, ...] = ()
     row_shape: tuple[int, ...] = ()
 
-    def scores(self, X: NDArray[Any], compute: Compute = Compute()) -> NDArray[np.float64]:  # noqa: B008
+    def scores(self, X: Any, compute: Compute = Compute()) -> NDArray[np.float64]:  # noqa: B008
         """Probabilities of the classes or labels, or the predicted numbers in their own units, (n_rows, n_out)."""
         scores: NDArray[np.float64] = self.loss.predict(self.logits(X, compute), np)
         return self.target.back(scores) if self.task == "regression" else scores
 
-    def logits(self, X: NDArray[Any], compute: Compute = Compute()) -> NDArray[np.float64]:  # noqa: B008
-        """Logits of raw rows X, (n_rows, n_out)."""
-        X = self._rows(X)
+    def logits(self, X: Any, compute: Compute = Compute()) -> NDArray[np.float64]:  # noqa: B008
+        """Logits of raw rows X, (n_rows, n_out): an array, a data frame, a `Table` or a `Dataset`.
+
+        Columns of frames, and of all tables of a model that takes words or gaps, are found by their names.
+        """
+        table = rows_for(self.preprocessing, self.feature_names, X)
         if compute.precision == "auto" and all(array.dtype == np.float64 for array in self.parameters.values()):
             compute = replace(compute, precision="float64")
         backend = choose(compute, self.network.flops_per_row * EVALUATION_BLOCK)
         with backend.scope():
             parameters = backend.parameters(self.parameters)
-            z = logits(self.network, parameters, self.preprocessing, backend, backend.array(X), np.arange(len(X)))
+            prepared = backend.array(self.preprocessing.on_host(table, backend.host_dtype))
+            z = logits(self.network, parameters, self.preprocessing, backend, prepared, np.arange(len(table)))
         if not np.isfinite(z).all():
             row = int(np.argmin(np.isfinite(z).all(axis=1)))
             raise DataError(
-                f"row {row} gives outputs that are not finite; its values, {X[row].min():.3g} to {X[row].max():.3g}, "
+                f"row {row} gives outputs that are not finite; its values, {np.nanmin(table.X[row]):.3g} to "
+                f"{np.nanmax(table.X[row]):.3g}, "
                 "are too far from those of the training. Check its units."
             )
         return z
 
-    def predict(self, X: NDArray[Any], compute: Compute = Compute()) -> NDArray[Any]:  # noqa: B008
+    def predict(self, X: Any, compute: Compute = Compute()) -> NDArray[Any]:  # noqa: B008
         """Class names (n_rows,), labels 0 or 1 (n_rows, n_out), or numbers (n_rows,) or (n_rows, n_out)."""
         scores = self.scores(X, compute)
         if self.task == "classification":
@@ -93,21 +101,13 @@ class Model:
             return np.asarray(scores >= 0.5, dtype=np.int64)
         return scores.reshape(-1) if scores.shape[1] == 1 else scores
 
-    def _rows(self, X: NDArray[Any]) -> NDArray[Any]:
-        if isinstance(X, np.ma.MaskedArray):
-            raise DataError("X is a masked array; this model knows no gaps. Fill it: X.filled(value).")
-        try:
-            X = np.asarray(X)
-        except ValueError as error:
-            raise DataError(f"X is no array of numbers: {error}") from None
-        X = X.reshape(len(X), math.prod(X.shape[1:])) if X.ndim > 2 else X  # (n_rows, n_features)
-        n = self.network.widths[0]
-        if X.ndim != 2 or X.shape[1] != n or X.dtype.kind not in "biuf":
-            raise DataError(f"X has shape {X.shape} and dtype {X.dtype}; this model takes numbers (n_rows, {n}).")
-        if X.dtype.kind == "f" and not np.isfinite(X).all():
-            row, column = (int(i) for i in np.argwhere(~np.isfinite(X))[0])
-            raise DataError(f"X is {X[row, column]} at row {row}, column {column}; this model takes finite numbers.")
-        return X
+    @property
+    def columns_of_words(self) -> tuple[str, ...] | None:
+        """Names of the columns in which the model takes words; None where it takes neither words nor gaps."""
+        if not isinstance(self.preprocessing, Preparation):
+            return None
+        held = zip(self.feature_names, self.preprocessing.categories, strict=True)
+        return tuple(name for name, words in held if words is not None)
 
     def save(self, directory: Path | str, card: str | None = None) -> None:
         """Write `weights.safetensors`, `model.json`, the `card` as `README.md`, and their `manifest.json`.
@@ -148,6 +148,7 @@ class Model:
             feature_names=self.feature_names,
             row_shape=self.row_shape,
             constant=self.preprocessing.constant,
+            preparation=plain_preparation(self.preprocessing),
         )
 
     def __repr__(self) -> str:
@@ -190,11 +191,13 @@ def load_model(directory: Path | str) -> Model:
     arrays = parse_arrays(files[_WEIGHTS], directory / _WEIGHTS)
     for name, array in arrays.items():
         sound = array.dtype in (np.float32, np.float64) and np.isfinite(array).all()
-        if not sound or (name.endswith(".scale") and not (array > 0).all()):
+        zero = name == "preprocessing.scale" and file.preparation is not None  # of a constant column
+        if not sound or (name.endswith(".scale") and not ((array > 0) | ((array == 0) & zero)).all()):
             raise DamagedError(f"{directory / 'weights.safetensors'}: array {name!r} holds values that no model has.")
     network = Network(file.layers, file.n_in)
     shapes = {f"network.{name}": parameter.shape for name, parameter in network.parameters.items()}
-    for name, n in (("preprocessing", file.n_in), ("target", len(file.target_names))):
+    n_scaled = file.n_in if file.preparation is None else file.preparation.n_numeric
+    for name, n in (("preprocessing", n_scaled), ("target", len(file.target_names))):
         shapes |= {f"{name}.shift": (n,), f"{name}.scale": (n,)}
     found = {name: array.shape for name, array in arrays.items()}
     if found != shapes:
@@ -208,7 +211,7 @@ def load_model(directory: Path | str) -> Model:
         {name: arrays[f"network.{name}"] for name in network.parameters},
         file.loss,
         file.task,
-        Affine(arrays["preprocessing.shift"], arrays["preprocessing.scale"], file.constant),
+        read_preparation(file.preparation, arrays, file.constant, network, file.feature_names, directory / _MODEL),
         Affine(arrays["target.shift"], arrays["target.scale"]),
         file.target_names,
         file.feature_names,

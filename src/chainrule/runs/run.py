@@ -60,7 +60,7 @@ def read_data(options: DataOptions) -> Dataset:
             "does not hold; pass the data again (data=..., or --data with a file)."
         )
     return read(options.source, path=options.path, target=options.target, task=options.task,
-                image_size=options.image_size)  # fmt: skip
+                image_size=options.image_size, categorical=options.categorical)  # fmt: skip
 
 
 def finished(decided: Plan, about: dict[str, Any], progress: Progress, directory: Path | None = None,

@@ -54,7 +54,7 @@ def train(
     compute: Compute = Compute(),  # noqa: B008
     checkpoint: Checkpoint = Checkpoint(),  # noqa: B008
     split: Split = Split(),  # noqa: B008
-    preprocessing: Kind = "standardise",
+    preprocessing: Kind = "auto",
     standardise_target: bool = True,
     augment: Augment = Augment(),  # noqa: B008
     start: Model | Path | str | None = None,
@@ -81,7 +81,7 @@ def train(  # type: ignore[misc]  # it takes the same options
     compute: Compute = Compute(),  # noqa: B008
     checkpoint: Checkpoint = Checkpoint(),  # noqa: B008
     split: Split = Split(),  # noqa: B008
-    preprocessing: Kind = "standardise",
+    preprocessing: Kind = "auto",
     standardise_target: bool = True,
     augment: Augment = Augment(),  # noqa: B008
     start: Model | Path | str | None = None,

@@ -33,8 +33,10 @@ class DataOptions:
 
     source: a name such as "digits" or "cifar10", or a path to files. path: where the files of a named set are.
     target: the target's column in a table. task: only where the targets leave it open. image_size: (height, width)
-    to which an image folder is resized. standardise_target: regression targets to mean 0 and deviation 1 for training;
-    predictions and metrics are in the targets' own units. augment: rows changed at random while training.
+    to which an image folder is resized. categorical: columns of a table whose values are names, numbers though they
+    look. preprocessing: "auto" is "robust" for a table with words or gaps and "standardise" for others.
+    standardise_target: regression targets to mean 0 and deviation 1 for training; predictions and metrics are in the
+    targets' own units. augment: rows changed at random while training.
     """
 
     source: str = "digits"
@@ -42,8 +44,9 @@ class DataOptions:
     target: str | None = None
     task: Task | None = None
     image_size: Annotated[tuple[Positive, Positive], Field(strict=False)] | None = None
+    categorical: List[str] = ()
     split: Split = Split()
-    preprocessing: PreprocessingKind = "standardise"
+    preprocessing: PreprocessingKind = "auto"
     standardise_target: bool = True
     augment: Augment = Augment()
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from chainrule.arrays import Array
 from chainrule.backends import Backend
 from chainrule.backprop import Parameters, forward
-from chainrule.data.preprocessing import Affine
+from chainrule.data import Preprocessing
 from chainrule.network import Network
 
 EVALUATION_BLOCK = 1024
@@ -14,19 +14,23 @@ EVALUATION_BLOCK = 1024
 stand beside it; with blocks always full (the last one padded) they do not."""
 
 
-def affine_arrays(preprocessing: Affine, X: Array, backend: Backend) -> tuple[Array, Array]:
-    """Shift and scale on the device: in float64 for X of 64 bits or large integers, whose mean float32 would round."""
+def affine_arrays(preprocessing: Preprocessing, X: Array, backend: Backend) -> tuple[Array, Array]:
+    """Shift and scale of the part on the device.
+
+    In float64 for X of 64 bits or large integers, whose mean float32 would round.
+    """
     xp = backend.xp
     exact = X.itemsize > 4 or (X.itemsize == 4 and xp.isdtype(X.dtype, "integral"))
     dtype = xp.float64 if exact else backend.master
-    return backend.array(preprocessing.shift, dtype), backend.array(preprocessing.scale, dtype)
+    affine = preprocessing.on_device
+    return backend.array(affine.shift, dtype), backend.array(affine.scale, dtype)
 
 
 def logits(
-    network: Network, parameters: Parameters, preprocessing: Affine, backend: Backend, X: Array,
+    network: Network, parameters: Parameters, preprocessing: Preprocessing, backend: Backend, X: Array,
     rows: NDArray[np.int64], largest: int = EVALUATION_BLOCK,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Logits of the named rows of X, on the host, (len(rows), n_out).
+    """Logits of the named rows of X, on the host, (len(rows), n_out). X is what `preprocessing.on_host` gave.
 
     largest: rows of a block; fewer than the default where it is always the same rows that are asked for.
     """

@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from chainrule.data import Affine
+from chainrule.data import Affine, Dataset, Preprocessing
 from chainrule.errors import ConfigError
 from chainrule.network import Network
 from chainrule.optim import Optimizer
@@ -20,10 +20,24 @@ class Initial:
     """
 
     parameters: Mapping[str, NDArray[Any]]
-    preprocessing: Affine
+    preprocessing: Preprocessing
     target: Affine
     slots: Mapping[str, tuple[NDArray[Any], ...]] | None = None
     step: int = 0
+
+    def prepares(self, data: Dataset) -> Preprocessing:
+        """The preprocessing; raises a ConfigError where it cannot take the columns of `data`."""
+        if data.categories and isinstance(self.preprocessing, Affine):
+            raise ConfigError(
+                f"the model to go on from takes numbers without gaps, and {data.name} has words or gaps; give it the "
+                "table that it was trained on, or train anew"
+            )
+        if self.preprocessing.n_in != data.n_features:
+            raise ConfigError(
+                f"the model to go on from takes {self.preprocessing.n_in} columns, and {data.name} has "
+                f"{data.n_features}; give it the table that it was trained on"
+            )
+        return self.preprocessing
 
     def check(self, network: Network, optimizer: Optimizer) -> None:
         """Raise a ConfigError where the arrays do not fit."""

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from chainrule.backends import ALONE, Backend, World, choose
 from chainrule.backprop import Part
-from chainrule.data import Affine, Batches, Dataset, Rows, split
-from chainrule.data.preprocessing import fit, fit_target, identity
+from chainrule.data import Affine, Batches, Dataset, Preprocessing, Rows, split
+from chainrule.data.preprocessing import fit, fit_target, identity, settled
 from chainrule.errors import ConfigError, DataError
 from chainrule.losses import Huber, Loss, Poisson, SquaredError, default_loss
 from chainrule.network import Network
@@ -18,6 +18,7 @@ from chainrule.seeds import stream
 from chainrule.training.config import Config, with_seed
 from chainrule.training.initial import Initial
 from chainrule.training.metrics import names
+from chainrule.training.tables import notes_on_table, with_embedding
 
 BATCH_SIZE = 128
 """Where the configuration says nothing."""
@@ -27,16 +28,18 @@ BATCH_SIZE = 128
 class Plan:
     """A run before it starts: the sized network, rows of each part, fitted preprocessing, backend and lengths.
 
-    train_sample: the training rows on which training metrics are computed. notes: what the user should know.
-    start: what the run goes on from, or None. world: the processes that share every batch.
+    X: all rows as they go to the device. train_sample: the training rows on which training metrics are computed.
+    notes: what the user should know. start: what the run goes on from, or None. world: the processes that share every
+    batch.
     """
 
     config: Config
     network: Network
     data: Dataset
+    X: NDArray[Any]
     rows: Rows
     loss: Loss
-    preprocessing: Affine
+    preprocessing: Preprocessing
     target: Affine
     backend: Backend
     batches: Batches
@@ -79,7 +82,6 @@ def plan(config: Config, data: Dataset, network: Network, start: Initial | None 
 
     start: arrays to go on from, with the preprocessing that they were trained on.
     """
-    network = network.sized(data.n_features, data.n_outputs)
     loss = config.loss or default_loss(data.task)
     if loss.task != data.task:
         raise ConfigError(f"loss {loss.kind!r} is for {loss.task}, but the targets of {data.name} are {data.task}")
@@ -91,29 +93,37 @@ def plan(config: Config, data: Dataset, network: Network, start: Initial | None 
     config.data.augment.check(data.row_shape)
     rows = split(data, config.data.split)
     options, evaluation = config.training, config.evaluation
+    kind = settled(config.data.preprocessing, data)
+    preprocessing = fit(kind, data, rows.train) if start is None else start.prepares(data)
+    network = with_embedding(network, preprocessing, config.data.augment, data)
+    network = network.sized(preprocessing.n_out, data.n_outputs)
     batches = Batches(rows.train, _batch_size(config, network, len(rows.train)), options.seed, options.replacement)
     _check_weights(data, rows)
-    config = replace(config, loss=loss, training=replace(options, batch_size=batches.size))  # type: ignore[arg-type]
+    options = replace(options, batch_size=batches.size)
+    prepared = replace(config.data, preprocessing=kind)
+    config = replace(config, loss=loss, training=options, data=prepared)  # type: ignore[arg-type]
     n_steps = options.iterations or (options.epochs or 20) * batches.per_epoch
     if start is None:
-        preprocessing, target = fit(config.data.preprocessing, data, rows.train), _target(config, data, rows, loss)
+        target = _target(config, data, rows, loss)
     else:
         start.check(network, config.optimizer)
-        preprocessing, target = start.preprocessing, start.target
+        target = start.target
     if isinstance(loss, Poisson) and target.shift.any():
         raise ConfigError("loss 'poisson' needs targets as they are, but the start was trained on standardised ones")
     metrics = names(data.task, evaluation.metrics)
     _check_monitor(config, metrics, len(rows.validation))
     sample = _sample(rows.train, evaluation.train_rows, config.data.split.seed)
+    backend = choose(config.compute, 3 * network.flops_per_row * batches.size, n_steps, network.n_parameters)
     return Plan(
         config,
         network,
         data,
+        preprocessing.on_host(data, backend.host_dtype),
         rows,
         loss,
         preprocessing,
         target,
-        choose(config.compute, 3 * network.flops_per_row * batches.size, n_steps, network.n_parameters),
+        backend,
         batches,
         n_steps,
         evaluation.every_steps or (evaluation.every_epochs or 1) * batches.per_epoch,
@@ -135,7 +145,8 @@ def reseeded(plan: Plan, seed: int, start: Initial | None = None) -> Plan:
     if start is None:
         return made
     start.check(plan.network, plan.config.optimizer)
-    return replace(made, start=start, preprocessing=start.preprocessing, target=start.target)
+    X = start.prepares(plan.data).on_host(plan.data, plan.backend.host_dtype)
+    return replace(made, X=X, start=start, preprocessing=start.preprocessing, target=start.target)
 
 
 def _batch_size(config: Config, network: Network, n_train: int) -> int:
@@ -182,14 +193,15 @@ def _check_monitor(config: Config, metrics: tuple[str, ...], n_validation: int) 
         )
 
 
-def _notes(data: Dataset, rows: Rows, preprocessing: Affine, sample: NDArray[np.int64]) -> tuple[str, ...]:
-    notes = []
+def _notes(data: Dataset, rows: Rows, preprocessing: Preprocessing, sample: NDArray[np.int64]) -> tuple[str, ...]:
+    notes = notes_on_table(data, preprocessing)
     if preprocessing.constant:
         n = len(preprocessing.constant)
         names = [data.feature_names[i] if data.feature_names else str(i) for i in preprocessing.constant[:5]]
+        becomes = "shifted to 0, not scaled" if isinstance(preprocessing, Affine) else "given as 0"
         notes.append(
             f"{n} column{'s are' if n > 1 else ' is'} constant over the training rows ({', '.join(names)}"
-            f"{', ...' if n > len(names) else ''}): shifted to 0, not scaled"
+            f"{', ...' if n > len(names) else ''}): {becomes}"
         )
     if len(sample) < len(rows.train):
         notes.append(f"training metrics are of a fixed {len(sample):,} of the {len(rows.train):,} training rows")

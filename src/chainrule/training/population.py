@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from chainrule import optim
 from chainrule.arrays import Array
+from chainrule.data.preprocessing import same
 from chainrule.kernels import Update, takes
 from chainrule.network import own_layers
 from chainrule.objective import objective, with_penalty
@@ -37,12 +38,9 @@ LARGEST_STEP = {"numpy": 2e7, "torch": 5e9}
 
 def alike(one: Plan, other: Plan) -> bool:
     """Whether two runs on the same data differ in nothing but their seeds, learning rates and penalties."""
-    prepared = all(
-        a is b or (np.array_equal(a.shift, b.shift) and np.array_equal(a.scale, b.scale))
-        for a, b in ((one.preprocessing, other.preprocessing), (one.target, other.target))
-    )
-    same = _common(one) == _common(other) and one.network == other.network
-    return same and prepared and one.updates(0) == other.updates(0)
+    prepared = same(one.preprocessing, other.preprocessing) and same(one.target, other.target)
+    configured = _common(one) == _common(other) and one.network == other.network
+    return configured and prepared and one.updates(0) == other.updates(0)
 
 
 def _common(plan: Plan) -> Config:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from chainrule import optim
 from chainrule.arrays import Array
 from chainrule.kernels import takes
+from chainrule.layers import Embedding
 from chainrule.network import own_layers
 from chainrule.objective import objective, with_penalty
 from chainrule.training.norms import Norms, norms
@@ -30,7 +31,7 @@ WARM = 2
 def recordable(plan: Plan) -> bool:
     """Whether steps are recorded: where the backend's kernels read a step from the device, and all parts are ours."""
     ours = type(plan.loss).__module__.startswith("chainrule.") and takes(plan.config.optimizer)
-    bytes_moved = plan.config.data.augment.on_images and plan.data.X.dtype not in (np.uint8, np.float32)
+    bytes_moved = plan.config.data.augment.on_images and plan.X.dtype not in (np.uint8, np.float32)
     return (
         plan.backend.records
         and plan.world.size == 1

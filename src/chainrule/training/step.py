@@ -57,7 +57,7 @@ def resident(plan: Plan) -> Resident:
     backend, data = plan.backend, plan.data
     targets = backend.array(plan.targets, None if data.task == "classification" else backend.master)
     weight = None if data.weight is None else backend.array(data.weight, backend.master)
-    X = backend.array(data.X)
+    X = backend.array(plan.X)
     return Resident(X, targets, weight, *affine_arrays(plan.preprocessing, X, backend))
 
 
@@ -65,7 +65,8 @@ def start(plan: Plan) -> State:
     """Initial parameters and zero slots, or those that the plan goes on from; a user's own layers are tried first."""
     backend, seed, given = plan.backend, plan.config.training.seed, plan.start
     parameters = backend.parameters(given.parameters if given else plan.network.initial(seed))
-    sample = backend.array(plan.preprocessing(plan.data.X[plan.rows.train[:2]].astype(float)), backend.dtype)
+    first = plan.preprocessing.on_device(plan.X[plan.rows.train[:2]].astype(float))
+    sample = backend.array(first, backend.dtype)
     context = backend.context(training=True, seed=seed)
     audit(plan.network.layers, backend.working(parameters, plan.network.parameters), sample, context)
     if given and given.slots is not None:

@@ -139,7 +139,7 @@ def check_layer(layer: Layer, n_in: int, *, name: str = "", rows: int = 5, train
     rng = stream(seed, "check/layer")
     arrays = generic_values(roles, seed)
     running = {key: arrays.pop(key) for key in list(arrays) if roles[key].role == "running"}
-    arrays["x"] = rng.normal(size=(rows, n_in))
+    arrays["x"] = np.asarray(layer.example(rng, rows, n_in))
     c = rng.normal(size=(rows, layer.n_out(n_in)))
 
     def run(held: Mapping[str, Any], backend: Backend) -> Any:

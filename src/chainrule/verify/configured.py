@@ -21,7 +21,7 @@ def check_config(path: Path | None, changes: Sequence[str], n_rows: int, n_entri
     decided = planned(config)
     network, seed = decided.network, config.training.seed
     rows = decided.rows.train[:n_rows]
-    x, target = decided.preprocessing(decided.data.X[rows].astype(np.float64)), decided.targets[rows]
+    x, target = decided.preprocessing.on_device(decided.X[rows].astype(np.float64)), decided.targets[rows]
     weight = None if decided.data.weight is None else decided.data.weight[rows]
     comparisons = []
     for i, (layer, n_in) in enumerate(zip(network.layers, network.widths, strict=False)):

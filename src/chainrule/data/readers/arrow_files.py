@@ -1,6 +1,6 @@
 """Parquet and Arrow tables, read with pyarrow."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.dataset import Dataset, Task
-from chainrule.data.readers import arrow_messages, parquet_pages
+from chainrule.data.readers import arrow_columns, arrow_messages, parquet_pages
+from chainrule.data.readers.arrow_columns import is_numeric, is_text
+from chainrule.data.readers.columns import Features, assembled, check_categorical, date
 from chainrule.data.readers.files import LABEL_BYTES, refuse_bomb
-from chainrule.data.readers.tables import check_label, column_indices, gap, no_number, shown, table, target_index
-from chainrule.data.readers.values import Texts, native
+from chainrule.data.readers.tables import check_label, column_indices, gap, no_number, table, target_index
+from chainrule.data.readers.values import Texts, shown
+from chainrule.data.tables import Table
 from chainrule.errors import DataError
 
 
@@ -27,19 +30,36 @@ class _File:
     read: Callable[[list[int]], Any]
 
 
-def read_arrow(path: Path, target: str | None = None, task: Task | None = None) -> Dataset:
-    """A table in Parquet (`.parquet`) or Arrow's own format (`.arrow`, `.feather`). X has the columns' common dtype."""
+def read_arrow(
+    path: Path, target: str | None = None, task: Task | None = None, categorical: Collection[str] = ()
+) -> Dataset:
+    """A table in Parquet (`.parquet`) or Arrow's own format (`.arrow`, `.feather`).
+
+    X has the columns' common dtype where all hold numbers without gaps; else see `Table`.
+    """
     with _opened(path) as file:
         at = target_index(path, file.names, target)
-        X = _features(path, file, [i for i in range(len(file.names)) if i != at])
+        check_categorical(path, file.names, file.names[at], categorical)
+        features = _features(path, file, [i for i in range(len(file.names)) if i != at], categorical,
+                             gaps=True, tell=True)  # fmt: skip
         y = _target(path, file, at)
-    return table(path, X, y, file.names, at, task)
+    return table(path, features, y, file.names, at, task)
 
 
-def read_arrow_columns(path: Path, wanted: Sequence[str]) -> NDArray[Any]:
-    """The columns with the wanted names, in that order, or all if none are named; other columns may hold anything."""
+def read_arrow_columns(path: Path, wanted: Sequence[str], categorical: Collection[str] | None = None) -> Table:
+    """The columns with the wanted names, in that order, or all if none are named; other columns may hold anything.
+
+    categorical: those that hold names of categories; then cells may be without a value. None: all hold numbers.
+    """
     with _opened(path) as file:
-        return _features(path, file, column_indices(path, file.names, wanted))
+        chosen = column_indices(path, file.names, wanted)
+        if categorical is None:
+            for i in chosen:
+                if not is_numeric(file.types[i]):
+                    value = file.read([i]).column(0)[0].as_py() if is_text(file.types[i]) else str(file.types[i])
+                    raise no_number(path, "row 0", file.names[i], value)
+        X, categories = _features(path, file, chosen, categorical or (), gaps=categorical is not None, tell=False)
+    return Table(X, categories or (None,) * X.shape[1], tuple(file.names[i] for i in chosen))
 
 
 @contextmanager
@@ -74,7 +94,7 @@ def _parquet(path: Path) -> Iterator[_File]:
     except parquet_pages.DamagedPageError as error:
         raise pa.ArrowInvalid(str(error)) from error
     # Once in the file, a text may stand in every row: left as a dictionary, it stands in memory once, too.
-    texts = [field.name for field in schema if _is_text(field.type)]
+    texts = [field.name for field in schema if is_text(field.type)]
     with parquet.ParquetFile(path, read_dictionary=texts) as file:
 
         def read(chosen: list[int]) -> Any:
@@ -132,27 +152,32 @@ def _refuse_bomb(path: Path, unpacked: int) -> None:
     refuse_bomb(path, path.stat().st_size, unpacked, instead="write it uncompressed, or as .npz with numpy.savez")
 
 
-def _features(path: Path, file: _File, chosen: list[int]) -> NDArray[Any]:
+def _features(
+    path: Path, file: _File, chosen: list[int], categorical: Collection[str], *, gaps: bool, tell: bool
+) -> Features:
     for i in chosen:
-        if not _is_numeric(file.types[i]):
-            value = file.read([i]).column(0)[0].as_py() if _is_text(file.types[i]) else str(file.types[i])
-            raise no_number(path, "row 0", file.names[i], value)
+        if arrow_columns.is_date(file.types[i]):
+            raise date(path, file.names[i], str(file.types[i]))
+        if not arrow_columns.is_known(file.types[i]):
+            raise no_number(path, "row 0", file.names[i], str(file.types[i]))
     content = file.read(chosen)
-    columns = [_numbers(path, file.names[i], column) for i, column in zip(chosen, content.columns, strict=True)]
-    dtype = np.result_type(*{column.dtype for column in columns})
-    _refuse_bomb(path, content.num_rows * (len(columns) * dtype.itemsize + LABEL_BYTES))
-    X = np.empty((content.num_rows, len(columns)), np.uint8 if dtype.kind == "b" else dtype)
-    for i, column in enumerate(columns):
-        X[:, i] = column
-    return X
+    names = [file.names[i] for i in chosen]
+    whole = all(is_numeric(column.type) and not column.null_count for column in content.columns)
+    widest = max(max(column.type.bit_width, 8) for column in content.columns) // 8 if whole else 8
+    _refuse_bomb(path, content.num_rows * (len(names) * widest + LABEL_BYTES))
+    columns = [arrow_columns.column(path, name, one) if gaps else _numbers(path, name, one)
+               for name, one in zip(names, content.columns, strict=True)]  # fmt: skip
+    declared = [file.names[i] for i in chosen if arrow_columns.is_dictionary(file.types[i])]
+    return assembled(path, names, columns, categorical, declared, tell=tell)
 
 
 def _numbers(path: Path, name: str, column: Any) -> NDArray[Any]:
-    _refuse_null(path, name, column)
-    values = native(column.to_numpy())
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        row = int(np.argmax(~np.isfinite(values)))
-        raise gap(path, f"row {row}", name, float(values[row]))
+    """A column of numbers that has no gap."""
+    values = arrow_columns.numbers(column)
+    if column.null_count or (values.dtype.kind == "f" and not np.isfinite(values).all()):
+        wrong = column.is_null().to_numpy() if column.null_count else ~np.isfinite(values)
+        row = int(np.argmax(wrong))
+        raise gap(path, f"row {row}", name, None if column.null_count else float(values[row]))
     return values
 
 
@@ -160,9 +185,9 @@ def _target(path: Path, file: _File, at: int) -> NDArray[Any] | Texts:
     from pyarrow import types
 
     name, kind = file.names[at], file.types[at]
-    if _is_numeric(kind):
+    if is_numeric(kind):
         return _numbers(path, name, file.read([at]).column(0))
-    if not _is_text(kind.value_type if types.is_dictionary(kind) else kind):
+    if not is_text(kind.value_type if types.is_dictionary(kind) else kind):
         raise DataError(f"{path}: target {shown(repr(name))} is {kind}; expected numbers, booleans or texts.")
     column = file.read([at]).column(0)
     _refuse_null(path, name, column)
@@ -181,15 +206,3 @@ def _target(path: Path, file: _File, at: int) -> NDArray[Any] | Texts:
 def _refuse_null(path: Path, name: str, column: Any) -> None:
     if column.null_count:
         raise gap(path, f"row {int(np.argmax(column.is_null().to_numpy()))}", name, None)
-
-
-def _is_numeric(kind: Any) -> bool:
-    from pyarrow import types
-
-    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
-
-
-def _is_text(kind: Any) -> bool:
-    from pyarrow import types
-
-    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))

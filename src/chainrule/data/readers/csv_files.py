@@ -3,7 +3,7 @@
 import csv
 import math
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.dataset import Dataset, Task
-from chainrule.data.readers.tables import check_label, column_indices, gap, no_number, shown, table, target_index
-from chainrule.data.readers.values import Texts
+from chainrule.data.readers.cells import BOOLEANS, Cells, number
+from chainrule.data.readers.columns import check_categorical
+from chainrule.data.readers.tables import check_label, column_indices, gap, table, target_index
+from chainrule.data.readers.values import Texts, shown
+from chainrule.data.tables import Table, is_gap
 from chainrule.errors import DataError
 
-_MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
-_BOOLEANS = {"true": 1.0, "false": 0.0}
 _LONGEST_ROW = 2**22  # 100,000 columns of 40 characters
 
 
@@ -50,32 +51,40 @@ class _Lines:
         return next(self.cells)
 
 
-def read_csv(path: Path, target: str | None = None, task: Task | None = None) -> Dataset:
-    """A table in UTF-8, separated by commas, or by tabs in a `.tsv`; booleans are read as 0 and 1. X is float64."""
-    numbers, labels, where = array("d"), [], array("q")
+def read_csv(
+    path: Path, target: str | None = None, task: Task | None = None, categorical: Collection[str] = ()
+) -> Dataset:
+    """A table in UTF-8, separated by commas, or by tabs in a `.tsv`; booleans are read as 0 and 1. X is float64.
+
+    A column of texts holds names of categories, and so do those that `categorical` names; see `Cells`.
+    """
+    labels, where = [], array("q")
     with _opened(path) as lines:
         names = _header(path, lines)
         at = target_index(path, names, target)
-        features = names[:at] + names[at + 1 :]
+        check_categorical(path, names, names[at], categorical)
+        found = Cells(path, names[:at] + names[at + 1 :], categorical, tell=True, gaps=True)
         for line, cells in _rows(path, lines, len(names)):
             where.append(line)
             labels.append(cells.pop(at).strip())
-            numbers.extend(_plain_numbers(cells) or _numbers(path, line, features, cells))
-    X = np.array(numbers).reshape(-1, len(features))
-    return table(path, X, _target(path, names[at], labels, where), names, at, task)
+            found.add(line, cells)
+    return table(path, found.features(), _target(path, names[at], labels, where), names, at, task)
 
 
-def read_csv_columns(path: Path, wanted: Sequence[str]) -> NDArray[np.float64]:
-    """The columns with the wanted names, in that order, or all if none are named; other columns may hold anything."""
-    numbers = array("d")
+def read_csv_columns(path: Path, wanted: Sequence[str], categorical: Collection[str] | None = None) -> Table:
+    """The columns with the wanted names, in that order, or all if none are named; other columns may hold anything.
+
+    categorical: those that hold names of categories; then cells may be without a value. None: all hold numbers.
+    """
     with _opened(path) as lines:
         names = _header(path, lines)
         chosen = column_indices(path, names, wanted)
-        features = [names[i] for i in chosen]
+        names_chosen = [names[i] for i in chosen]
+        found = Cells(path, names_chosen, categorical or (), tell=False, gaps=categorical is not None)
         for line, row in _rows(path, lines, len(names)):
-            cells = [row[i] for i in chosen]
-            numbers.extend(_plain_numbers(cells) or _numbers(path, line, features, cells))
-    return np.array(numbers).reshape(-1, len(features))
+            found.add(line, [row[i] for i in chosen])
+    X, categories = found.features()
+    return Table(X, categories or (None,) * X.shape[1], tuple(names_chosen))
 
 
 @contextmanager
@@ -95,7 +104,7 @@ def _header(path: Path, lines: _Lines) -> list[str]:
     names = [name.strip() for name in next(lines, [])]
     if not names:
         raise DataError(f"{path}: is empty; expected a line of column names and a line for each row.")
-    if all(_number(name) is not None for name in names):
+    if all(number(name) is not None for name in names):
         raise DataError(f"{path}: line 1 holds numbers, {shown(', '.join(names))}; expected the names of the columns.")
     return names
 
@@ -117,50 +126,18 @@ def _rows(path: Path, lines: _Lines, n_cells: int) -> Iterator[tuple[int, list[s
         raise DataError(f"{path}: has a header but no rows.")
 
 
-def _plain_numbers(cells: list[str]) -> list[float] | None:
-    """The cells as numbers if all plainly are; the quick way for almost every row."""
-    try:
-        values = list(map(float, cells))
-    except ValueError:
-        return None
-    return values if math.isfinite(sum(values)) and "_" not in "".join(cells) else None
-
-
-def _numbers(path: Path, line: int, names: list[str], cells: list[str]) -> list[float]:
-    values = []
-    for name, cell in zip(names, cells, strict=True):
-        value = _BOOLEANS.get(cell.strip().lower(), _number(cell))
-        if _is_gap(cell, value):
-            raise gap(path, f"line {line}", name, cell)
-        if value is None:
-            raise no_number(path, f"line {line}", name, cell)
-        values.append(value)
-    return values
-
-
-def _number(cell: str) -> float | None:
-    try:
-        # Python reads "2019_01" as 201901; in a table that is a text.
-        return None if "_" in cell else float(cell)
-    except ValueError:
-        return None
-
-
-def _is_gap(cell: str, value: float | None) -> bool:
-    return cell.strip().lower() in _MISSING if value is None else not math.isfinite(value)
-
-
 def _target(path: Path, name: str, cells: list[str], lines: "array[int]") -> NDArray[Any] | Texts:
     """Numbers, booleans or texts. Where there are texts, `none` and `NA` may be classes, but an empty cell is a gap."""
-    values = [_number(cell) for cell in cells]
-    gaps = [i for i, (cell, value) in enumerate(zip(cells, values, strict=True)) if _is_gap(cell, value)]
+    values = [number(cell) for cell in cells]
+    gaps = [i for i, (cell, value) in enumerate(zip(cells, values, strict=True))
+            if (is_gap(cell) if value is None else not math.isfinite(value))]  # fmt: skip
     is_text = sum(value is None for value in values) > sum(values[i] is None for i in gaps)
     gaps = [i for i in gaps if not cells[i]] if is_text else gaps
     if gaps:
         raise gap(path, f"line {lines[gaps[0]]}", name, cells[gaps[0]])
     if not is_text:
         return np.array(values, np.float64)
-    if {cell.lower() for cell in cells} <= set(_BOOLEANS):
+    if {cell.lower() for cell in cells} <= set(BOOLEANS):
         return np.array([cell.lower() == "true" for cell in cells])
     check_label(path, name, max(map(len, cells)))
     return coded(cells)

@@ -1,4 +1,4 @@
-"""What all tables share: one named column is the target, all others are numbers, and no cell is empty."""
+"""What all tables share: the names of their columns, one of them the target, and what is no value of it."""
 
 import difflib
 from collections.abc import Sequence
@@ -8,7 +8,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from chainrule.data.dataset import Dataset, Task
-from chainrule.data.readers.values import Texts, targets
+from chainrule.data.readers.columns import Features, refuse_dates
+from chainrule.data.readers.values import Texts, shown, targets, told
 from chainrule.errors import DataError
 
 _LONGEST_LABEL = 1_000
@@ -60,11 +61,15 @@ def _no_column(path: Path, names: Sequence[str], name: str) -> DataError:
 
 
 def table(
-    path: Path, X: NDArray[Any], y: NDArray[Any] | Texts, names: Sequence[str], at: int, task: Task | None
+    path: Path, features: Features, y: NDArray[Any] | Texts, names: Sequence[str], at: int, task: Task | None
 ) -> Dataset:
     """The data set of a table whose column `at` is the target."""
+    if isinstance(y, Texts):
+        refuse_dates(path, names[at], y.words)
+    how = "" if task else told(y, names[at])
     y, task, target_names = targets(y, task, path, names[at])
-    return Dataset(path.stem, X, y, task, target_names, feature_names=(*names[:at], *names[at + 1 :]))
+    return Dataset(path.stem, features.X, y, task, target_names, (*names[:at], *names[at + 1 :]),
+                   categories=features.categories, told=how)  # fmt: skip
 
 
 def gap(path: Path, where: str, name: str, value: object) -> DataError:
@@ -90,8 +95,3 @@ def check_label(path: Path, name: str, longest: int) -> None:
             f"{path}: target {name!r} has a text of {longest:,} characters; expected at most {_LONGEST_LABEL:,}. "
             "Choose another column as the target."
         )
-
-
-def shown(text: str) -> str:
-    """A text cut to what fits a message."""
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

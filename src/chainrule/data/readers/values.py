@@ -13,6 +13,7 @@ from chainrule.errors import DataError
 Array = NDArray[Any]
 
 _LAST_CODE = 0x10FFFF
+_SHOWN = 80
 
 
 class Texts(NamedTuple):
@@ -20,6 +21,11 @@ class Texts(NamedTuple):
 
     codes: NDArray[np.int64]
     words: list[str]
+
+
+def shown(text: str) -> str:
+    """A text cut to what fits a message."""
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
 def native(array: Array) -> Array:
@@ -81,6 +87,21 @@ def targets(
     if task == "regression":
         return y.astype(np.float64), task, outputs
     return (y if y.dtype.kind == "f" else y.astype(np.int64)).reshape(len(y), -1), task, outputs
+
+
+def told(y: Array | Texts, name: str) -> str:
+    """By what `targets` tells the task where none is named."""
+    if isinstance(y, Texts):
+        return f"{shown(repr(name))} holds texts"
+    if y.dtype.kind == "b":
+        return f"{shown(repr(name))} holds true and false"
+    n = len(np.unique(y))
+    if not _whole(y):
+        return f"{shown(repr(name))} holds numbers that are not whole"
+    most = max(20, math.isqrt(len(y)))
+    return (
+        f"{shown(repr(name))} holds {n:,} different whole numbers, {'at most' if n <= most else 'more than'} {most:,}"
+    )
 
 
 def _task(y: Array) -> Task:
