@@ -32,13 +32,9 @@ def recordable(plan: Plan) -> bool:
     """Whether steps are recorded: where the backend's kernels read a step from the device, and all parts are ours."""
     ours = type(plan.loss).__module__.startswith("chainrule.") and takes(plan.config.optimizer)
     bytes_moved = plan.config.data.augment.on_images and plan.X.dtype not in (np.uint8, np.float32)
-    return (
-        plan.backend.records
-        and plan.world.size == 1
-        and ours
-        and not own_layers(plan.network.layers)
-        and not bytes_moved
-    )
+    layers = plan.network.layers
+    known = not own_layers(layers) and not any(isinstance(layer, Embedding) for layer in layers)
+    return plan.backend.records and plan.world.size == 1 and ours and known and not bytes_moved
 
 
 class Tables(NamedTuple):
