@@ -38,6 +38,12 @@ def train(
     on_divergence: Annotated[
         str | None, typer.Option("--on-divergence", help="stop, or reduce-lr: go back and halve the learning rate.")
     ] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option("--tensorboard", metavar="DIR", help="Also write event files for TensorBoard in DIR.")
+    ] = None,
+    mlflow: Annotated[
+        str | None, typer.Option("--mlflow", metavar="URI", help="Also log to MLflow: sqlite:///FILE, or a folder.")
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -49,29 +55,40 @@ def train(
     if on_divergence is not None:
         asked.append(f"training.on_divergence={json.dumps(on_divergence)}")
     limit = None if time_limit is None else duration(time_limit)
+    how: dict[str, Any] = {"inexact": inexact, "time_limit": limit}
     if resume is not None and config is None:
         if output is not None or seeds > 1 or overwrite:
             raise ConfigError("--resume DIR alone goes on with one run; leave out --output, --overwrite and --seeds")
-        run = _train(None, resume, quiet, resume=True, inexact=inexact, time_limit=limit, changes=asked)
+        run = _train(None, resume, quiet, _trackers(tensorboard, mlflow), resume=True, changes=asked, **how)
         return _print_runs([run], as_json)
     options = load(config, asked)
     output = resume or output or _free_name(config.stem if config else Path(options.data.source).stem)
-    how = {"overwrite": overwrite, "resume": resume is not None, "inexact": inexact, "time_limit": limit}
+    how |= {"overwrite": overwrite, "resume": resume is not None}
+    trackers = _trackers(tensorboard, mlflow)
     if seeds > 1:
-        return _print_runs(_train_seeds(options, seeds, output, quiet, **how), as_json)
-    return _print_runs([_train(options, output, quiet, **how)], as_json)
+        return _print_runs(_train_seeds(options, seeds, output, quiet, trackers, **how), as_json)
+    return _print_runs([_train(options, output, quiet, trackers, **how)], as_json)
 
 
-def _train(config: Any, folder: Path, quiet: bool, **how: Any) -> Any:
+def _trackers(tensorboard: Path | None, mlflow: str | None) -> list[Any]:
+    from chainrule.tracking import MLflow, TensorBoard
+
+    found: list[Any] = [] if tensorboard is None else [TensorBoard(tensorboard)]
+    return found if mlflow is None else [*found, MLflow(mlflow)]
+
+
+def _train(config: Any, folder: Path, quiet: bool, trackers: list[Any], **how: Any) -> Any:
     from chainrule.runs.train import train_config
 
-    return _shown(quiet, lambda shown: train_config(config, folder, hooks=(shown,), on_step=shown.on_step, **how))
+    return _shown(quiet, lambda shown: train_config(config, folder, hooks=(shown, *trackers), on_step=shown.on_step,
+                                                    **how))  # fmt: skip
 
 
-def _train_seeds(config: Any, n: int, folder: Path, quiet: bool, **how: Any) -> Any:
+def _train_seeds(config: Any, n: int, folder: Path, quiet: bool, trackers: list[Any], **how: Any) -> Any:
     from chainrule.runs.seeds import train_seeds
 
-    return _shown(quiet, lambda shown: train_seeds(config, n, folder, hooks=(shown,), on_step=shown.on_step, **how))
+    return _shown(quiet, lambda shown: train_seeds(config, n, folder, hooks=(shown, *trackers), on_step=shown.on_step,
+                                                   **how))  # fmt: skip
 
 
 def _shown(quiet: bool, run: Callable[[Any], Any]) -> Any:

@@ -24,7 +24,7 @@ from chainrule.runs import checkpoint, resume
 from chainrule.runs.checkpoint import Saved
 from chainrule.runs.directory import START, check_free, clean, clear, is_unstarted, make, plain_config, prepare
 from chainrule.runs.environment import environment
-from chainrule.runs.hooks import Hook
+from chainrule.runs.hooks import Begun, Hook
 from chainrule.runs.interrupts import Interrupts
 from chainrule.runs.keeper import Audience, Keeper, OnStep
 from chainrule.runs.lock import locked
@@ -216,7 +216,7 @@ def _in_memory(config: Config, call: _Call) -> Run:
     decided = call.plan(config)
     about = environment(decided.backend, decided.data, kept=False)
     for hook in call.hooks:
-        hook.started(decided)
+        hook.started(Begun(decided, about))
     run = finished(decided, about, fit(decided, None, Audience(decided, call.hooks, call.on_step)))
     for hook in call.hooks:
         hook.finished(run)
@@ -292,7 +292,7 @@ def begun(directory: Path, decided: Plan, config: dict[str, Any], about: dict[st
     snapshot = partial(checkpoint.snapshot, decided, about=about, config=config)
     keeper = Keeper(Audience(decided, (recorder, *hooks), on_step), directory, snapshot, interrupts, deadline)
     for hook in keeper.hooks:
-        hook.started(decided)
+        hook.started(Begun(decided, about, history, directory))
     return keeper
 
 
