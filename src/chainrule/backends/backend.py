@@ -15,6 +15,7 @@ from chainrule.kernels import Kernels, library
 from chainrule.seeds import bits, key
 
 Precision = Literal["float64", "float32", "bfloat16"]
+"""Of activations and matrix products; parameters and their updates have float32 at least."""
 
 
 class Backend(ABC):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from chainrule.errors import DataError
 
 Task = Literal["classification", "multilabel", "regression"]
+"""What the targets are: one class a row, any of several classes, numbers."""
 
 
 @dataclass(frozen=True)

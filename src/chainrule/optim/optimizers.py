@@ -164,3 +164,4 @@ class RMSprop(Optimizer):
 
 
 AnyOptimizer = Annotated[SGD | Adam | AdamW | RMSprop, Field(discriminator="kind")]
+"""Any update rule; `kind` says which in a file."""

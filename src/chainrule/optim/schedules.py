@@ -114,3 +114,4 @@ def _cosine(start: float, end: float, fraction: float) -> float:
 
 
 AnySchedule = Annotated[Constant | Exponential | Step | Cosine | OneCycle, Field(discriminator="kind")]
+"""Any schedule; `kind` says which in a file."""
