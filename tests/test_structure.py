@@ -14,7 +14,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # Each may import what stands before it, and itself.
 ORDER = [
-    "errors", "text", "intervals", "seeds", "spec", "arrays", "backprop", "layers", "losses", "objective", "network",
+    "errors", "text", "notebook", "intervals", "seeds", "spec", "arrays", "backprop", "layers", "losses", "objective", "network",
     "optim", "data", "kernels", "backends", "training", "diagnosis", "runs", "tracking", "study", "comparing", "reporting",
     "exporting", "verify", "replication", "estimator", "cli",
 ]  # fmt: skip

@@ -64,6 +64,7 @@ from .runs import Listening as Listening
 from .runs import Measuring as Measuring
 from .runs import Model as Model
 from .runs import Run as Run
+from .runs import Runs as Runs
 from .runs import assess_run as assess_run
 from .runs import load_model as load_model
 from .runs import load_run as load_run

@@ -118,15 +118,10 @@ def _free_name(stem: str) -> Path:
 
 
 def _summary(runs: list[Any]) -> str:
-    from chainrule.text import columns, number
+    from chainrule.runs.listing import listing
+    from chainrule.text import columns
 
-    measured = [name for name in runs[0].metrics["model"] if name not in ("step", "epoch")]
-    rows = [
-        [run.directory, run.config.training.seed, f"{run.metrics['model']['epoch']:.4g}",
-         *(number(run.metrics["model"][name]) for name in measured), f"{run.metrics['seconds']:.1f}"]
-        for run in runs
-    ]  # fmt: skip
-    table = columns(["run", "seed", "epoch", *(name.replace("_", " ") for name in measured), "seconds"], rows,
-                    right=range(1, len(measured) + 4))  # fmt: skip
+    header, rows = listing(runs)
+    table = columns(header, rows, right=range(1, len(header)))
     first = runs[0].directory if len(runs) == 1 else f"{runs[0].directory.parent}/seed-*"
     return f"{table}\nThe test rows were not read. Next: chainrule evaluate {first}"

@@ -40,6 +40,11 @@ class Dataset:
     n_test: how many of the last rows are the official test set. note: what a reader must know ("JPEG copies").
     weight: of each row in the loss, (n_rows,), at least 0; None weighs all rows alike. origin: set by `read`.
     partial: the rows are a part of a larger set, so classes may be missing from them.
+
+    >>> import numpy as np
+    >>> data = Dataset("made", np.eye(4), np.array([0, 1, 0, 1]), "classification", ("no", "yes"))
+    >>> data.n_rows, data.n_features, data.n_outputs
+    (4, 4, 2)
     """
 
     name: str

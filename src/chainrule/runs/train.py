@@ -27,6 +27,7 @@ from chainrule.runs.environment import environment
 from chainrule.runs.hooks import Begun, Hook
 from chainrule.runs.interrupts import Interrupts
 from chainrule.runs.keeper import Audience, Keeper, OnStep
+from chainrule.runs.listing import Runs
 from chainrule.runs.lock import locked
 from chainrule.runs.model import Model
 from chainrule.runs.run import PYTHON, Run, finished, model_of, save_run
@@ -66,7 +67,7 @@ def train(
     seeds: None = None,
 ) -> Run: ...
 @overload
-def train(network: Network, data: Dataset, *, seeds: int, **options: Any) -> list[Run]: ...
+def train(network: Network, data: Dataset, *, seeds: int, **options: Any) -> Runs: ...
 def train(  # type: ignore[misc]  # it takes the same options
     network: Network,
     data: Dataset,
@@ -91,7 +92,7 @@ def train(  # type: ignore[misc]  # it takes the same options
     hooks: Sequence[Hook] = (),
     initial: Initial | Sequence[Initial] | None = None,
     seeds: int | None = None,
-) -> Run | list[Run]:
+) -> Run | Runs:
     """Train `network` on `data`; the options are those of the configuration, section by section.
 
     output: a directory for files and checkpoints, new or empty unless `overwrite`; None keeps the run in memory.
@@ -125,7 +126,7 @@ def train(  # type: ignore[misc]  # it takes the same options
         return train_config(config, output, initial=initials[0] if initials else None, **how)
     from chainrule.runs.seeds import train_seeds
 
-    return train_seeds(config, seeds, output, initials=initials, **how)
+    return Runs(train_seeds(config, seeds, output, initials=initials, **how))
 
 
 def _initials(start: Any, initial: Initial | Sequence[Initial] | None, seeds: int | None) -> list[Initial]:
@@ -193,6 +194,10 @@ def train_config(
 
     config None: that of the run in `output`, with `changes` such as "optimizer.lr=3e-4". on_step: called with the
     number of steps done. warn: called with a sentence about a damaged checkpoint or a change since it was written.
+
+    >>> from chainrule import Config
+    >>> train_config(Config(training=Training(epochs=2))).metrics["steps"]
+    22
     """
     deadline = float("inf") if time_limit is None else perf_counter() + time_limit
     call = _Call(network, data, start, initial, overwrite, resume, inexact, deadline, tuple(hooks), on_step, warn,

@@ -37,6 +37,10 @@ class MLflow(Tracker):
     with a sentence where the store fails. MLflow's telemetry is switched off unless `MLFLOW_DISABLE_TELEMETRY` is set.
     Raises ConfigError without the library or for another `uri`, OutputError where the store cannot be opened.
     Source: https://mlflow.org/docs/latest/api_reference/python_api/mlflow.client.html.
+
+    >>> from tempfile import mkdtemp
+    >>> from chainrule import mlp, read, train
+    >>> run = train(mlp([16]), read("digits"), hooks=[MLflow(mkdtemp(), experiment="digits")])
     """
 
     def __init__(self, uri: Path | str, experiment: str = "chainrule", name: str | None = None, *,
