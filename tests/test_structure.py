@@ -105,6 +105,7 @@ def test_importing_is_light():
         "chainrule.network",
         "chainrule.reporting.compose",
         "chainrule.exporting",
+        "chainrule.tracking",
     ],
 )
 def test_no_room_imports_torch_or_sklearn_by_itself(module):

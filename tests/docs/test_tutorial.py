@@ -11,14 +11,6 @@ def test_every_command_and_every_line_of_python(tmp_path):
     assert (tmp_path / "first.html").is_file()
 
 
-def test_the_python_of_tracking(tmp_path):
-    page = tmp_path / "python.md"
-    text = (ROOT / "docs" / "tracking.md").read_text().replace("```console", "```text")
-    page.write_text(text)
-    assert run(page, tmp_path) == 2
-    assert {path.name for path in tmp_path.iterdir()} >= {"events", "runs.db"}
-
-
 def test_the_comparison_would_see_another_word():
     assert_said(["accuracy  0.5", "...", "done"], "accuracy 0.63\nmore\nmore\ndone\n", "here")
     assert_said(["..."], "anything\n", "here")
