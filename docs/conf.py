@@ -35,3 +35,4 @@ def setup(app: Any) -> None:
     app.connect("builder-inited", reference.write)
     app.connect("source-read", derivation.read)
     app.connect("autodoc-process-docstring", reference.docstring)
+    app.connect("autodoc-process-signature", reference.signature)

@@ -16,8 +16,8 @@ DOCS = Path(__file__).parents[1]
 
 
 def main(output: Path) -> int:
-    """Build, check, say what is wrong; the exit status."""
-    status = build_main(["-q", "-W", "--keep-going", "-b", "html", str(DOCS), str(output)])
+    """Build all of it anew (Sphinx does not see a change of our hooks), check, say what is wrong; the exit status."""
+    status = build_main(["-q", "-E", "-W", "--keep-going", "-b", "html", str(DOCS), str(output)])
     beside = [*DOCS.parent.glob("*.md"), *DOCS.glob("*.md")]
     found = [*links.problems(output), *links.markdown_problems(beside)]
     for problem in found:

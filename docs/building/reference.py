@@ -100,6 +100,30 @@ def docstring(app: object, what: str, name: str, found: Any, options: object, li
     lines[:] = restructured(lines, parameters)
 
 
+def signature(app: object, what: str, name: str, found: Any, options: object,  # noqa: ARG001
+              taken: str | None, given: str | None) -> tuple[str | None, str | None]:  # fmt: skip
+    """On `autodoc-process-signature`."""
+    return taken and unannotated(taken), given and unannotated(given)
+
+
+def unannotated(text: str) -> str:
+    """Types without what pydantic is told about them.
+
+    >>> unannotated("(a: ~typing.Annotated[A | B, FieldInfo(x=['kind'])] | None, n: Annotated[int, Gt(gt=0)] = 1)")
+    '(a: A | B | None, n: int = 1)'
+    """
+    while match := re.search(r"(?:~?typing\.)?Annotated\[", text):
+        depth, comma = 0, None
+        for at in range(match.end(), len(text)):
+            depth += (text[at] in "[(") - (text[at] in "])")
+            if depth < 0:
+                break
+            if depth == 0 and text[at] == "," and comma is None:
+                comma = at
+        text = text[: match.start()] + text[match.end() : comma] + text[at + 1 :]
+    return text
+
+
 def restructured(lines: Sequence[str], parameters: Sequence[str]) -> list[str]:
     """Our docstrings are sentences with `code`; "name: meaning." of a parameter becomes a field of its own.
 

@@ -59,6 +59,12 @@ def test_links_between_markdown_files(tmp_path):
     ]
 
 
+def test_signatures_show_types_and_not_what_pydantic_is_told(site):
+    assert not [path.name for path in (site / "api").glob("*.html") if "FieldInfo" in path.read_text()]
+    given = "(a: ~typing.Annotated[A | Annotated[B, Gt(gt=0)], FieldInfo(x=['kind'])] | None, n: Annotated[int, Gt(gt=0)] = 1)"
+    assert reference.unannotated(given) == "(a: A | B | None, n: int = 1)"
+
+
 def test_docstrings_become_restructured_text():
     made = reference.restructured(["Uses `W` and x_, a | b. n: so many.", ">>> f(*x)", "1"], ("n",))
     assert made == ["Uses ``W`` and x\\_, a \\| b.", "", ":param n: so many.", "", ">>> f(*x)", "1", ""]
