@@ -8,7 +8,7 @@ from functools import cache
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_overloads
 
 SOURCE = Path(__file__).parents[2] / "src" / "chainrule"
 PAGES = Path(__file__).parents[1] / "api"
@@ -71,10 +71,13 @@ def _entry(room: str, name: str) -> str:
     found, path = value(room, name), named(room, name)
     if inspect.isclass(found):
         return f".. autoclass:: {path}\n   :members:"
-    if inspect.isfunction(found):
+    overloaded = inspect.isfunction(found) and bool(get_overloads(found))
+    if inspect.isfunction(found) and not overloaded:
         return f".. autofunction:: {path}"
-    about = "\n   ".join(restructured((meaning(room, name) or "").splitlines(), ()))
-    return f".. py:data:: {path}\n\n   {about}"
+    taken = tuple(inspect.signature(found).parameters) if overloaded else ()
+    about = inspect.cleandoc(meaning(room, name) or "").splitlines()
+    inner = "\n".join(f"   {line}" for line in restructured(about, taken))
+    return f".. py:{'function' if overloaded else 'data'}:: {path}{_names(found) if overloaded else ''}\n\n{inner}"
 
 
 def write(app: object) -> None:  # noqa: ARG001 - Sphinx hands it over
@@ -98,6 +101,13 @@ def docstring(app: object, what: str, name: str, found: Any, options: object, li
     except (TypeError, ValueError):
         parameters = ()
     lines[:] = restructured(lines, parameters)
+
+
+def _names(found: Any) -> str:
+    """Names and defaults of a function with several signatures, which Sphinx would show one below the other."""
+    taken = inspect.signature(found)
+    bare = [one.replace(annotation=inspect.Parameter.empty) for one in taken.parameters.values()]
+    return str(taken.replace(parameters=bare, return_annotation=inspect.Signature.empty))
 
 
 def signature(app: object, what: str, name: str, found: Any, options: object,  # noqa: ARG001
@@ -165,6 +175,7 @@ def _paragraph(lines: Sequence[str], parameters: Sequence[str]) -> list[str]:
     text = "\n".join(lines)
     if not parameters:
         return text.split("\n")
+    text, *raised = re.split(r"(?<=\.)\s+(?=Raises )", text, maxsplit=1)
     names = "|".join(sorted(map(re.escape, parameters), key=len, reverse=True))
     parts = re.split(rf"(?:^|(?<=\.)\s+|(?<=;)\s+|\n)((?:{names})(?:, (?:{names}))*): ", text)
     made = parts[0].strip().split("\n") if parts[0].strip() else []
@@ -172,4 +183,9 @@ def _paragraph(lines: Sequence[str], parameters: Sequence[str]) -> list[str]:
         [f":param {name}: {line}" if at == 0 else f"   {line}" for at, line in enumerate(meaning.strip().split("\n"))]
         for name, meaning in zip(parts[1::2], parts[2::2], strict=True)
     ]
-    return [*made, *([""] if made and fields else []), *(line for field in fields for line in field)]
+    return [
+        *made,
+        *([""] if made and fields else []),
+        *(line for field in fields for line in field),
+        *("\n".join(["", *raised]).split("\n") if raised else []),
+    ]

@@ -66,5 +66,15 @@ def test_signatures_show_types_and_not_what_pydantic_is_told(site):
 
 
 def test_docstrings_become_restructured_text():
-    made = reference.restructured(["Uses `W` and x_, a | b. n: so many.", ">>> f(*x)", "1"], ("n",))
-    assert made == ["Uses ``W`` and x\\_, a \\| b.", "", ":param n: so many.", "", ">>> f(*x)", "1", ""]
+    made = reference.restructured(["Uses `W` and x_, a | b. n: so many. Raises an Error.", ">>> f(*x)", "1"], ("n",))
+    assert made == [
+        "Uses ``W`` and x\\_, a \\| b.",
+        "",
+        ":param n: so many.",
+        "",
+        "Raises an Error.",
+        "",
+        ">>> f(*x)",
+        "1",
+        "",
+    ]
