@@ -21,7 +21,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 docs: $(READY)
-	$(BIN)/python docs/build_derivation.py
+	$(BIN)/python docs/building/build.py docs/_build/html
 
 # PyTorch is asked for by its exact version first, so that no other requirement brings a larger build.
 $(READY): pyproject.toml constraints.txt
@@ -32,4 +32,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) docs/_build docs/api .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,5 +1,6 @@
 """Where tests find real data: an environment variable, the shared folder beside the checkout, or Debian's package."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ settings.register_profile("tests", deadline=None, suppress_health_check=[HealthC
 settings.register_profile("ci", settings.get_profile("tests"), derandomize=True)
 settings.load_profile("ci" if "CI" in os.environ else "tests")
 
+ROOT = Path(__file__).parents[1]
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 SHARED = Path(os.environ.get("CHAINRULE_SHARED", Path(__file__).parents[2] / "shared"))
 
@@ -44,3 +46,18 @@ def fashion_mnist() -> Path:
     if not FASHION_MNIST.is_dir():
         pytest.skip(f"no Fashion-MNIST: {FASHION_MNIST} is missing; install the Debian package dataset-fashion-mnist")
     return FASHION_MNIST
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The documentation, built once for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with (base / "site.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (base / "site").exists():
+            command = [sys.executable, ROOT / "docs" / "building" / "build.py", base / "site"]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            assert done.stdout == f"{base / 'site' / 'index.html'}\n"
+    return base / "site"

@@ -14,8 +14,8 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # Each may import what stands before it, and itself.
 ORDER = [
-    "errors", "text", "intervals", "seeds", "spec", "arrays", "backprop", "layers", "losses", "objective", "network",
-    "optim", "data", "kernels", "backends", "training", "diagnosis", "runs", "study", "comparing", "reporting",
+    "errors", "text", "notebook", "intervals", "seeds", "spec", "arrays", "backprop", "layers", "losses", "objective", "network",
+    "optim", "data", "kernels", "backends", "training", "diagnosis", "runs", "tracking", "study", "comparing", "reporting",
     "exporting", "verify", "replication", "estimator", "cli",
 ]  # fmt: skip
 TORCH = {"backends/torch_backend.py", "backends/torch_world.py", "backends/hardware.py", "verify/check.py", "exporting/torch_layers.py",
@@ -105,6 +105,7 @@ def test_importing_is_light():
         "chainrule.network",
         "chainrule.reporting.compose",
         "chainrule.exporting",
+        "chainrule.tracking",
     ],
 )
 def test_no_room_imports_torch_or_sklearn_by_itself(module):

@@ -60,9 +60,13 @@ from .optim import RMSprop as RMSprop
 from .optim import Step as Step
 from .reporting import report as report
 from .runs import Assessment as Assessment
+from .runs import Begun as Begun
 from .runs import Hook as Hook
+from .runs import Listening as Listening
+from .runs import Measuring as Measuring
 from .runs import Model as Model
 from .runs import Run as Run
+from .runs import Runs as Runs
 from .runs import assess_run as assess_run
 from .runs import load_model as load_model
 from .runs import load_run as load_run
@@ -70,6 +74,8 @@ from .runs import train as train
 from .runs import train_config as train_config
 from .study import load_study as load_study
 from .study import run_study as run_study
+from .tracking import MLflow as MLflow
+from .tracking import TensorBoard as TensorBoard
 from .training import Checkpoint as Checkpoint
 from .training import Config as Config
 from .training import Evaluation as Evaluation

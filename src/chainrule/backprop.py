@@ -112,7 +112,15 @@ class Forward(NamedTuple):
 
 
 def forward(layers: Sequence[Layer], parameters: Parameters, x: Array, context: Context) -> Forward:
-    """Run `layers` in order on x (..., batch, n_in); parameter "W" of layer 3 is `parameters["3.W"]`."""
+    """Run `layers` in order on x (..., batch, n_in); parameter "W" of layer 3 is `parameters["3.W"]`.
+
+    >>> import numpy as np
+    >>> from chainrule import Context, ReLU
+    >>> context = Context(np, training=False, input_gradient=True)
+    >>> y, pullback, statistics = forward([ReLU(), ReLU()], {}, np.array([[-1.0, 2.0]]), context)
+    >>> y.tolist(), pullback(np.ones((1, 2)))[0].tolist()
+    ([[0.0, 2.0]], [[0.0, 1.0]])
+    """
     above = context.path + "." if context.path else ""
     pullbacks: list[tuple[str, Pullback]] = []
     statistics: Parameters = {}

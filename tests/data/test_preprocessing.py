@@ -85,8 +85,8 @@ def test_constant_columns_are_shifted_to_0_and_said():
     np.testing.assert_array_equal(affine(X)[:, 1], 0)
 
     class Notes(cr.Hook):
-        def started(self, plan):
-            self.notes = plan.notes
+        def started(self, begun):
+            self.notes = begun.plan.notes
 
     seen = Notes()
     cr.train(cr.mlp([4]), data(X), training=cr.Training(epochs=1, batch_size=5), hooks=[seen])

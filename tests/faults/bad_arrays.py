@@ -26,15 +26,15 @@ ODD_CELLS = (np.nan, np.inf, -np.inf, -0.0, 1e308, -3.4028235e38, 5e-324, -1, 2*
 DTYPES = ("f2", "f4", ">f8", ">f4", "g", "c16", "i1", "u1", ">i2", "i8", "u8", "?", "O", "U", "S", "M8[s]", "m8[s]")
 
 
-class Warned(cr.Hook):
+class Warned(cr.Listening):
     """What a run says to those who watch it: notes before it starts, findings in between."""
 
     def __init__(self) -> None:
         self.notes: tuple[str, ...] = ()
         self.findings: list[str] = []
 
-    def started(self, plan: Any) -> None:
-        self.notes = plan.notes
+    def started(self, begun: Any) -> None:
+        self.notes = begun.plan.notes
 
     def warned(self, finding: Any) -> None:
         self.findings.append(finding.name)

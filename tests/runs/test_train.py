@@ -198,8 +198,8 @@ def test_hooks_see_the_plan_each_row_and_the_run():
         def __init__(self):
             self.events = []
 
-        def started(self, plan):
-            self.events.append(("started", plan.n_steps))
+        def started(self, begun):
+            self.events.append(("started", begun.plan.n_steps))
 
         def logged(self, row):
             self.events.append(("logged", row["step"]))

@@ -11,7 +11,7 @@ HOW = {"compute": cr.Compute("numpy", threads=1), "training": cr.Training(epochs
 VALUES = {5: [0.0, 3.0, 1.0, 4.0, 4.5, 2.0, 2.0, 2.0], 6: [9.0, 0, 0, 0, 0, 0, 0, 0]}
 
 
-class Given(cr.Hook):
+class Given(cr.Measuring):
     """A column of given values, for runs of the seeds 5 and 6."""
 
     def __init__(self, values=VALUES):
@@ -112,7 +112,7 @@ def test_training_rows_left_to_their_batches():
 
 
 def test_a_diagnosis_does_without_training_metrics():
-    class Warned(cr.Hook):
+    class Warned(cr.Listening):
         def __init__(self):
             self.found = []
 

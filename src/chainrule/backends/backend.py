@@ -16,6 +16,7 @@ from chainrule.seeds import bits
 
 T = TypeVar("T")
 Precision = Literal["float64", "float32", "bfloat16"]
+"""Of activations and matrix products; parameters and their updates have float32 at least."""
 
 
 class Backend(ABC):

@@ -40,6 +40,12 @@ def train(
     on_divergence: Annotated[
         str | None, typer.Option("--on-divergence", help="stop, or reduce-lr: go back and halve the learning rate.")
     ] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option("--tensorboard", metavar="DIR", help="Also write event files for TensorBoard in DIR.")
+    ] = None,
+    mlflow: Annotated[
+        str | None, typer.Option("--mlflow", metavar="URI", help="Also log to MLflow: sqlite:///FILE, or a folder.")
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -55,6 +61,7 @@ def train(
     if on_divergence is not None:
         asked.append(f"training.on_divergence={json.dumps(on_divergence)}")
     how = {"inexact": inexact, "time_limit": None if time_limit is None else duration(time_limit)}
+    trackers = _trackers(tensorboard, mlflow)
     with joined() as world:
         if world.rank:
             from chainrule.runs.ranks import follow
@@ -62,38 +69,47 @@ def train(
             follow(world, None if resume is not None and config is None else partial(configured, config, asked))
         if resume is None or config is not None:
             how |= {"overwrite": overwrite, "resume": resume is not None}
-            runs = _new(config, asked, resume or output, seeds, quiet, world, how)
+            runs = _new(config, asked, resume or output, seeds, quiet, trackers, world, how)
         elif output is not None or seeds > 1 or overwrite:
             raise ConfigError("--resume DIR alone goes on with one run; leave out --output, --overwrite and --seeds")
         else:
-            runs = [_train(None, resume, quiet, resume=True, changes=asked, world=world, **how)]
+            runs = [_train(None, resume, quiet, trackers, resume=True, changes=asked, world=world, **how)]
         _print_runs(runs, as_json)
 
 
-def _new(config: Path | None, asked: list[str], output: Path | None, seeds: int, quiet: bool, world: Any,
-         how: dict[str, Any]) -> list[Any]:  # fmt: skip
+def _new(config: Path | None, asked: list[str], output: Path | None, seeds: int, quiet: bool,
+         trackers: list[Any], world: Any, how: dict[str, Any]) -> list[Any]:  # fmt: skip
     from chainrule.runs.start import configured
 
     options = configured(config, asked)
     output = output or _free_name(config.stem if config else Path(options.data.source).stem)
     if seeds == 1:
-        return [_train(options, output, quiet, world=world, **how)]
+        return [_train(options, output, quiet, trackers, world=world, **how)]
     if world.size > 1:
         raise ConfigError(f"--seeds {seeds} with {world.size} processes: they train one run together; start each seed")
-    found: list[Any] = _train_seeds(options, seeds, output, quiet, **how)
+    found: list[Any] = _train_seeds(options, seeds, output, quiet, trackers, **how)
     return found
 
 
-def _train(config: Any, folder: Path, quiet: bool, **how: Any) -> Any:
+def _trackers(tensorboard: Path | None, mlflow: str | None) -> list[Any]:
+    from chainrule.tracking import MLflow, TensorBoard
+
+    found: list[Any] = [] if tensorboard is None else [TensorBoard(tensorboard)]
+    return found if mlflow is None else [*found, MLflow(mlflow)]
+
+
+def _train(config: Any, folder: Path, quiet: bool, trackers: list[Any], **how: Any) -> Any:
     from chainrule.runs.train import train_config
 
-    return _shown(quiet, lambda shown: train_config(config, folder, hooks=(shown,), on_step=shown.on_step, **how))
+    return _shown(quiet, lambda shown: train_config(config, folder, hooks=(shown, *trackers), on_step=shown.on_step,
+                                                    **how))  # fmt: skip
 
 
-def _train_seeds(config: Any, n: int, folder: Path, quiet: bool, **how: Any) -> Any:
+def _train_seeds(config: Any, n: int, folder: Path, quiet: bool, trackers: list[Any], **how: Any) -> Any:
     from chainrule.runs.seeds import train_seeds
 
-    return _shown(quiet, lambda shown: train_seeds(config, n, folder, hooks=(shown,), on_step=shown.on_step, **how))
+    return _shown(quiet, lambda shown: train_seeds(config, n, folder, hooks=(shown, *trackers), on_step=shown.on_step,
+                                                   **how))  # fmt: skip
 
 
 def _shown(quiet: bool, run: Callable[[Any], Any]) -> Any:
@@ -123,15 +139,10 @@ def _free_name(stem: str) -> Path:
 
 
 def _summary(runs: list[Any]) -> str:
-    from chainrule.text import columns, number
+    from chainrule.runs.listing import listing
+    from chainrule.text import columns
 
-    measured = [name for name in runs[0].metrics["model"] if name not in ("step", "epoch")]
-    rows = [
-        [run.directory, run.config.training.seed, f"{run.metrics['model']['epoch']:.4g}",
-         *(number(run.metrics["model"][name]) for name in measured), f"{run.metrics['seconds']:.1f}"]
-        for run in runs
-    ]  # fmt: skip
-    table = columns(["run", "seed", "epoch", *(name.replace("_", " ") for name in measured), "seconds"], rows,
-                    right=range(1, len(measured) + 4))  # fmt: skip
+    header, rows = listing(runs)
+    table = columns(header, rows, right=range(1, len(header)))
     first = runs[0].directory if len(runs) == 1 else f"{runs[0].directory.parent}/seed-*"
     return f"{table}\nThe test rows were not read. Next: chainrule evaluate {first}"

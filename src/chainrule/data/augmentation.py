@@ -18,6 +18,9 @@ class Augment:
     cutout: a square of that side, its centre anywhere in the image, becomes 0 after preprocessing (DeVries and Taylor
     2017). mixup: α; each row becomes λ of itself and 1 - λ of another row of the batch, its target likewise, with
     λ of Beta(α, α) (Zhang et al. 2018). mixup takes rows of any kind, the others take images.
+
+    >>> bool(Augment()), bool(Augment(flip=True, shift=4))
+    (False, True)
     """
 
     flip: bool = False

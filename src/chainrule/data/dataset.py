@@ -15,6 +15,7 @@ from chainrule.data.tables import Categories, Table
 from chainrule.errors import DataError
 
 Task = Literal["classification", "multilabel", "regression"]
+"""What the targets are: one class a row, any of several classes, numbers."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Dataset:
     partial: the rows are a part of a larger set, so classes may be missing from them.
     categories: of a table with words or gaps, of each column its words, or None where it holds numbers; then X is
         float64, of words it holds their places among them, and NaN is a gap. told: by what the task was told from y.
+
+    >>> import numpy as np
+    >>> data = Dataset("made", np.eye(4), np.array([0, 1, 0, 1]), "classification", ("no", "yes"))
+    >>> data.n_rows, data.n_features, data.n_outputs
+    (4, 4, 2)
     """
 
     name: str

@@ -48,6 +48,9 @@ def read(
     unless given. task: what the targets are, if not what they look like. image_size: (h, w) to make all images of a
     folder the same. categorical: columns of a table whose values are names of categories, numbers though they look. An
     option that the source has no use for is refused.
+
+    >>> read("digits")
+    Dataset('digits': 1,797 rows of 1x8x8 uint8; classification with 10 classes)
     """
     options = {"target": target, "task": task, "image_size": image_size, "categorical": tuple(categorical) or None}
     given = {name: value for name, value in options.items() if value is not None}

@@ -34,6 +34,11 @@ class Split:
     order: "file" keeps the rows' order, train first, then validation, then test (the report's 49,000 / 1,000);
     "shuffled" draws at random; "stratified" draws with every class in proportion; "auto" is stratified for
     classification and shuffled otherwise. seed: of the draw, not the training's, so repeated seeds share a split.
+
+    >>> from chainrule import read
+    >>> rows = split(read("digits"), Split(validation=200))
+    >>> [len(rows[part]) for part in ("train", "validation", "test")]
+    [1238, 200, 359]
     """
 
     test: Annotated[Annotated[Literal["official"], Form.TEXT] | Annotated[Size, Form.NUMBER], Form.BY] = "official"
@@ -59,7 +64,12 @@ OWN_TEST = 0.2
 
 
 def split(data: Dataset, how: Split) -> Rows:
-    """The rows of each part. Raises a DataError when a part cannot be filled or a class is missing from training."""
+    """The rows of each part. Raises a DataError when a part cannot be filled or a class is missing from training.
+
+    >>> from chainrule import read
+    >>> len(split(read("digits"), Split(test=0.5, validation=0)).test)
+    898
+    """
     order = how.order
     if order == "auto":
         order = "stratified" if data.task == "classification" else "shuffled"

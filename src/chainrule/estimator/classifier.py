@@ -46,6 +46,12 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
         ..., trained together; their probabilities are averaged.
 
     classes_: in the order of predict_proba's columns. See docs/estimators.md for all that is fitted.
+
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = MLPClassifier((32,), learning_rate_init=0.01, random_state=0).fit(X, y)
+    >>> bool(model.score(X, y) > 0.9)
+    True
     """
 
     def __init__(

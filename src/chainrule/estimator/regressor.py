@@ -43,6 +43,12 @@ class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
         ..., trained together; their predictions are averaged.
 
     See docs/estimators.md for all that is fitted.
+
+    >>> from sklearn.datasets import load_diabetes
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = MLPRegressor((32,), max_iter=20, random_state=0).fit(X, y)
+    >>> model.predict(X[:3]).shape
+    (3,)
     """
 
     _score_metric = "r2"

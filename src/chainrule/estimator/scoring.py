@@ -8,8 +8,7 @@ from sklearn.metrics import get_scorer
 
 from chainrule.errors import ConfigError
 from chainrule.estimator.settings import SCORE
-from chainrule.runs import Hook, Model
-from chainrule.training.plan import Plan
+from chainrule.runs import Begun, Measuring, Model
 
 
 def scorer(scoring: Any) -> Callable[..., float] | None:
@@ -24,17 +23,18 @@ def scorer(scoring: Any) -> Callable[..., float] | None:
     return found
 
 
-class Scored(Hook):
+class Scored(Measuring):
     """Scores the model on the validation rows, whole and unweighted, through a copy of its estimator."""
 
     def __init__(self, estimator: Any, score: Callable[..., float]) -> None:
         self.estimator, self.score = estimator, score
 
-    def started(self, plan: Plan) -> None:
+    def started(self, begun: Begun) -> None:
         """The validation rows are known, and the estimator has all that it predicts with but its models."""
-        self.probe, rows = copy(self.estimator), plan.rows.validation
+        self.probe, data = copy(self.estimator), begun.plan.data
+        rows = begun.plan.rows.validation
         self.probe.__dict__.pop("feature_names_in_", None)  # the rows below are plain arrays
-        self.X, self.y = plan.data.take(rows), self.probe._decoded(plan.data.y[rows])
+        self.X, self.y = data.take(rows), self.probe._decoded(data.y[rows])
 
     def measured(self, model: Model) -> Mapping[str, float]:
         """The score of the model as it is now."""

@@ -38,6 +38,12 @@ def export(model: Model, to: Form, output: Path | str, *, overwrite: bool = Fals
     overwrite: replace the file, or the folder if it holds nothing but what exports wrote, of either form.
     Raises a ConfigError for an unknown form, own layers, a package that is missing and an output that is there, and a
     ChainruleError where what was made differs from the model.
+
+    >>> from tempfile import mkdtemp
+    >>> from chainrule import mlp, read, train
+    >>> model = train(mlp([16]), read("digits")).model
+    >>> [path.name for path in export(model, "numpy", Path(mkdtemp()) / "digits").files]
+    ['predict.py', 'model.npz']
     """
     if to not in get_args(Form):
         raise ConfigError(f"export to {to!r} is not known; expected one of {', '.join(get_args(Form))}")

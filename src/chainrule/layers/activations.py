@@ -34,7 +34,14 @@ def softplus(x: Array, xp: Any) -> Array:
 
 @spec
 class ReLU(Layer):
-    """y = max(x, 0); dx = dy where x > 0, else 0. At exactly 0 the slope is 0, as in PyTorch."""
+    """y = max(x, 0); dx = dy where x > 0, else 0. At exactly 0 the slope is 0, as in PyTorch.
+
+    >>> import numpy as np
+    >>> from chainrule import Context
+    >>> y, pullback = ReLU().forward({}, np.array([[-1.0, 0.0, 2.0]]), Context(np, training=True))
+    >>> y.tolist(), pullback(np.ones((1, 3)))[0].tolist()
+    ([[0.0, 0.0, 2.0]], [[0.0, 0.0, 1.0]])
+    """
 
     kind: Literal["relu"] = field(default="relu", kw_only=True, repr=False)
 
@@ -49,7 +56,13 @@ class ReLU(Layer):
 
 @spec
 class LeakyReLU(Layer):
-    """y = x where x > 0, else slope·x; dx = dy, or slope·dy. At exactly 0 it is slope·dy, as in PyTorch."""
+    """y = x where x > 0, else slope·x; dx = dy, or slope·dy. At exactly 0 it is slope·dy, as in PyTorch.
+
+    >>> import numpy as np
+    >>> from chainrule import Context
+    >>> LeakyReLU(0.1).forward({}, np.array([[-1.0, 2.0]]), Context(np, training=True))[0].tolist()
+    [[-0.1, 2.0]]
+    """
 
     slope: Annotated[float, Field(ge=0, lt=1)] = 0.01
     kind: Literal["leaky_relu"] = field(default="leaky_relu", kw_only=True, repr=False)

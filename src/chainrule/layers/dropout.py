@@ -16,6 +16,10 @@ class Dropout(Layer):
 
     In evaluation y = x. The mask m (..., batch, n) comes from the caller's stream, addressed by step and layer, so a
     pass can be repeated exactly; PyTorch draws it from a global state.
+
+    >>> from chainrule import mlp
+    >>> mlp([200, 100], dropout=[0.3, 0]).sized(64, 10).layers[2]
+    Dropout(rate=0.3)
     """
 
     rate: Annotated[float, Field(ge=0, lt=1)] = 0.5

@@ -20,6 +20,11 @@ class Linear(Layer):
 
     width: n_out. None, allowed in the last layer only, stands for as many outputs as the targets need.
     PyTorch stores the transpose, (n_out, n_in).
+
+    >>> {name: one.shape for name, one in Linear(10).parameters(64).items()}
+    {'W': (64, 10), 'b': (10,)}
+    >>> Linear(10).flops(64)
+    1290
     """
 
     width: Annotated[int, Field(gt=0)] | None = None

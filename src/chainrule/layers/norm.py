@@ -76,6 +76,9 @@ class BatchNorm(Layer):
     Pullback in training: see `standardise`; in evaluation x̂ is affine in x and dx = dy γ/√(σ² + ε).
     Running statistics: r ← (1 - momentum) r + momentum·batch value, the variance unbiased, n/(n-1), as in PyTorch.
     A batch of one row standardises to 0, so y = β; PyTorch refuses it. (Ioffe & Szegedy 2015)
+
+    >>> {name: (one.shape, one.role) for name, one in BatchNorm().parameters(8).items()}["gamma"]
+    ((8,), 'norm')
     """
 
     momentum: Annotated[float, Field(gt=0, le=1)] = 0.1
@@ -123,7 +126,11 @@ class BatchNorm(Layer):
 
 @spec
 class LayerNorm(Layer):
-    """y = γ x̂ + β, x̂ standardised over the features of each row, the same in training and evaluation (Ba 2016)."""
+    """y = γ x̂ + β, x̂ standardised over the features of each row, the same in training and evaluation (Ba 2016).
+
+    >>> {name: one.shape for name, one in LayerNorm().parameters(8).items()}
+    {'gamma': (8,), 'beta': (8,)}
+    """
 
     epsilon: Annotated[float, Field(gt=0)] = 1e-5
     kind: Literal["layer_norm"] = field(default="layer_norm", kw_only=True, repr=False)

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 @spec
 class Residual(Layer):
-    """y = x + body(x), body a list of layers as wide at its end as at its start; dx = dy + body's dx (He 2016)."""
+    """y = x + body(x), body a list of layers as wide at its end as at its start; dx = dy + body's dx (He 2016).
+
+    >>> from chainrule import Linear, Network, ReLU
+    >>> Network((Residual((Linear(8), ReLU(), Linear(8))), Linear(2)), n_in=8).n_parameters
+    162
+    """
 
     body: List["AnyLayer"]
     kind: Literal["residual"] = field(default="residual", kw_only=True, repr=False)

@@ -7,11 +7,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule import notebook
 from chainrule.backprop import Layer, Parameter, parameters_of
 from chainrule.errors import ConfigError
 from chainrule.layers import Linear, Residual
 from chainrule.layers.initialisation import draw
 from chainrule.seeds import stream
+from chainrule.text import columns
+
+COLUMNS = ("layer", "what", "width", "arrays", "parameters", "flops/row")
 
 
 @dataclass(frozen=True)
@@ -120,11 +124,8 @@ class Network:
             return f"Network({layers})" if self.n_in is None else f"Network({self.n_in} | {layers})"
         return f"Network({self.n_in} | {layers}; {self.n_parameters:,} parameters)"
 
-    def table(self) -> str:
-        """One line a layer: what it is, its width, its parameters and operations; totals below."""
-        from chainrule.text import columns
-
-        rows = []
+    def _rows(self) -> list[list[object]]:
+        rows: list[list[object]] = []
         for i, (layer, n) in enumerate(zip(self.layers, self.widths, strict=False)):
             own = {name: p for name, p in layer.parameters(n).items() if p.role != "running"}
             arrays = ", ".join(f"{name} {'x'.join(map(str, p.shape))}" for name, p in own.items())
@@ -132,12 +133,16 @@ class Network:
             rows.append([i, describe(layer), f"{n} -> {layer.n_out(n)}", arrays, f"{count:,}", f"{layer.flops(n):,}"])
         rows.append(["", "total", f"{self.widths[0]} -> {self.n_out}", "", f"{self.n_parameters:,}",
                      f"{self.flops_per_row:,}"])  # fmt: skip
-        return columns(["layer", "what", "width", "arrays", "parameters", "flops/row"], rows, right=(4, 5))
+        return rows
+
+    def table(self) -> str:
+        """One line a layer: what it is, its width, its parameters and operations; totals below."""
+        return columns(COLUMNS, self._rows(), right=(4, 5))
 
     def _repr_html_(self) -> str:
-        from html import escape
-
-        return f"<pre>{escape(repr(self) if self.n_in is None or self._open else self.table())}</pre>"
+        if self.n_in is None or self._open:
+            return f"<code>{notebook.safe(repr(self))}</code>"
+        return notebook.table("Network", COLUMNS, self._rows(), right=(4, 5))
 
 
 def _widths(layers: Sequence[Layer], n_in: int) -> tuple[int, ...]:

@@ -41,7 +41,14 @@ class Optimizer(ABC):
 
 @spec
 class SGD(Optimizer):
-    """b ← μ b + g; p ← p - lr·b, or p - lr·(g + μ b) with Nesterov; without momentum p ← p - lr·g."""
+    """b ← μ b + g; p ← p - lr·b, or p - lr·(g + μ b) with Nesterov; without momentum p ← p - lr·g.
+
+    >>> import numpy as np
+    >>> SGD(lr=0.1).step(np.array([1.0]), np.array([2.0]), (), 0.1, 0, np)[0].tolist()
+    [0.8]
+    >>> SGD(momentum=0.9).slots
+    ('b',)
+    """
 
     lr: Rate = 0.1
     momentum: Fraction = 0.0
@@ -72,6 +79,11 @@ class Adam(Optimizer):
     """m ← β₁ m + (1-β₁) g; v ← β₂ v + (1-β₂) g²; p ← p - lr·m̂/(√v̂ + ε), m̂ = m/(1-β₁ᵗ⁺¹), v̂ = v/(1-β₂ᵗ⁺¹) (Kingma 2014).
 
     PyTorch's `weight_decay` w on weights is our penalty λ = w/2.
+
+    >>> import numpy as np
+    >>> p, slots = np.array([1.0]), (np.zeros(1), np.zeros(1))
+    >>> Adam().step(p, np.array([500.0]), slots, 1e-3, 0, np)[0].round(6).tolist()  # the first step is lr long
+    [0.999]
     """
 
     lr: Rate = 1e-3
@@ -95,6 +107,9 @@ class AdamW(Optimizer):
     """p ← (1 - lr·w) p for weight matrices, then Adam's step: decay decoupled from the gradient (Loshchilov 2017).
 
     PyTorch decays every parameter it is given; here biases and norm parameters are never decayed.
+
+    >>> AdamW(lr=2e-3, weight_decay=0.1).decay
+    0.1
     """
 
     lr: Rate = 1e-3
@@ -164,3 +179,4 @@ class RMSprop(Optimizer):
 
 
 AnyOptimizer = Annotated[SGD | Adam | AdamW | RMSprop, Field(discriminator="kind")]
+"""Any update rule; `kind` says which in a file."""

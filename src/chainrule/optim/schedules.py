@@ -35,7 +35,11 @@ class Schedule(ABC):
 
 @spec
 class Constant(Schedule):
-    """1."""
+    """1.
+
+    >>> [Constant(warm_up=1).factor(step, 10, per_epoch=3) for step in range(5)]
+    [0.25, 0.5, 0.75, 1.0, 1.0]
+    """
 
     warm_up: Epochs = 0.0
     kind: Literal["constant"] = field(default="constant", kw_only=True, repr=False)
@@ -51,6 +55,9 @@ class Exponential(Schedule):
 
     early: decay^⌈step/per_epoch⌉ instead, which is what the report's code ran: its first decay comes right after the
     first step, so every epoch is one decay ahead.
+
+    >>> [Exponential(decay=0.5).factor(step, 6, per_epoch=2) for step in range(6)]
+    [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
     """
 
     decay: Factor = 0.95
@@ -80,7 +87,11 @@ class Step(Schedule):
 
 @spec
 class Cosine(Schedule):
-    """last + (1 - last)(1 + cos(π step/n_steps))/2: from 1 down to `last` over the whole run (Loshchilov 2016)."""
+    """last + (1 - last)(1 + cos(π step/n_steps))/2: from 1 down to `last` over the whole run (Loshchilov 2016).
+
+    >>> [round(Cosine().factor(step, 5, per_epoch=1), 3) for step in range(5)]
+    [1.0, 0.905, 0.655, 0.345, 0.095]
+    """
 
     last: Annotated[float, Field(ge=0, le=1)] = 0.0
     warm_up: Epochs = 0.0
@@ -114,3 +125,4 @@ def _cosine(start: float, end: float, fraction: float) -> float:
 
 
 AnySchedule = Annotated[Constant | Exponential | Step | Cosine | OneCycle, Field(discriminator="kind")]
+"""Any schedule; `kind` says which in a file."""

@@ -25,6 +25,10 @@ def report(
 
     data: what the runs were trained on, where it cannot be read again by its name. database: of a study whose ledger is
     not in its directory. Raises a DamagedError for a run that is not as it was written.
+
+    >>> from chainrule import mlp, read, train
+    >>> "## Learning" in report(train(mlp([16]), read("digits")), format="md")
+    True
     """
     if format not in ("html", "md"):
         raise ConfigError(f"format {format!r}: expected html or md")

@@ -2,7 +2,11 @@
 
 from chainrule.runs.assess import Assessment as Assessment
 from chainrule.runs.assess import assess_run as assess_run
+from chainrule.runs.hooks import Begun as Begun
 from chainrule.runs.hooks import Hook as Hook
+from chainrule.runs.hooks import Listening as Listening
+from chainrule.runs.hooks import Measuring as Measuring
+from chainrule.runs.listing import Runs as Runs
 from chainrule.runs.model import Model as Model
 from chainrule.runs.model import load_model as load_model
 from chainrule.runs.run import Run as Run

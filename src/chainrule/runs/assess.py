@@ -32,6 +32,10 @@ def assess_run(
     """Metrics on one part of the run's own data, or on the test rows of other `data` (all rows where it names none).
 
     `data` with the digest of the training data are the run's own, already in memory.
+
+    >>> from chainrule import mlp, read, train
+    >>> assess_run(train(mlp([16]), read("digits"))).n
+    359
     """
     if best and run.best is None:
         raise ConfigError("the run has no best row apart: it had no validation rows; evaluate it without --best")

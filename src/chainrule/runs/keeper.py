@@ -13,7 +13,7 @@ from chainrule.errors import Interrupted, TimeLimitError
 from chainrule.runs import checkpoint
 from chainrule.runs.background import Background
 from chainrule.runs.checkpoint import Key, Snapshot
-from chainrule.runs.hooks import Hook, measuring
+from chainrule.runs.hooks import Hook, Listening, measuring
 from chainrule.runs.interrupts import Interrupts
 from chainrule.runs.run import model_of
 from chainrule.training.loop import ended, to_host
@@ -54,7 +54,7 @@ class Audience(Watch):
         for hook in self.hooks:
             hook.logged(progress.history[-1])
         n = len(progress.history)
-        listeners = [hook for hook in self.hooks if type(hook).warned is not Hook.warned]
+        listeners = [hook for hook in self.hooks if isinstance(hook, Listening)]
         if n & (n - 1) or not listeners:
             return
         now = progress.now
@@ -65,9 +65,10 @@ class Audience(Watch):
                     hook.warned(finding)
 
     def setback(self, progress: Progress) -> None:
-        """Every hook is told."""
+        """Those that listen are told."""
         for hook in self.hooks:
-            hook.setback(progress.setbacks[-1], progress.lr_scale)
+            if isinstance(hook, Listening):
+                hook.setback(progress.setbacks[-1], progress.lr_scale)
 
 
 def distances(plan: Plan) -> list[int]:

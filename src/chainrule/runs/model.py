@@ -52,6 +52,12 @@ class Model:
     """A network with its parameters, the fitted preprocessing, and what its outputs are called.
 
     parameters: name -> array in the precision of the training, running statistics among them.
+
+    >>> from chainrule import mlp, read, train
+    >>> data = read("digits")
+    >>> model = train(mlp([16]), data).model
+    >>> model.predict(data.X[:5]).shape, model.scores(data.X[:5]).shape
+    ((5,), (5, 10))
     """
 
     network: Network
@@ -173,6 +179,14 @@ def load_model(directory: Path | str) -> Model:
     """The model that `Model.save` wrote. Raises a ConfigError where there is none, a DamagedError for changed files.
 
     The card is not read: it is prose, which its owner may go on writing. `verify` tells of that.
+
+    >>> from tempfile import mkdtemp
+    >>> from chainrule import mlp, read, train
+    >>> data, folder = read("digits"), Path(mkdtemp()) / "model"
+    >>> model = train(mlp([16]), data).model
+    >>> model.save(folder)
+    >>> bool((load_model(folder).predict(data.X) == model.predict(data.X)).all())
+    True
     """
     directory = Path(directory)
     if not (directory / _MODEL).is_file() and not (directory / MANIFEST).is_file():

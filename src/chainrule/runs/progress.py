@@ -17,10 +17,9 @@ from rich.progress import (
 from rich.text import Text
 
 from chainrule.diagnosis import Finding
-from chainrule.runs.hooks import Hook
+from chainrule.runs.hooks import Begun, Listening, finding_said, setback_said
 from chainrule.text import number, printable
 from chainrule.training.measure import Row
-from chainrule.training.plan import Plan
 from chainrule.training.position import Setback
 
 
@@ -35,15 +34,15 @@ def line(row: Row) -> str:
     return " | ".join([*parts, f"{row['rows_per_second']:,.0f} rows/s"])
 
 
-class PlainProgress(Hook):
+class PlainProgress(Listening):
     """What will run, then one line for each row of history; nothing at all where it is silent."""
 
     def __init__(self, *, silent: bool = False) -> None:
         self.silent = silent
 
-    def started(self, plan: Plan) -> None:
+    def started(self, begun: Begun) -> None:
         """Network, data, backend and notes."""
-        rows = plan.rows
+        plan, rows = begun.plan, begun.plan.rows
         parts = f"{len(rows.train):,} train, {len(rows.validation):,} validation, {len(rows.test):,} test rows"
         self.write(f"{plan.network!r}")
         self.write(f"{plan.data!r}; {parts}")
@@ -62,14 +61,11 @@ class PlainProgress(Hook):
 
     def setback(self, setback: Setback, lr_scale: float) -> None:
         """One line."""
-        self.write(
-            f"warning: {setback.where} is not finite at step {setback.step:,}; back to step {setback.back_to:,}, "
-            f"learning rate x {lr_scale:g}"
-        )
+        self.write(f"warning: {setback_said(setback, lr_scale)}")
 
     def warned(self, finding: Finding) -> None:
-        """What was measured and what to change; `chainrule diagnose` says why."""
-        self.write(f"warning: {finding.where + ': ' if finding.where else ''}{finding.measured} {finding.change}")
+        """One line."""
+        self.write(f"warning: {finding_said(finding)}")
 
     def on_step(self, step: int) -> None:
         """Nothing: plain lines say enough."""
@@ -108,10 +104,10 @@ class BarProgress(PlainProgress):
         """A line above the bar."""
         self.bar.console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
-    def started(self, plan: Plan) -> None:
+    def started(self, begun: Begun) -> None:
         """The same lines, and the bar's length."""
-        super().started(plan)
-        self.task = self.bar.add_task("", total=plan.n_steps)
+        super().started(begun)
+        self.task = self.bar.add_task("", total=begun.plan.n_steps)
 
     def on_step(self, step: int) -> None:
         """The bar moves ten times a second."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from chainrule import notebook
 from chainrule.data import Dataset, read
 from chainrule.errors import DamagedError, DataError
 from chainrule.runs.card import card
@@ -20,6 +21,7 @@ from chainrule.runs.named import nothing_at, unfinished
 from chainrule.runs.row_intervals import row_intervals
 from chainrule.runs.sealed import MANIFEST
 from chainrule.spec import from_plain
+from chainrule.text import number
 from chainrule.training.config import Config, DataOptions
 from chainrule.training.initial import Initial
 from chainrule.training.loop import to_host
@@ -50,6 +52,17 @@ class Run:
     def __repr__(self) -> str:
         shown = [f"{name} {value:.4f}" for name, value in self.metrics["model"].items() if isinstance(value, float)]
         return f"Run({self.model.network!r}; {self.metrics['steps']:,} steps; {', '.join(shown)})"
+
+    def _repr_html_(self) -> str:
+        kept = self.metrics["model"]
+        rows = {f"kept ({self.metrics['kept']})": kept, "best": self.metrics["best"], "last": self.history[-1]}
+        cells = [
+            [what, *(number(row[name]) if name in row else "" for name in kept)] for what, row in rows.items() if row
+        ]
+        seed, where = self.config.training.seed, self.directory or "in memory"
+        about = f"seed {seed}; {self.metrics['steps']:,} steps in {self.metrics['seconds']:.1f} s; {where}; "
+        return notebook.table(repr(self.model.network), ["", *(name.replace("_", " ") for name in kept)], cells,
+                              range(1, len(kept) + 1), f"{about}data {self.environment['data_name']}")  # fmt: skip
 
 
 def read_data(options: DataOptions) -> Dataset:
@@ -120,6 +133,12 @@ def load_run(directory: Path | str) -> Run:
     """The finished run in `directory`, every file checked.
 
     Raises a ConfigError where there is no run, a DamagedError where it did not finish or is not as it was written.
+
+    >>> from tempfile import mkdtemp
+    >>> from chainrule import mlp, read, train
+    >>> run = train(mlp([16]), read("digits"), output=Path(mkdtemp()) / "run")
+    >>> load_run(run.directory).history == run.history
+    True
     """
     directory = Path(directory)
     if not (directory / CONFIG).is_file() and not (directory / MANIFEST).is_file():

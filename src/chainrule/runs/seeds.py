@@ -11,7 +11,7 @@ from chainrule.errors import ConfigError, Interrupted
 from chainrule.network import Network
 from chainrule.runs.directory import check_free, clear, make, plain_config
 from chainrule.runs.environment import environment
-from chainrule.runs.hooks import Hook, Measuring, measuring
+from chainrule.runs.hooks import Begun, Hook, beside
 from chainrule.runs.interrupts import Interrupts
 from chainrule.runs.keeper import Audience, Keeper, OnStep
 from chainrule.runs.lock import locked
@@ -44,7 +44,7 @@ def train_seeds(
 ) -> list[Run]:
     """`n` runs, with the configuration's seed and the next ones, in `output`/seed-N. See `train`.
 
-    Where runs are trained together the hooks and `on_step` see the first of them.
+    Where runs are trained together the hooks and `on_step` see the first of them; a tracker sees each.
     """
     if n < 1:
         raise ConfigError(f"seeds is {n}; expected at least 1")
@@ -71,7 +71,7 @@ def train_seeds(
         return _in_memory(plans, hooks, on_step)
     if initials:
         raise ConfigError(NOT_KEPT)
-    watching = [(tuple(hooks), on_step), *((_unwatched(hooks), silent) for _ in plans[1:])]
+    watching = [(tuple(hooks), on_step), *((beside(hooks), silent) for _ in plans[1:])]
     return _in_directories(plans, [Path(output) / f"seed-{seed}" for seed in seeds], watching, deadline)
 
 
@@ -102,21 +102,17 @@ def train_alike(
     return _in_directories(plans, folders, [(tuple(one), silent) for one in hooks], float("inf"))
 
 
-def _unwatched(hooks: Sequence[Hook]) -> tuple[Hook, ...]:
-    """What runs beside the first have of the hooks: the columns that they measure."""
-    found = measuring(hooks)
-    return (Measuring(found),) if found else ()
-
-
 def _in_memory(plans: Sequence[Plan], hooks: Sequence[Hook], on_step: OnStep) -> list[Run]:
     about = environment(plans[0].backend, plans[0].data, kept=False)
-    for hook in hooks:
-        hook.started(plans[0])
     audiences = [Audience(plans[0], hooks, on_step)]
-    audiences += [Audience(one, _unwatched(hooks), silent) for one in plans[1:]]
+    audiences += [Audience(one, beside(hooks), silent) for one in plans[1:]]
+    for audience in audiences:
+        for hook in audience.hooks:
+            hook.started(Begun(audience.plan, about))
     runs = [finished(one, about, end) for one, end in zip(plans, fit_together(plans, audiences), strict=True)]
-    for hook in hooks:
-        hook.finished(runs[0])
+    for audience, run in zip(audiences, runs, strict=True):
+        for hook in audience.hooks:
+            hook.finished(run)
     return runs
 
 

@@ -24,9 +24,10 @@ from chainrule.runs import checkpoint, resume
 from chainrule.runs.checkpoint import Saved
 from chainrule.runs.directory import CONFIG, START, check_free, clean, clear, is_unstarted, make, plain_config, prepare
 from chainrule.runs.environment import environment
-from chainrule.runs.hooks import Hook
+from chainrule.runs.hooks import Begun, Hook
 from chainrule.runs.interrupts import Interrupts
 from chainrule.runs.keeper import Audience, Keeper, OnStep
+from chainrule.runs.listing import Runs
 from chainrule.runs.lock import locked
 from chainrule.runs.model import Model
 from chainrule.runs.named import nothing_at
@@ -68,7 +69,7 @@ def train(
     seeds: None = None,
 ) -> Run: ...
 @overload
-def train(network: Network, data: Dataset, *, seeds: int, **options: Any) -> list[Run]: ...
+def train(network: Network, data: Dataset, *, seeds: int, **options: Any) -> Runs: ...
 def train(  # type: ignore[misc]  # it takes the same options
     network: Network,
     data: Dataset,
@@ -93,7 +94,7 @@ def train(  # type: ignore[misc]  # it takes the same options
     hooks: Sequence[Hook] = (),
     initial: Initial | Sequence[Initial] | None = None,
     seeds: int | None = None,
-) -> Run | list[Run]:
+) -> Run | Runs:
     """Train `network` on `data`; the options are those of the configuration, section by section.
 
     output: a directory for files and checkpoints, new or empty unless `overwrite`; None keeps the run in memory.
@@ -127,7 +128,7 @@ def train(  # type: ignore[misc]  # it takes the same options
         return train_config(config, output, initial=initials[0] if initials else None, **how)
     from chainrule.runs.seeds import train_seeds
 
-    return train_seeds(config, seeds, output, initials=initials, **how)
+    return Runs(train_seeds(config, seeds, output, initials=initials, **how))
 
 
 def _initials(start: Any, initial: Initial | Sequence[Initial] | None, seeds: int | None) -> list[Initial]:
@@ -198,6 +199,10 @@ def train_config(
     config None: that of the run in `output`, with `changes` such as "optimizer.lr=3e-4". on_step: called with the
     number of steps done. warn: called with a sentence about a damaged checkpoint or a change since it was written.
     world: the processes that share every batch, this one being rank 0; the others call `runs.ranks.follow`.
+
+    >>> from chainrule import Config
+    >>> train_config(Config(training=Training(epochs=2))).metrics["steps"]
+    22
     """
     deadline = float("inf") if time_limit is None else perf_counter() + time_limit
     call = _Call(network, data, start, initial, overwrite, resume, inexact, deadline, tuple(hooks), on_step, warn,
@@ -225,7 +230,7 @@ def _in_memory(config: Config, call: _Call) -> Run:
     decided = call.plan(config)
     about = environment(decided.backend, decided.data, kept=False)
     for hook in call.hooks:
-        hook.started(decided)
+        hook.started(Begun(decided, about))
     run = finished(decided, about, fit(decided, None, Audience(decided, call.hooks, call.on_step)))
     for hook in call.hooks:
         hook.finished(run)
@@ -309,7 +314,7 @@ def begun(directory: Path, decided: Plan, config: dict[str, Any], about: dict[st
     snapshot = partial(checkpoint.snapshot, decided, about=about, config=config)
     keeper = Keeper(Audience(decided, (recorder, *hooks), on_step), directory, snapshot, interrupts, deadline)
     for hook in keeper.hooks:
-        hook.started(decided)
+        hook.started(Begun(decided, about, history, directory))
     return keeper
 
 

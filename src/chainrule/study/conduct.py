@@ -23,6 +23,7 @@ from chainrule.study.coordinator import Coordinator, View
 from chainrule.study.executors import Executor, InProcess
 from chainrule.study.ledger import Ledger, Trial, open_ledger
 from chainrule.study.processes import Processes
+from chainrule.study.text import notebook_tables
 from chainrule.training.metrics import bounds
 
 LEDGER, STUDY, SUMMARY = "ledger.sqlite", "study.toml", "summary.json"
@@ -36,6 +37,9 @@ class Outcome:
     search: int
     trials: list[Trial]
     summary: dict[str, Any]
+
+    def _repr_html_(self) -> str:
+        return notebook_tables(self.study, self.summary)
 
 
 def unseen(trials: list[Trial], total: int | None) -> None:
@@ -61,6 +65,21 @@ def run_study(
     A resumed study may have larger budgets: it is the same search, and proposes on. With another space, training or
     sampler a new search begins in the same study, whose candidates are kept apart from those before. again: the test
     rows may be read although they have been.
+
+    >>> from tempfile import mkdtemp
+    >>> from chainrule import load_study
+    >>> folder = Path(mkdtemp())
+    >>> _ = (folder / "s.toml").write_text('''
+    ... [space]
+    ... "network.hidden" = [[4], [8]]
+    ... [train.training]
+    ... epochs = 1
+    ... [search]
+    ... sampler = "grid"
+    ... metric = "validation_accuracy"
+    ... ''')
+    >>> run_study(load_study(folder / "s.toml"), folder / "out").summary["trials"]["finished"]
+    2
     """
     directory = directory.absolute()
     _check_free(directory, resume)

@@ -96,7 +96,14 @@ class Study:
 
 
 def load_study(path: Path, changes: Iterable[str] = ()) -> Study:
-    """The study in the TOML file at `path`, with `changes` such as "search.trials=50"."""
+    r"""The study in the TOML file at `path`, with `changes` such as "search.trials=50". Raises a ConfigError.
+
+    >>> from tempfile import mkdtemp
+    >>> path = Path(mkdtemp()) / "width.toml"
+    >>> _ = path.write_text('[space]\n"network.hidden" = [[4], [8]]\n[search]\nsampler = "grid"')
+    >>> load_study(path, ["search.metric=validation_loss"]).metric
+    'validation_loss'
+    """
     try:
         plain = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

@@ -13,13 +13,12 @@ from chainrule.data import Dataset
 from chainrule.errors import ChainruleError, DamagedError
 from chainrule.runs import checkpoint
 from chainrule.runs.directory import ENVIRONMENT
-from chainrule.runs.hooks import Hook
+from chainrule.runs.hooks import Begun, Hook
 from chainrule.runs.run import Run, read_data
 from chainrule.runs.seeds import train_alike, train_seeds
 from chainrule.spec import from_plain, to_plain
 from chainrule.training.config import Config, DataOptions
 from chainrule.training.measure import Row as HistoryRow
-from chainrule.training.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -81,9 +80,9 @@ class _Reporter(Hook):
         self.task, self.report, self.stop = task, report, stop
         self.begun, self.every, self.epochs = 0, 1, 0.0
 
-    def started(self, plan: Plan) -> None:
+    def started(self, begun: Begun) -> None:
         """Seeds that are trained one after the other begin one after the other; the first of them is judged."""
-        self.begun, self.every = self.begun + 1, plan.every
+        self.begun, self.every = self.begun + 1, begun.plan.every
 
     def logged(self, row: HistoryRow) -> None:
         """Report the row; stop where that was asked for."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Any
 
+from chainrule import notebook
 from chainrule.intervals import mean_interval
 from chainrule.study.config import Study, shown
 from chainrule.study.ledger import ENDED, Trial
@@ -83,11 +84,15 @@ def told(study: Study, summary: Mapping[str, Any]) -> str:
         lines.append(f"{summary['searches_before']} earlier searches of other spaces are kept apart in the ledger")
     if summary["best"]:
         title = f"best by {study.metric}, chosen on these very rows, so flattered:"
-        lines += ["", title, _candidates(summary["best"], study)]
+        lines += ["", title, columns(*candidates(summary["best"], study), right=(0,))]
     if fruitless(summary) is None:  # the error says it else
         lines += [f"failed: {one}" for one in failures(summary["failures"])]
     if summary["finalists"]:
-        lines += ["", "finalists, trained again with fresh seeds:", _candidates(summary["finalists"], study)]
+        lines += [
+            "",
+            "finalists, trained again with fresh seeds:",
+            columns(*candidates(summary["finalists"], study), right=(0,)),
+        ]
         again = len(summary["test_readings"])
         if again:
             times = "once" if again == 1 else f"{again} times, so the figures above are no longer those of unseen rows"
@@ -123,18 +128,28 @@ def fruitless(summary: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _candidates(found: Sequence[Mapping[str, Any]], study: Study) -> str:
+def notebook_tables(study: Study, summary: Mapping[str, Any]) -> str:
+    """The best candidates and the finalists as HTML."""
+    shown = notebook.table(f"{study.name}: best by {study.metric}, chosen on these very rows, so flattered",
+                           *candidates(summary["best"], study))  # fmt: skip
+    if summary["finalists"]:
+        shown += notebook.table("finalists, trained again with fresh seeds", *candidates(summary["finalists"], study))
+    return shown
+
+
+def candidates(found: Sequence[Mapping[str, Any]], study: Study) -> tuple[list[str], list[list[object]]]:
+    """Header and rows of a table of candidates: values, metric with its interval, test figures where they were read."""
     paths = [parameter.path for parameter in study.space]
     tests = list(dict.fromkeys(name for one in found for name in (one.get("test") or {}) if name != "n"))
     header = ["trial", *paths, study.metric, "95 % over seeds", "seeds", *(f"test {name}" for name in tests)]
-    rows = []
+    rows: list[list[object]] = []
     for one in found:
         interval = one["interval_95"]
         between = f"{number(interval[0])} to {number(interval[1])}" if interval else ""
         value = number(one["value"]) if one["value"] is not None else f"{one['state']}: {one['reason']}"
         rows.append([one["trial"], *(_short(one["params"].get(path, "")) for path in paths), value, between,
                      len(one["seed_values"]), *(_test(one, name) for name in tests)])  # fmt: skip
-    return columns(header, rows, right=(0,))
+    return header, rows
 
 
 def _test(one: Mapping[str, Any], name: str) -> str:

@@ -94,6 +94,11 @@ class Training:
     λ Σ‖W‖² over the weights. clip_norm: gradients longer than this are shortened to it. seed: of
     initial weights, batches, augmentation and dropout. on_divergence: "stop" where a loss or gradient is not finite, or
     "reduce-lr": go back to the last row of history and halve the learning rate.
+
+    >>> Training(epochs=5, iterations=100)
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.ConfigError: Training: training.epochs 5 and training.iterations 100: give one of them, not both
     """
 
     epochs: Positive | None = None
@@ -173,6 +178,9 @@ class Config:
 
     loss None is the one that suits the targets. An `optimizer` table without a kind is Adam's. start None draws initial
     weights from the seed.
+
+    >>> Config(training=Training(epochs=5)).optimizer
+    Adam(lr=0.001, beta1=0.9, beta2=0.999, epsilon=1e-08)
     """
 
     data: DataOptions = DataOptions()

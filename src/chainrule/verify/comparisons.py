@@ -39,7 +39,12 @@ def passed(comparisons: Sequence[Comparison]) -> bool:
 
 
 def table(comparisons: Sequence[Comparison]) -> str:
-    """The comparisons as text, one line each."""
+    """The comparisons as text, one line each.
+
+    >>> print(table([Comparison("0 linear 4", "W", "autograd", 12, 0, 2e-16)]))
+    layer       parameter  against   entries  at kinks  max rel. error  bound  verdict
+    0 linear 4  W          autograd       12         0         2.0e-16  1e-12  pass
+    """
     rows = [
         [f.layer, f.parameter, f.against, f.entries, f.kinks, f"{f.error:.1e}" if f.entries else "-",
          f"{BOUNDS[f.against]:.0e}", f"{f.verdict} {f.note}".strip()]

@@ -1,0 +1,37 @@
+"""`chainrule train --tensorboard --mlflow`: what the shell asks for is in the stores, and nothing is written unasked."""
+
+import pytest
+
+from command import QUICK, chainrule
+
+
+def test_seeds_are_in_both_stores(tmp_path):
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator", reason="no tensorboard")
+    mlflow = pytest.importorskip("mlflow", reason="no mlflow: pip install mlflow-skinny")
+    done = chainrule("train", *QUICK, "--seeds", 2, "-o", "digits", "--tensorboard", "events", "--mlflow", "store",
+                     cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"digits", "events", "store"}
+    found = reader.EventAccumulator(str(tmp_path / "events" / "digits" / "seed-1"))
+    found.Reload()
+    assert len(found.Scalars("validation_accuracy")) == 2
+    client = mlflow.MlflowClient(tracking_uri=(tmp_path / "store").as_uri())
+    runs = client.search_runs([client.get_experiment_by_name("chainrule").experiment_id])
+    assert {one.info.run_name for one in runs} == {"digits/seed-0", "digits/seed-1"}
+    assert {one.info.status for one in runs} == {"FINISHED"}
+
+
+def test_a_store_that_cannot_be_is_refused_and_the_earlier_run_stays(tmp_path):
+    assert chainrule("train", *QUICK, "-o", "mine", cwd=tmp_path).returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"mine"}
+    before = (tmp_path / "mine" / "manifest.json").read_bytes()
+    done = chainrule("train", *QUICK, "-o", "mine", "--overwrite", "--mlflow", "http://localhost:1", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: the MLflow store 'http://localhost:1' is not local; expected sqlite:///FILE or a folder\n"
+    )
+    done = chainrule("train", *QUICK, "-o", "mine", "--overwrite", "--tensorboard", "mine/config.toml", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "mine/config.toml could not be written" in done.stderr
+    assert (tmp_path / "mine" / "manifest.json").read_bytes() == before
