@@ -20,6 +20,8 @@ autodoc_typehints = "signature"
 toc_object_entries_show_parents = "hide"
 maximum_signature_line_length = 100
 
+suppress_warnings = ["ref.python"]  # a word in backticks may be a name of several classes
+
 html_theme = "furo"
 html_title = f"chainrule {release}"
 html_math_renderer = "mathml"
