@@ -43,8 +43,7 @@ class PlainProgress(Hook):
 
     def started(self, plan: Plan) -> None:
         """Network, data, backend and notes."""
-        rows = plan.rows
-        parts = f"{len(rows.train):,} train, {len(rows.validation):,} validation, {len(rows.test):,} test rows"
+        parts = ", ".join(f"{n:,} {part}" for part, n in plan.sizes.items()) + " rows"
         self.write(f"{plan.network!r}")
         self.write(f"{plan.data!r}; {parts}")
         self.write(f"{plan.backend!r}")

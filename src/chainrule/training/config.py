@@ -13,6 +13,7 @@ from chainrule.data.augmentation import Augment
 from chainrule.data.dataset import Task
 from chainrule.data.preprocessing import Kind as PreprocessingKind
 from chainrule.data.splits import Split
+from chainrule.data.streaming.options import Stream
 from chainrule.errors import ConfigError
 from chainrule.layers import AnyLayer
 from chainrule.layers.initialisation import InitOption
@@ -33,7 +34,8 @@ class DataOptions:
     source: a name such as "digits" or "cifar10", or a path to files. path: where the files of a named set are.
     target: the target's column in a table. task: only where the targets leave it open. image_size: (height, width)
     to which an image folder is resized. standardise_target: regression targets to mean 0 and deviation 1 for training;
-    predictions and metrics are in the targets' own units. augment: rows changed at random while training.
+    predictions and metrics are in the targets' own units. augment: rows changed at random while training. stream: how
+    data larger than memory are read.
     """
 
     source: str = "digits"
@@ -45,6 +47,7 @@ class DataOptions:
     preprocessing: PreprocessingKind = "standardise"
     standardise_target: bool = True
     augment: Augment = Augment()
+    stream: Stream = Stream()
 
 
 @spec

@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.arrays import Array
 from chainrule.backends import Backend, choose
 from chainrule.data import Affine, Batches, Dataset, Rows, split
 from chainrule.data.preprocessing import fit, fit_target, identity
+from chainrule.data.streaming import Scan, Shards, Windows, drawn, scan
+from chainrule.data.streaming.windows import windowed
 from chainrule.errors import ConfigError, DataError
 from chainrule.losses import Huber, Loss, Poisson, SquaredError, default_loss
 from chainrule.network import Network
@@ -23,8 +26,9 @@ from chainrule.training.metrics import names
 class Plan:
     """A run before it starts: the sized network, rows of each part, fitted preprocessing, backend and lengths.
 
+    data, rows: those in memory; of a streamed set, those that are held, the training rows being a sample.
     train_sample: the training rows on which training metrics are computed. notes: what the user should know.
-    start: what the run goes on from, or None.
+    start: what the run goes on from, or None. scan: of a streamed set, where its training rows are.
     """
 
     config: Config
@@ -35,21 +39,36 @@ class Plan:
     preprocessing: Affine
     target: Affine
     backend: Backend
-    batches: Batches
+    batches: Batches | Windows
     n_steps: int
     every: int
     metrics: tuple[str, ...]
     train_sample: NDArray[np.int64]
     notes: tuple[str, ...]
     start: Initial | None = None
+    scan: Scan | None = None
 
     @cached_property
     def targets(self) -> NDArray[Any]:
         """What the loss is given for every row: labels (n_rows,), or numbers (n_rows, n_out), standardised if asked."""
+        return self._prepared(self.data.y)
+
+    def _prepared(self, y: NDArray[Any]) -> NDArray[Any]:
         if self.data.task == "classification":
-            return self.data.y
-        y = self.data.y.reshape(len(self.data.y), -1)  # (n_rows, n_out)
+            return y
+        y = y.reshape(len(y), -1)  # (n_rows, n_out)
         return np.asarray(self.target(y)) if self.data.task == "regression" else y
+
+    def on_device(self, y: NDArray[Any]) -> Array:
+        """What the loss is given for rows with the targets y."""
+        return self.backend.array(
+            self._prepared(y), None if self.data.task == "classification" else self.backend.master
+        )
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many rows each part has."""
+        return {"train": self.batches.n_rows, "validation": len(self.rows.validation), "test": len(self.rows.test)}
 
     def lr(self, step: int) -> float:
         """The learning rate of `step`."""
@@ -65,7 +84,7 @@ class Plan:
         return (step + 1) % self.every == 0 or step + 1 == self.n_steps
 
 
-def plan(config: Config, data: Dataset, network: Network, start: Initial | None = None) -> Plan:
+def plan(config: Config, data: Dataset | Shards, network: Network, start: Initial | None = None) -> Plan:
     """Decide a run of `config` on `data`. Raises ConfigError and DataError, all before any training.
 
     start: arrays to go on from, with the preprocessing that they were trained on.
@@ -74,27 +93,27 @@ def plan(config: Config, data: Dataset, network: Network, start: Initial | None 
     loss = config.loss or default_loss(data.task)
     if loss.task != data.task:
         raise ConfigError(f"loss {loss.kind!r} is for {loss.task}, but the targets of {data.name} are {data.task}")
-    if isinstance(loss, Poisson) and (data.y < 0).any():
-        row = int(np.argmax((data.y.reshape(len(data.y), -1) < 0).any(axis=1)))
-        raise DataError(
-            f"{data.name}: the target at row {row} is negative; the Poisson loss is for counts of at least 0."
-        )
     config.data.augment.check(data.row_shape)
-    rows = split(data, config.data.split)
-    options, evaluation = config.training, config.evaluation
-    batches = Batches(rows.train, _batch_size(config, network, len(rows.train)), options.seed, options.replacement)
-    _check_weights(data, rows)
-    config = replace(config, loss=loss, training=replace(options, batch_size=batches.size))  # type: ignore[arg-type]
-    n_steps = options.iterations or (options.epochs or 20) * batches.per_epoch
-    if start is None:
-        preprocessing, target = fit(config.data.preprocessing, data, rows.train), _target(config, data, rows, loss)
-    else:
-        start.check(network, config.optimizer)
-        preprocessing, target = start.preprocessing, start.target
-    if isinstance(loss, Poisson) and target.shift.any():
-        raise ConfigError("loss 'poisson' needs targets as they are, but the start was trained on standardised ones")
+    rows = _parted(config, data)
+    n_train = len(rows.train) if isinstance(data, Dataset) else data.n_rows - len(rows.validation) - len(rows.test)
+    size = _batch_size(config, network, n_train)
+    config = replace(config, loss=loss, training=replace(config.training, batch_size=size))  # type: ignore[arg-type]
+    evaluation = config.evaluation
     metrics = names(data.task, evaluation.metrics)
     _check_monitor(config, metrics, len(rows.validation))
+    if start is not None:
+        start.check(network, config.optimizer)
+    found = None
+    if isinstance(data, Shards):  # all that can be refused sooner has been
+        found = scan(data, config.data.split)
+        data, rows = found.held, split(found.held, config.data.split)
+    _check_targets(data, loss, found)
+    _check_weights(data, rows)
+    batches = _batches(config, rows, found)
+    n_steps = config.training.iterations or (config.training.epochs or 20) * batches.per_epoch
+    preprocessing, target = _fitted(config, data, rows, found) if start is None else (start.preprocessing, start.target)
+    if isinstance(loss, Poisson) and target.shift.any():
+        raise ConfigError("loss 'poisson' needs targets as they are, but the start was trained on standardised ones")
     sample = _sample(rows.train, evaluation.train_rows, config.data.split.seed)
     return Plan(
         config,
@@ -110,14 +129,58 @@ def plan(config: Config, data: Dataset, network: Network, start: Initial | None 
         evaluation.every_steps or (evaluation.every_epochs or 1) * batches.per_epoch,
         metrics,
         sample,
-        _notes(data, rows, preprocessing, sample if evaluation.train_metrics else rows.train),
+        _notes(data, batches, preprocessing, sample if evaluation.train_metrics else rows.train),
         start,
+        found,
     )
 
 
-def _target(config: Config, data: Dataset, rows: Rows, loss: Loss) -> Affine:
-    standardised = isinstance(loss, (SquaredError, Huber)) and config.data.standardise_target
-    return fit_target(data, rows.train) if standardised else identity(data.n_outputs)
+def _parted(config: Config, data: Dataset | Shards) -> Rows:
+    if isinstance(data, Dataset):
+        if data.excerpt is not None:
+            raise DataError(
+                f"{data.name}: these are the {data.n_rows:,} rows that are held of a streamed set; to train on all "
+                f"{data.excerpt.n_rows:,}, give what `shards` returns."
+            )
+        return split(data, config.data.split)
+    if config.training.replacement:
+        raise ConfigError(
+            f"training.replacement draws each batch from all rows, but {data.name} is streamed; leave it out, or set "
+            "data.stream.when = 'never'"
+        )
+    return drawn(data, config.data.split)
+
+
+def _batches(config: Config, rows: Rows, found: Scan | None) -> Batches | Windows:
+    options, size = config.training, config.training.batch_size or 1
+    if found is None:
+        return Batches(rows.train, size, options.seed, options.replacement)
+    return windowed(found.counts, size, options.seed, found.shards.window_rows)
+
+
+def _check_targets(data: Dataset, loss: Loss, found: Scan | None) -> None:
+    if not isinstance(loss, Poisson):
+        return
+    if (data.y < 0).any() and found is None:
+        row = int(np.argmax((data.y.reshape(len(data.y), -1) < 0).any(axis=1)))
+        raise DataError(
+            f"{data.name}: the target at row {row} is negative; the Poisson loss is for counts of at least 0."
+        )
+    if found is not None and (found.outputs.low < 0).any():
+        raise DataError(
+            f"{data.name}: the smallest target is {found.outputs.low.min():g}; the Poisson loss is for counts of at "
+            "least 0."
+        )
+
+
+def _fitted(config: Config, data: Dataset, rows: Rows, found: Scan | None) -> tuple[Affine, Affine]:
+    """Preprocessing of the columns and of the targets."""
+    standardised = isinstance(config.loss, (SquaredError, Huber)) and config.data.standardise_target
+    target = identity(data.n_outputs)
+    if found is not None:
+        return found.preprocessing(config.data.preprocessing), found.target() if standardised else target
+    preprocessing = fit(config.data.preprocessing, data, rows.train)
+    return preprocessing, fit_target(data, rows.train) if standardised else target
 
 
 def reseeded(plan: Plan, seed: int, start: Initial | None = None) -> Plan:
@@ -178,8 +241,10 @@ def _check_monitor(config: Config, metrics: tuple[str, ...], n_validation: int) 
         )
 
 
-def _notes(data: Dataset, rows: Rows, preprocessing: Affine, sample: NDArray[np.int64]) -> tuple[str, ...]:
-    notes = []
+def _notes(
+    data: Dataset, batches: Batches | Windows, preprocessing: Affine, sample: NDArray[np.int64]
+) -> tuple[str, ...]:
+    notes = [] if isinstance(batches, Batches) else [batches.described]
     if preprocessing.constant:
         n = len(preprocessing.constant)
         names = [data.feature_names[i] if data.feature_names else str(i) for i in preprocessing.constant[:5]]
@@ -187,6 +252,6 @@ def _notes(data: Dataset, rows: Rows, preprocessing: Affine, sample: NDArray[np.
             f"{n} column{'s are' if n > 1 else ' is'} constant over the training rows ({', '.join(names)}"
             f"{', ...' if n > len(names) else ''}): shifted to 0, not scaled"
         )
-    if len(sample) < len(rows.train):
-        notes.append(f"training metrics are of a fixed {len(sample):,} of the {len(rows.train):,} training rows")
+    if len(sample) < batches.n_rows:
+        notes.append(f"training metrics are of a fixed {len(sample):,} of the {batches.n_rows:,} training rows")
     return tuple(notes)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from chainrule import optim
 from chainrule.arrays import Array
+from chainrule.data import Batches
 from chainrule.kernels import Update, takes
 from chainrule.network import own_layers
 from chainrule.objective import objective, with_penalty
@@ -55,7 +56,7 @@ def together(plan: Plan, n: int) -> bool:
     flops = 3 * plan.network.flops_per_row * plan.batches.size
     ours = all(type(part).__module__.startswith("chainrule.") for part in (plan.loss, plan.config.optimizer))
     small = plan.backend.name == "numpy" and flops <= LARGEST_STEP and not plan.config.data.augment
-    return n > 1 and small and ours and not own_layers(plan.network.layers)
+    return n > 1 and plan.scan is None and small and ours and not own_layers(plan.network.layers)
 
 
 def fit_together(plans: Sequence[Plan], watches: Sequence[Watch]) -> list[Progress]:
@@ -156,6 +157,7 @@ class Stacked:
                            for name in states[0].parameters}  # fmt: skip
         self.slots = {name: tuple(np.stack([state.slots[name][k] for state in states]) for k in range(len(held)))
                       for name, held in states[0].slots.items()}  # fmt: skip
+        self.batches = [plan.batches for plan in plans if isinstance(plan.batches, Batches)]  # none is streamed
         self.seeds = tuple(plan.config.training.seed for plan in plans)
         self._order = lru_cache(maxsize=2)(self._epoch_order)
         scalars = {(plan.config.optimizer.lr, plan.config.training.penalty) for plan in plans}
@@ -205,11 +207,10 @@ class Stacked:
 
     def _rows(self, step: int) -> NDArray[np.int64]:
         """Row numbers of the members' batches, (P, batch)."""
-        batches = self.first.batches
-        if batches.replacement:
-            return np.stack([plan.batches.rows(step) for plan in self.plans])
-        epoch, begin, end = batches.place(step)
+        if self.first.batches.replacement:
+            return np.stack([one.rows(step) for one in self.batches])
+        epoch, begin, end = self.first.batches.place(step)
         return np.ascontiguousarray(self._order(epoch)[:, begin:end])
 
     def _epoch_order(self, epoch: int) -> NDArray[np.int64]:
-        return np.stack([plan.batches.order(epoch) for plan in self.plans])  # (P, n_train)
+        return np.stack([one.order(epoch) for one in self.batches])  # (P, n_train)

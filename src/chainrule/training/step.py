@@ -1,17 +1,23 @@
 """One training step: gather, preprocess, forward, loss, backward, update. Nothing leaves the device."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chainrule import optim
 from chainrule.arrays import Array
 from chainrule.backprop import Parameters
+from chainrule.data import Batches
 from chainrule.data.augmentation import mixed
+from chainrule.data.streaming import Windows
 from chainrule.kernels import Update, takes
 from chainrule.network.audit import audit
 from chainrule.objective import Objective, objective, with_penalty
 from chainrule.training.evaluate import affine_arrays
+from chainrule.training.feed import Feed
 from chainrule.training.norms import Norms, norms
 from chainrule.training.plan import Plan
 
@@ -24,13 +30,17 @@ class State(NamedTuple):
 
 
 class Resident(NamedTuple):
-    """The data set on the device, in its own dtype, and the preprocessing."""
+    """The rows in memory, on the device, in their own dtype, and the preprocessing.
+
+    feed: of a streamed set, where the training rows come from in their place.
+    """
 
     X: Array
     targets: Array
     weight: Array | None
     shift: Array
     scale: Array
+    feed: Feed | None = None
 
 
 class Step(NamedTuple):
@@ -45,10 +55,19 @@ class Step(NamedTuple):
 def resident(plan: Plan) -> Resident:
     """The data set, moved to the device once."""
     backend, data = plan.backend, plan.data
-    targets = backend.array(plan.targets, None if data.task == "classification" else backend.master)
     weight = None if data.weight is None else backend.array(data.weight, backend.master)
     X = backend.array(data.X)
-    return Resident(X, targets, weight, *affine_arrays(plan.preprocessing, X, backend))
+    return Resident(X, plan.on_device(data.y), weight, *affine_arrays(plan.preprocessing, X, backend))
+
+
+@contextmanager
+def on_device(plan: Plan) -> Iterator[Resident]:
+    """The rows in memory, and the feed of a streamed set while this is open."""
+    if plan.scan is None or not isinstance(plan.batches, Windows):
+        yield resident(plan)
+        return
+    with Feed(plan, plan.scan, plan.batches) as feed:
+        yield resident(plan)._replace(feed=feed)
 
 
 def start(plan: Plan) -> State:
@@ -69,13 +88,13 @@ def start(plan: Plan) -> State:
 def batch(plan: Plan, data: Resident, step: int) -> tuple[Array, Array, Array | None]:
     """x (batch, n_in) prepared and augmented, targets and weights of `step`."""
     backend, augment, seed = plan.backend, plan.config.data.augment, plan.config.training.seed
-    rows = plan.batches.rows(step)
+    (X, targets), rows = _place(plan, data, step)
     if augment.on_images:
         moves = augment.moves(len(rows), plan.data.row_shape, seed, step)
-        x = backend.prepare_moved(data.X, rows, moves, augment.cutout, plan.data.row_shape, data.shift, data.scale)
+        x = backend.prepare_moved(X, rows, moves, augment.cutout, plan.data.row_shape, data.shift, data.scale)
     else:
-        x = backend.prepare_rows(data.X, rows, data.shift, data.scale)  # (batch, n_in)
-    target = backend.gather(data.targets, rows)
+        x = backend.prepare_rows(X, rows, data.shift, data.scale)  # (batch, n_in)
+    target = backend.gather(targets, rows)
     weight = None if data.weight is None else backend.gather(data.weight, rows)
     if not augment.mixup:
         return x, target, weight
@@ -86,6 +105,16 @@ def batch(plan: Plan, data: Resident, step: int) -> tuple[Array, Array, Array | 
     xp = backend.xp
     weight = None if weight is None else mixed(weight, partner, share, xp)
     return mixed(x, partner, share, xp), mixed(target, partner, share, xp), weight
+
+
+def _place(plan: Plan, data: Resident, step: int) -> tuple[tuple[Array, Array], NDArray[np.int64]]:
+    """X and targets in which the batch of `step` is, and its rows there."""
+    if isinstance(plan.batches, Batches):
+        return (data.X, data.targets), plan.batches.rows(step)
+    if data.feed is None:
+        raise AssertionError("a streamed set is trained on inside `on_device`")
+    window, rows = data.feed.at(step)
+    return (window.X, window.targets), rows
 
 
 def train_step(plan: Plan, data: Resident, state: State, step: int, lr_scale: float = 1.0) -> Step:

@@ -62,6 +62,22 @@ def _opened(path: Path) -> Iterator[_File]:
 
 @contextmanager
 def _parquet(path: Path) -> Iterator[_File]:
+    from pyarrow import parquet
+
+    metadata, schema = _footer(path)
+    # Once in the file, a text may stand in every row: left as a dictionary, it stands in memory once, too.
+    texts = [field.name for field in schema if _is_text(field.type)]
+    with parquet.ParquetFile(path, read_dictionary=texts) as file:
+
+        def read(chosen: list[int]) -> Any:
+            content = file.read(columns=[schema.names[i] for i in chosen])
+            return validated(path, content.select([schema.names[i] for i in chosen]))
+
+        yield _File(list(schema.names), list(schema.types), metadata.num_rows, read)
+
+
+def _footer(path: Path) -> tuple[Any, Any]:
+    """Metadata and schema of a Parquet file whose pages do not unpack to more than is believed."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -73,15 +89,13 @@ def _parquet(path: Path) -> Iterator[_File]:
                 _refuse_bomb(path, parquet_pages.unpacked_bytes(pages, metadata))
     except parquet_pages.DamagedPageError as error:
         raise pa.ArrowInvalid(str(error)) from error
-    # Once in the file, a text may stand in every row: left as a dictionary, it stands in memory once, too.
-    texts = [field.name for field in schema if _is_text(field.type)]
-    with parquet.ParquetFile(path, read_dictionary=texts) as file:
+    return metadata, schema
 
-        def read(chosen: list[int]) -> Any:
-            content = file.read(columns=[schema.names[i] for i in chosen])
-            return _validated(path, content.select([schema.names[i] for i in chosen]))
 
-        yield _File(list(schema.names), list(schema.types), metadata.num_rows, read)
+def row_groups(path: Path) -> tuple[Any, list[int]]:
+    """The schema of a Parquet file, checked as for `read_arrow`, and how many rows each row group has."""
+    metadata, schema = _footer(path)
+    return schema, [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
 
 
 @contextmanager
@@ -107,12 +121,13 @@ def _ipc(path: Path) -> Iterator[_File]:
             source.seek(start)
             options = pa.ipc.IpcReadOptions(included_fields=sorted(chosen))
             content = pa.ipc.open_stream(source, options=options).read_all()
-            return _validated(path, content.select([schema.names[i] for i in chosen]))
+            return validated(path, content.select([schema.names[i] for i in chosen]))
 
         yield _File(list(schema.names), list(schema.types), n_rows, read)
 
 
-def _validated(path: Path, content: Any) -> Any:
+def validated(path: Path, content: Any) -> Any:
+    """The table, which lies nowhere outside its own buffers."""
     import pyarrow as pa
     from pyarrow import types
 
@@ -134,11 +149,11 @@ def _refuse_bomb(path: Path, unpacked: int) -> None:
 
 def _features(path: Path, file: _File, chosen: list[int]) -> NDArray[Any]:
     for i in chosen:
-        if not _is_numeric(file.types[i]):
+        if not is_numeric(file.types[i]):
             value = file.read([i]).column(0)[0].as_py() if _is_text(file.types[i]) else str(file.types[i])
             raise no_number(path, "row 0", file.names[i], value)
     content = file.read(chosen)
-    columns = [_numbers(path, file.names[i], column) for i, column in zip(chosen, content.columns, strict=True)]
+    columns = [numbers(path, file.names[i], column) for i, column in zip(chosen, content.columns, strict=True)]
     dtype = np.result_type(*{column.dtype for column in columns})
     _refuse_bomb(path, content.num_rows * (len(columns) * dtype.itemsize + LABEL_BYTES))
     X = np.empty((content.num_rows, len(columns)), np.uint8 if dtype.kind == "b" else dtype)
@@ -147,12 +162,13 @@ def _features(path: Path, file: _File, chosen: list[int]) -> NDArray[Any]:
     return X
 
 
-def _numbers(path: Path, name: str, column: Any) -> NDArray[Any]:
-    _refuse_null(path, name, column)
+def numbers(path: Path, name: str, column: Any, first: int = 0) -> NDArray[Any]:
+    """A column without gaps, whose rows begin at row `first` of the file."""
+    _refuse_null(path, name, column, first)
     values = native(column.to_numpy())
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         row = int(np.argmax(~np.isfinite(values)))
-        raise gap(path, f"row {row}", name, float(values[row]))
+        raise gap(path, f"row {first + row}", name, float(values[row]))
     return values
 
 
@@ -160,30 +176,43 @@ def _target(path: Path, file: _File, at: int) -> NDArray[Any] | Texts:
     from pyarrow import types
 
     name, kind = file.names[at], file.types[at]
-    if _is_numeric(kind):
-        return _numbers(path, name, file.read([at]).column(0))
-    if not _is_text(kind.value_type if types.is_dictionary(kind) else kind):
+    if not is_numeric(kind) and not _is_text(kind.value_type if types.is_dictionary(kind) else kind):
         raise DataError(f"{path}: target {shown(repr(name))} is {kind}; expected numbers, booleans or texts.")
-    column = file.read([at]).column(0)
-    _refuse_null(path, name, column)
+    found = labels(path, name, file.read([at]).column(0))
+    n = len(found.codes if isinstance(found, Texts) else found)
+    if n != file.n_rows:
+        raise DataError(f"{path}: target {shown(repr(name))} has {n} rows, the table {file.n_rows}.")
+    return found
+
+
+def labels(path: Path, name: str, column: Any, first: int = 0) -> NDArray[Any] | Texts:
+    """A target's column without gaps, numbers or texts, whose rows begin at row `first` of the file."""
+    from pyarrow import types
+
+    if is_numeric(column.type):
+        return numbers(path, name, column, first)
+    if not _is_text(column.type.value_type if types.is_dictionary(column.type) else column.type):
+        raise DataError(f"{path}: target {shown(repr(name))} is {column.type}; expected numbers, booleans or texts.")
+    _refuse_null(path, name, column, first)
     coded = (column if types.is_dictionary(column.type) else column.dictionary_encode()).combine_chunks()
     words = [word or "" for word in coded.dictionary.to_pylist()]
-    if len(coded) != file.n_rows or not words:
-        raise DataError(f"{path}: target {shown(repr(name))} has {len(coded)} rows, the table {file.n_rows}.")
+    if not words:
+        raise DataError(f"{path}: target {shown(repr(name))} has no texts.")
     check_label(path, name, max(map(len, words)))
     codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     empty = np.array([word == "" for word in words])[codes]
     if empty.any():
-        raise gap(path, f"row {int(np.argmax(empty))}", name, "")
+        raise gap(path, f"row {first + int(np.argmax(empty))}", name, "")
     return Texts(codes, words)
 
 
-def _refuse_null(path: Path, name: str, column: Any) -> None:
+def _refuse_null(path: Path, name: str, column: Any, first: int) -> None:
     if column.null_count:
-        raise gap(path, f"row {int(np.argmax(column.is_null().to_numpy()))}", name, None)
+        raise gap(path, f"row {first + int(np.argmax(column.is_null().to_numpy()))}", name, None)
 
 
-def _is_numeric(kind: Any) -> bool:
+def is_numeric(kind: Any) -> bool:
+    """Whether a column's type is one of numbers or booleans."""
     from pyarrow import types
 
     return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
