@@ -21,14 +21,14 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Metrics of finished runs in evaluation mode over all rows of a part, with intervals."""
-    from chainrule.data import read
+    from chainrule.data.streaming import Stream, open_data
     from chainrule.runs import assess_run, load_run
 
     if split not in ("test", "validation", "train"):
         raise ConfigError(f"--split {split!r}: expected test, validation or train")
     if data is not None and split != "test":
         raise ConfigError(f"--split {split} with --data: other data give their test rows, or all; leave --split out")
-    other = None if data is None else read(data)
+    other = None if data is None else open_data(data, Stream())
     found = [(path, assess_run(load_run(path), split, other, best=best)) for path in runs]
     if len({tuple(assessment.metrics) for _, assessment in found}) > 1:
         raise ConfigError("the runs are of different tasks or metrics; evaluate them one by one")

@@ -92,6 +92,12 @@ def find(folder: Path) -> list[tuple[Path, Path]]:
 
 def open_npy(folder: Path, block_bytes: float) -> NpyShards:
     """The shards of a folder, their headers checked, and held against each other."""
+    for file in sorted(folder.glob("*.npy")):
+        if file.name.lower().startswith(("weight", "x_test", "y_test")):
+            raise DataError(
+                f"{file}: weights and test rows of their own are not streamed. Move it away, or set "
+                "data.stream.when = 'never' where X.npy fits in memory."
+            )
     pairs = [(_array(x), _array(y)) for x, y in find(folder)]
     first, target = pairs[0]
     for x, y in pairs:

@@ -90,11 +90,12 @@ def scan(shards: Shards, how: Split) -> Scan:
         taken.add(int(first), X, y)
         train = training(left_out, int(first), len(X))
         counts.append(int(train.sum()))
+        if not train.any():
+            continue
         inputs = columns_of(X if train.all() else X[train], inputs)
-        t = y[train]
-        outputs = columns_of(t.reshape(len(t), -1), outputs)  # (n_rows, n_out)
+        outputs = columns_of(y[train].reshape(counts[-1], -1), outputs)  # (n_rows, n_out)
         if shards.task == "classification":
-            classes += np.bincount(t, minlength=shards.n_outputs)
+            classes += np.bincount(y[train], minlength=shards.n_outputs)
     _check_classes(shards, classes)
     assert inputs is not None  # noqa: S101
     assert outputs is not None  # noqa: S101
