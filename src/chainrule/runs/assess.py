@@ -40,8 +40,8 @@ def assess_run(
         data = excerpt(data, run.config.data.split)
         if data.digest != run.environment["data_sha256"]:
             raise DataError(
-                f"{data.name}: is too large to be held in memory, and not what the run was trained on. Evaluate on a part "
-                "that fits."
+                f"{data.name}: is too large to be held in memory, and not what the run was trained on. Evaluate on a "
+                "part that fits."
             )
     if best and run.best is None:
         raise ConfigError("the run has no best row apart: it had no validation rows; evaluate it without --best")
