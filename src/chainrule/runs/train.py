@@ -114,9 +114,8 @@ def train(  # type: ignore[misc]  # it takes the same options
     ['batch_loss', 'epoch', 'gradient_norm']
     """
     source = asdict(data.origin or Origin(f"{PYTHON}{data.name}"))
-    stream = data.options if isinstance(data, Shards) else Stream()
     options = DataOptions(**source, split=split, preprocessing=preprocessing, standardise_target=standardise_target,
-                          augment=augment, stream=stream)  # fmt: skip
+                          augment=augment, stream=data.options if isinstance(data, Shards) else Stream())  # fmt: skip
     config = Config(options, NetworkOptions(layers=network.layers), loss, optimizer, schedule, training, evaluation,
                     compute, checkpoint)  # fmt: skip
     config = starting(config, start)
