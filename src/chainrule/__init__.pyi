@@ -9,6 +9,9 @@ from .data import Dataset as Dataset
 from .data import Split as Split
 from .data import read as read
 from .data import split as split
+from .data.streaming import Shards as Shards
+from .data.streaming import Stream as Stream
+from .data.streaming import shards as shards
 from .errors import BusyError as BusyError
 from .errors import ChainruleError as ChainruleError
 from .errors import ConfigError as ConfigError

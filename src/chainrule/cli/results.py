@@ -48,11 +48,11 @@ def evaluate(
 
 def _read_as(run: Any, source: str) -> Any:
     """Other data with the target of the run's own, where they are tables."""
-    from chainrule.data import read
+    from chainrule.data.streaming import Stream, open_data
 
     own = run.config.data
     table = {} if own.target is None else {"target": own.target, "task": own.task, "categorical": own.categorical}
-    return read(source, **table)
+    return open_data(source, Stream(), **table)
 
 
 def _means(found: list[tuple[Path, Any]]) -> dict[str, dict[str, float]]:

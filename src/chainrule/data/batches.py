@@ -1,5 +1,6 @@
 """Which rows make the batch of a step: a function of the seed and the step, with nothing to remember."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -10,40 +11,34 @@ from numpy.typing import NDArray
 from chainrule.seeds import stream
 
 
-@dataclass(frozen=True, eq=False)
-class Batches:
-    """Batches of the training rows `of` (n,), each named by its row numbers in the data set.
+class Cut(ABC):
+    """An epoch's rows cut into batches of `size`, one after the other.
 
-    Without replacement each epoch visits every row once, in its own order; the last batch is smaller, and where it
-    would be a single row it joins the one before. With replacement every batch is an independent draw and an epoch is
-    n // size of them (the report's sampling).
+    The last batch is smaller, and where it would be a single row it joins the one before. With replacement every batch
+    is full.
     """
 
-    of: NDArray[np.int64]
     size: int
-    seed: int
-    replacement: bool = False
+    replacement: bool
+
+    @property
+    @abstractmethod
+    def n_rows(self) -> int:
+        """Training rows: those of one epoch."""
 
     @cached_property
     def per_epoch(self) -> int:
         """Steps of one epoch."""
-        full, rest = divmod(len(self.of), self.size)
+        full, rest = divmod(self.n_rows, self.size)
         return max(full if self.replacement else full + (rest > 1), 1)
-
-    def rows(self, step: int) -> NDArray[np.int64]:
-        """Rows of the batch of `step`."""
-        if self.replacement:
-            return self.of[stream(self.seed, "shuffle", step).integers(len(self.of), size=self.size)]
-        epoch, begin, end = self.place(step)
-        return self.order(epoch)[begin:end]
 
     def place(self, step: int) -> tuple[int, int, int]:
         """The epoch of `step`, and where its batch begins and ends in the epoch's order."""
         epoch, place = divmod(step, self.per_epoch)
         begin = place * self.size
-        return epoch, begin, len(self.of) if place == self.per_epoch - 1 else begin + self.size
+        return epoch, begin, self.n_rows if place == self.per_epoch - 1 else begin + self.size
 
-    def n_rows(self, step: int) -> int:
+    def size_of(self, step: int) -> int:
         """Rows of the batch of `step`."""
         if self.replacement:
             return self.size
@@ -52,7 +47,33 @@ class Batches:
 
     def share(self, step: int) -> float:
         """Rows of the batch of `step` over the size of a full one."""
-        return self.n_rows(step) / self.size
+        return self.size_of(step) / self.size
+
+
+@dataclass(frozen=True, eq=False)
+class Batches(Cut):
+    """Batches of the training rows `of` (n,), each named by its row numbers in the data set.
+
+    Without replacement each epoch visits every row once, in its own order. With replacement every batch is an
+    independent draw and an epoch is n // size of them (the report's sampling).
+    """
+
+    of: NDArray[np.int64]
+    size: int
+    seed: int
+    replacement: bool = False
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of `of`."""
+        return len(self.of)
+
+    def rows(self, step: int) -> NDArray[np.int64]:
+        """Rows of the batch of `step`."""
+        if self.replacement:
+            return self.of[stream(self.seed, "shuffle", step).integers(len(self.of), size=self.size)]
+        epoch, begin, end = self.place(step)
+        return self.order(epoch)[begin:end]
 
     @cached_property
     def order(self) -> Callable[[int], NDArray[np.int64]]:

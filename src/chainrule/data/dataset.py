@@ -30,6 +30,19 @@ class Origin:
     categorical: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Excerpt:
+    """Rows of a larger set that is streamed: n_rows of it, its digest, and how many of the rows, one part after the
+    other, are a sample of the training rows, the validation rows and the test rows.
+    """
+
+    n_rows: int
+    digest: str
+    n_train: int
+    n_validation: int
+    n_test: int
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Rows and targets of one data set, the official test rows, if there are any, at the end.
@@ -41,7 +54,8 @@ class Dataset:
     feature_names: of the columns, or empty. row_shape: shape of one row before flattening, (3, 32, 32) for CIFAR-10.
     n_test: how many of the last rows are the official test set. note: what a reader must know ("JPEG copies").
     weight: of each row in the loss, (n_rows,), at least 0; None weighs all rows alike. origin: set by `read`.
-    partial: the rows are a part of a larger set, so classes may be missing from them.
+    partial: the rows are a part of a larger set, so classes may be missing from them. excerpt: set where the rows are
+        those of a streamed set that are held in memory.
     categories: of a table with words or gaps, of each column its words, or None where it holds numbers; then X is
         float64, of words it holds their places among them, and NaN is a gap. told: by what the task was told from y.
 
@@ -65,6 +79,7 @@ class Dataset:
     partial: bool = False
     categories: Categories = ()
     told: str = ""
+    excerpt: Excerpt | None = None
 
     def __post_init__(self) -> None:
         """Refuse data that cannot be trained on, naming row and column."""
@@ -90,7 +105,12 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 over X and y, their dtypes and shapes: the same rows in the same order give the same text."""
+        """sha256 over X and y, their dtypes and shapes: the same rows in the same order give the same text.
+
+        That of the whole set where the rows are an excerpt.
+        """
+        if self.excerpt is not None:
+            return self.excerpt.digest
         h = sha256()
         for array in (self.X, self.y) if self.weight is None else (self.X, self.y, self.weight):
             h.update(f"{array.dtype.str}{array.shape}".encode())
@@ -111,13 +131,15 @@ class Dataset:
         test = f", the last {self.n_test:,} official test rows" if self.n_test else ""
         noun = "class" if self.task == "classification" else "output"
         plural = "" if self.n_outputs == 1 else "es" if noun == "class" else "s"
+        n_rows = self.n_rows if self.excerpt is None else self.excerpt.n_rows
+        streamed = "" if self.excerpt is None else f", streamed, {self.n_rows:,} of them held"
         return (
-            f"Dataset({self.name!r}: {self.n_rows:,} rows of {shape} {self.X.dtype}{test}; "
+            f"Dataset({self.name!r}: {n_rows:,} rows of {shape} {self.X.dtype}{streamed}{test}; "
             f"{self.task} with {self.n_outputs} {noun}{plural})"
         )
 
 
-_LARGEST = {2: 65504.0, 4: 1e38, 8: 1e150}
+LARGEST = {2: 65504.0, 4: 1e38, 8: 1e150}
 """For each size of a float in bytes: neither the difference of two such numbers nor, in float64, a sum of squares
 overflows. Files mark gaps with larger ones: -3.4e38 and 1.8e308."""
 
@@ -272,7 +294,7 @@ def check_size(data: Dataset, values: NDArray[Any], what: str, columns: Sequence
     """
     if values.dtype.kind != "f":
         return
-    largest = _LARGEST[values.dtype.itemsize]
+    largest = LARGEST[values.dtype.itemsize]
     index = _first(values, lambda block: (np.abs(block) <= largest) | (np.isnan(block) if gaps else False), rows)
     if index is not None:
         raise DataError(

@@ -1,7 +1,7 @@
 """Preprocessing fitted on the training rows only: affine, x ↦ (x - shift)·scale, or the preparation of a table."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,24 +61,47 @@ def fit(kind: Kind, data: Dataset, rows: NDArray[np.int64]) -> Preprocessing:
     if kind == "robust":
         return fit_preparation(data, rows)
     check_size(data, data.X, "X", data.feature_names, rows)
-    n = data.n_features
+    about = About(data.name, data.n_features, data.row_shape, data.X.itemsize)
+    return fitted(kind, about, lambda: _moments(data.X, rows, _shares(data, rows)), lambda: _extremes(data.X, rows))
+
+
+class About(NamedTuple):
+    """What preprocessing asks of a data set beside its numbers. itemsize: bytes of a number of X."""
+
+    name: str
+    n_features: int
+    row_shape: tuple[int, ...]
+    itemsize: int
+
+
+Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def fitted(kind: Kind, about: About, moments: Callable[[], Pair], extremes: Callable[[], Pair]) -> Affine:
+    """The preprocessing `kind` by the training rows' moments, mean and variance, or their extremes, low and high."""
+    n = about.n_features
     if kind == "none":
         return identity(n)
     if kind in ("unit", "symmetric"):
-        return _between(data, rows, symmetric=kind == "symmetric")
-    mean, variance = _moments(data.X, rows, _shares(data, rows))
+        return _between(*extremes(), about, symmetric=kind == "symmetric")
+    mean, variance = moments()
     if kind == "mean":
         return Affine(mean, np.ones(n))
     if kind == "standardise_channels":
-        mean, variance = _by_channel(data, mean, variance)
-    return _scaled(mean, np.sqrt(variance), np.maximum(1e-12 * np.abs(mean), _least(data.X)))
+        mean, variance = _by_channel(about, mean, variance)
+    return standardising(mean, variance, about.itemsize)
+
+
+def standardising(mean: NDArray[np.float64], variance: NDArray[np.float64], itemsize: int) -> Affine:
+    """To mean 0 and deviation 1; itemsize: bytes of a number of what was measured."""
+    return _scaled(mean, np.sqrt(variance), np.maximum(1e-12 * np.abs(mean), _least(itemsize)))
 
 
 def fit_target(data: Dataset, rows: NDArray[np.int64]) -> Affine:
     """Standardises regression targets; `back` takes predictions to the targets' own units."""
     y = data.y[rows].reshape(len(rows), -1)  # (n_rows, n_out)
     mean, variance = _moments(y, np.arange(len(rows)), _shares(data, rows))
-    return _scaled(mean, np.sqrt(variance), np.maximum(1e-12 * np.abs(mean), _least(y)))
+    return standardising(mean, variance, y.itemsize)
 
 
 def _scaled(shift: NDArray[np.float64], spread: NDArray[np.float64], least: Any) -> Affine:
@@ -88,9 +111,9 @@ def _scaled(shift: NDArray[np.float64], spread: NDArray[np.float64], least: Any)
     return Affine(shift, scale, tuple(int(i) for i in np.flatnonzero(constant)))
 
 
-def _least(X: NDArray[Any]) -> float:
-    """The smallest spread with a finite inverse, in the precision in which X is scaled."""
-    return float(np.finfo(np.float64 if X.itemsize > 4 else np.float32).tiny)
+def _least(itemsize: int) -> float:
+    """The smallest spread with a finite inverse, in the precision in which numbers of so many bytes are scaled."""
+    return float(np.finfo(np.float64 if itemsize > 4 else np.float32).tiny)
 
 
 def _blocks(X: NDArray[Any], rows: NDArray[np.int64]) -> Any:
@@ -112,9 +135,7 @@ def _shares(data: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float64] | Non
     return np.asarray(weight / weight.sum())
 
 
-def _moments(
-    X: NDArray[Any], rows: NDArray[np.int64], shares: NDArray[np.float64] | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _moments(X: NDArray[Any], rows: NDArray[np.int64], shares: NDArray[np.float64] | None) -> Pair:
     """Mean and (biased) variance of each column, in two passes so that large means lose nothing."""
 
     def average(of: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:
@@ -127,13 +148,13 @@ def _moments(
     return mean, average(lambda block: (block - mean) ** 2)
 
 
-def _by_channel(data: Dataset, mean: Any, variance: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    if len(data.row_shape) != 3:
+def _by_channel(about: About, mean: Any, variance: Any) -> Pair:
+    if len(about.row_shape) != 3:
         raise ConfigError(
-            f"preprocessing 'standardise_channels' needs images (channels, height, width), but the rows of {data.name} "
-            f"have shape {data.row_shape or (data.n_features,)}; use 'standardise'"
+            f"preprocessing 'standardise_channels' needs images (channels, height, width), but the rows of "
+            f"{about.name} have shape {about.row_shape or (about.n_features,)}; use 'standardise'"
         )
-    channels = data.row_shape[0]
+    channels = about.row_shape[0]
     by_channel = mean.reshape(channels, -1)  # (channels, height * width)
     channel_mean = by_channel.mean(axis=1, keepdims=True)
     within = variance.reshape(channels, -1).mean(axis=1, keepdims=True)
@@ -142,11 +163,15 @@ def _by_channel(data: Dataset, mean: Any, variance: Any) -> tuple[NDArray[np.flo
     return (channel_mean * spread).reshape(-1), (total * spread).reshape(-1)  # (n_features,)
 
 
-def _between(data: Dataset, rows: NDArray[np.int64], *, symmetric: bool) -> Affine:
-    low = np.min([block.min(axis=0) for block in _blocks(data.X, rows)], axis=0)
-    high = np.max([block.max(axis=0) for block in _blocks(data.X, rows)], axis=0)
-    if data.row_shape:
+def _extremes(X: NDArray[Any], rows: NDArray[np.int64]) -> Pair:
+    """Minimum and maximum of each column."""
+    low = np.min([block.min(axis=0) for block in _blocks(X, rows)], axis=0)
+    return low, np.max([block.max(axis=0) for block in _blocks(X, rows)], axis=0)
+
+
+def _between(low: NDArray[Any], high: NDArray[Any], about: About, *, symmetric: bool) -> Affine:
+    if about.row_shape:
         low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
     if symmetric:
-        return _scaled((low + high) / 2, (high - low) / 2, _least(data.X))
-    return _scaled(low, high - low, _least(data.X))
+        return _scaled((low + high) / 2, (high - low) / 2, _least(about.itemsize))
+    return _scaled(low, high - low, _least(about.itemsize))

@@ -66,10 +66,15 @@ OWN_TEST = 0.2
 def split(data: Dataset, how: Split) -> Rows:
     """The rows of each part. Raises a DataError when a part cannot be filled or a class is missing from training.
 
+    The rows of an excerpt were parted when they were taken; its training rows are a sample.
+
     >>> from chainrule import read
     >>> len(split(read("digits"), Split(test=0.5, validation=0)).test)
     898
     """
+    if data.excerpt is not None:
+        ends = np.cumsum([data.excerpt.n_train, data.excerpt.n_validation])
+        return Rows(*np.split(np.arange(data.n_rows, dtype=np.int64), ends))
     order = how.order
     if order == "auto":
         order = "stratified" if data.task == "classification" else "shuffled"

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from chainrule.backends import Compute
 from chainrule.data import Dataset, split
+from chainrule.data.streaming import Shards, excerpt
 from chainrule.errors import ConfigError, DataError
 from chainrule.intervals import proportion_interval
 from chainrule.runs.model import Model
@@ -27,16 +28,25 @@ class Assessment:
 
 
 def assess_run(
-    run: Run, part: str = "test", data: Dataset | None = None, *, best: bool = False, compute: Compute | None = None
-) -> Assessment:
+    run: Run, part: str = "test", data: Dataset | Shards | None = None, *, best: bool = False,
+    compute: Compute | None = None,
+) -> Assessment:  # fmt: skip
     """Metrics on one part of the run's own data, or on the test rows of other `data` (all rows where it names none).
 
-    `data` with the digest of the training data are the run's own, already in memory.
+    `data` with the digest of the training data are the run's own, already in memory. Of a streamed set the rows are
+    those that are held.
 
     >>> from chainrule import mlp, read, train
     >>> assess_run(train(mlp([16]), read("digits"))).n
     359
     """
+    if isinstance(data, Shards):
+        data = excerpt(data, run.config.data.split)
+        if data.digest != run.environment["data_sha256"]:
+            raise DataError(
+                f"{data.name}: is too large to be held in memory, and not what the run was trained on. Evaluate on a "
+                "part that fits."
+            )
     if best and run.best is None:
         raise ConfigError("the run has no best row apart: it had no validation rows; evaluate it without --best")
     model = run.best if best and run.best is not None else run.model

@@ -14,7 +14,7 @@ from chainrule.runs.start import planned
 from chainrule.spec import from_plain
 from chainrule.training.config import Config
 from chainrule.training.loop import begin
-from chainrule.training.step import resident
+from chainrule.training.step import on_device
 
 
 def diagnose_run(directory: Path, warn: Callable[[str], None], data: Dataset | None = None) -> tuple[Finding, ...]:
@@ -36,7 +36,7 @@ def diagnose_run(directory: Path, warn: Callable[[str], None], data: Dataset | N
         warn(f"{problem} The diagnosis is of {saved.path.name}.")
     config = from_plain(Config, saved.config)
     decided = planned(config, data, directory=directory)
-    with decided.backend.scope():
+    with decided.backend.scope(), on_device(decided) as rows:
         progress = checkpoint.restore(saved, decided)
         now, start = progress.now, begin(decided).now.state
-        return diagnose(decided, resident(decided), now.state, now.step, progress.history, start, progress.lr_scale)
+        return diagnose(decided, rows, now.state, now.step, progress.history, start, progress.lr_scale)

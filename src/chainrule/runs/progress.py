@@ -42,8 +42,8 @@ class PlainProgress(Listening):
 
     def started(self, begun: Begun) -> None:
         """Network, data, backend and notes."""
-        plan, rows = begun.plan, begun.plan.rows
-        parts = f"{len(rows.train):,} train, {len(rows.validation):,} validation, {len(rows.test):,} test rows"
+        plan = begun.plan
+        parts = ", ".join(f"{n:,} {part}" for part, n in plan.sizes.items()) + " rows"
         self.write(f"{plan.network!r}")
         self.write(f"{plan.data!r}; {parts}")
         self.write(f"{plan.backend!r}")

@@ -63,10 +63,15 @@ def planned_for(world: World, config: Config, *given: Any) -> Plan:
     compute = config.compute
     decided = planned(replace(config, compute=replace(compute, device=world.device(compute.device))), *given)
     batches = decided.batches
-    smallest = min(batches.n_rows(0), batches.n_rows(batches.per_epoch - 1))
+    if decided.scan is not None:
+        raise ConfigError(
+            f"{decided.data.name} is streamed, which {world.size} processes cannot share; train it with one process, "
+            "or set data.stream.when = 'never'"
+        )
+    smallest = min(batches.size_of(0), batches.size_of(batches.per_epoch - 1))
     if smallest < world.size:
         raise ConfigError(
-            f"the smallest batch of an epoch has {smallest} of the {len(batches.of):,} training rows, too few for "
+            f"the smallest batch of an epoch has {smallest} of the {batches.n_rows:,} training rows, too few for "
             f"{world.size} processes; set training.batch_size so that at least {world.size} rows are left for the last"
         )
     note = (

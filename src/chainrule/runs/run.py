@@ -10,7 +10,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from chainrule import notebook
-from chainrule.data import Dataset, read
+from chainrule.data import Dataset
+from chainrule.data.streaming import Shards, excerpt, open_data
 from chainrule.errors import DamagedError, DataError
 from chainrule.runs.card import card
 from chainrule.runs.directory import BEST, CONFIG, ENVIRONMENT, HISTORY, METRICS, MODEL
@@ -65,15 +66,21 @@ class Run:
                               range(1, len(kept) + 1), f"{about}data {self.environment['data_name']}")  # fmt: skip
 
 
-def read_data(options: DataOptions) -> Dataset:
-    """The data set that the options name."""
+def training_data(options: DataOptions) -> Dataset | Shards:
+    """The data set that the options name, in memory or streamed."""
     if options.source.startswith(PYTHON):
         raise DataError(
             f"{options.source.removeprefix(PYTHON)}: the run was trained on data given in Python, which its directory "
             "does not hold; pass the data again (data=..., or --data with a file)."
         )
-    return read(options.source, path=options.path, target=options.target, task=options.task,
-                image_size=options.image_size, categorical=options.categorical)  # fmt: skip
+    return open_data(options.source, options.stream, path=options.path, target=options.target, task=options.task,
+                     image_size=options.image_size, categorical=options.categorical)  # fmt: skip
+
+
+def read_data(options: DataOptions) -> Dataset:
+    """The same, to be looked at: of a streamed set the rows that are held."""
+    data = training_data(options)
+    return excerpt(data, options.split) if isinstance(data, Shards) else data
 
 
 def finished(decided: Plan, about: dict[str, Any], progress: Progress, directory: Path | None = None,
@@ -94,7 +101,7 @@ def finished(decided: Plan, about: dict[str, Any], progress: Progress, directory
         "seconds": history[-1]["seconds"],
         "model": {name: kept[name] for name in shown},
         "best": {name: best_row[name] for name in shown} if has_validation else None,
-        "rows": {part: len(decided.rows[part]) for part in ("train", "validation", "test")},
+        "rows": decided.sizes,
         "setbacks": [setback._asdict() for setback in progress.setbacks],
         "checkpoints": checkpoints,
     }

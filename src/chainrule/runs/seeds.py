@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from chainrule.data import Dataset
+from chainrule.data.streaming import Shards
 from chainrule.errors import ConfigError, Interrupted
 from chainrule.network import Network
 from chainrule.runs.directory import check_free, clear, make, plain_config
@@ -16,7 +17,7 @@ from chainrule.runs.interrupts import Interrupts
 from chainrule.runs.keeper import Audience, Keeper, OnStep
 from chainrule.runs.lock import locked
 from chainrule.runs.model import Model
-from chainrule.runs.run import Run, finished, read_data
+from chainrule.runs.run import Run, finished, training_data
 from chainrule.runs.start import planned
 from chainrule.runs.train import NOT_KEPT, begun, ended, nothing_lost, silent, to_stderr, train_config, with_session
 from chainrule.training.config import Config, with_seed
@@ -31,7 +32,7 @@ def train_seeds(
     output: Path | str | None = None,
     *,
     network: Network | None = None,
-    data: Dataset | None = None,
+    data: Dataset | Shards | None = None,
     start: Model | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -55,7 +56,7 @@ def train_seeds(
     for folder in folders if not resume else ():
         if folder is not None:
             check_free(folder, overwrite)
-    data = read_data(config.data) if data is None else data
+    data = training_data(config.data) if data is None else data
     begun_before = resume and any(folder is not None and folder.exists() for folder in folders)
     first = planned(config, data, network, start, initial=given[0])
     plans = [reseeded(first, seed, one) for seed, one in zip(seeds, given, strict=True)]
@@ -90,7 +91,7 @@ def _in_turn(configs: Sequence[Config], folders: Sequence[Path | None], initials
 
 
 def train_alike(
-    configs: Sequence[Config], folders: Sequence[Path], data: Dataset, hooks: Sequence[Sequence[Hook]]
+    configs: Sequence[Config], folders: Sequence[Path], data: Dataset | Shards, hooks: Sequence[Sequence[Hook]]
 ) -> list[Run] | None:
     """A run of each configuration in its folder, all new, trained together; None where that brings nothing.
 

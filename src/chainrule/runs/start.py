@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.data import Dataset
+from chainrule.data.streaming import Shards
 from chainrule.errors import ConfigError
 from chainrule.network import Network
 from chainrule.runs.directory import START
 from chainrule.runs.model import Model, find_model, load_model
-from chainrule.runs.run import PYTHON, read_data
+from chainrule.runs.run import PYTHON, training_data
 from chainrule.training.config import Config, NetworkOptions, Start, load
 from chainrule.training.initial import Initial
 from chainrule.training.plan import Plan, plan
@@ -36,7 +37,7 @@ def configured(path: Path | None, changes: Sequence[str] = ()) -> Config:
     return replace(config, start=Start(str(copy), config.start.sha256)) if kept else config
 
 
-def planned(config: Config, data: Dataset | None = None, network: Network | None = None,
+def planned(config: Config, data: Dataset | Shards | None = None, network: Network | None = None,
             start: Model | None = None, directory: Path | None = None,
             initial: Initial | None = None) -> Plan:  # fmt: skip
     """Decide the run of `config`; `data`, `network` and `start`, where given, stand in for its own.
@@ -44,7 +45,7 @@ def planned(config: Config, data: Dataset | None = None, network: Network | None
     directory: of the run, which holds a copy of its start. initial: arrays that it goes on from instead.
     Raises ConfigError, DataError and DamagedError.
     """
-    data = read_data(config.data) if data is None else data
+    data = training_data(config.data) if data is None else data
     if config.start is None:
         return plan(config, data, config.network.build() if network is None else network, initial)
     named = config.start

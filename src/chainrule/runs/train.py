@@ -16,6 +16,7 @@ from chainrule.data import Dataset, Split
 from chainrule.data.augmentation import Augment
 from chainrule.data.dataset import Origin
 from chainrule.data.preprocessing import Kind
+from chainrule.data.streaming import Shards, Stream
 from chainrule.errors import ConfigError, Interrupted
 from chainrule.losses import AnyLoss
 from chainrule.network import Network
@@ -45,7 +46,7 @@ from chainrule.training.position import Progress
 @overload
 def train(
     network: Network,
-    data: Dataset,
+    data: Dataset | Shards,
     *,
     loss: AnyLoss | None = None,
     optimizer: AnyOptimizer = Adam(),  # noqa: B008
@@ -69,10 +70,10 @@ def train(
     seeds: None = None,
 ) -> Run: ...
 @overload
-def train(network: Network, data: Dataset, *, seeds: int, **options: Any) -> Runs: ...
+def train(network: Network, data: Dataset | Shards, *, seeds: int, **options: Any) -> Runs: ...
 def train(  # type: ignore[misc]  # it takes the same options
     network: Network,
-    data: Dataset,
+    data: Dataset | Shards,
     *,
     loss: AnyLoss | None = None,
     optimizer: AnyOptimizer = Adam(),  # noqa: B008
@@ -97,6 +98,7 @@ def train(  # type: ignore[misc]  # it takes the same options
 ) -> Run | Runs:
     """Train `network` on `data`; the options are those of the configuration, section by section.
 
+    data: in memory, or as `shards` gives it, larger than memory.
     output: a directory for files and checkpoints, new or empty unless `overwrite`; None keeps the run in memory.
     start: a trained model to go on from, or the directory of one or of a run: its arrays, its preprocessing and its
     scale of the targets stand in for initial weights and for those that would be fitted; `loss` None is its own.
@@ -116,7 +118,7 @@ def train(  # type: ignore[misc]  # it takes the same options
     """
     source = asdict(data.origin or Origin(f"{PYTHON}{data.name}"))
     options = DataOptions(**source, split=split, preprocessing=preprocessing, standardise_target=standardise_target,
-                          augment=augment)  # fmt: skip
+                          augment=augment, stream=data.options if isinstance(data, Shards) else Stream())  # fmt: skip
     config = Config(options, NetworkOptions(layers=network.layers), loss, optimizer, schedule, training, evaluation,
                     compute, checkpoint)  # fmt: skip
     config = starting(config, start)
@@ -158,7 +160,7 @@ class _Call:
     """What was asked for beside the configuration."""
 
     network: Network | None
-    data: Dataset | None
+    data: Dataset | Shards | None
     start: Model | None
     initial: Initial | None
     overwrite: bool
@@ -181,7 +183,7 @@ def train_config(
     output: Path | str | None = None,
     *,
     network: Network | None = None,
-    data: Dataset | None = None,
+    data: Dataset | Shards | None = None,
     start: Model | None = None,
     initial: Initial | None = None,
     overwrite: bool = False,

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from chainrule.data import Dataset
+from chainrule.data.streaming import Shards
 from chainrule.errors import ChainruleError, DamagedError
 from chainrule.runs import checkpoint
 from chainrule.runs.directory import ENVIRONMENT
 from chainrule.runs.hooks import Begun, Hook
-from chainrule.runs.run import Run, read_data
+from chainrule.runs.run import Run, training_data
 from chainrule.runs.seeds import train_alike, train_seeds
 from chainrule.spec import from_plain, to_plain
 from chainrule.training.config import Config, DataOptions
@@ -143,7 +144,7 @@ def _finished(task: Task, runs: Sequence[Run]) -> Ended:
     return Ended(task.trial, task.attempt, "finished", None, values, epochs, seconds, runs[0].environment)
 
 
-def _trained(config: Config, task: Task, directory: Path, data: Dataset, reporter: _Reporter) -> list[Run]:
+def _trained(config: Config, task: Task, directory: Path, data: Dataset | Shards, reporter: _Reporter) -> list[Run]:
     how: dict[str, Any] = {"data": data, "hooks": (reporter,), "warn": lambda _: None, "inexact": True}
     try:
         return train_seeds(config, task.seeds, directory, resume=True, **how)
@@ -152,8 +153,8 @@ def _trained(config: Config, task: Task, directory: Path, data: Dataset, reporte
 
 
 @lru_cache(maxsize=2)
-def _data(options: str) -> Dataset:
-    return read_data(from_plain(DataOptions, json.loads(options)))
+def _data(options: str) -> Dataset | Shards:
+    return training_data(from_plain(DataOptions, json.loads(options)))
 
 
 def _environment(task: Task) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from chainrule.data.augmentation import Augment
 from chainrule.data.dataset import Task
 from chainrule.data.preprocessing import Kind as PreprocessingKind
 from chainrule.data.splits import Split
+from chainrule.data.streaming.options import Stream
 from chainrule.errors import ConfigError
 from chainrule.layers import AnyLayer
 from chainrule.layers.initialisation import InitOption
@@ -37,6 +38,7 @@ class DataOptions:
     look. preprocessing: "auto" is "robust" for a table with words or gaps and "standardise" for others.
     standardise_target: regression targets to mean 0 and deviation 1 for training; predictions and metrics are in the
     targets' own units. augment: rows changed at random while training.
+    stream: how data larger than memory are read.
     """
 
     source: str = "digits"
@@ -49,6 +51,7 @@ class DataOptions:
     preprocessing: PreprocessingKind = "auto"
     standardise_target: bool = True
     augment: Augment = Augment()
+    stream: Stream = Stream()
 
 
 @spec

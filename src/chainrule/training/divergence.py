@@ -15,7 +15,7 @@ from chainrule.errors import DivergenceError
 from chainrule.network.network import kind_of
 from chainrule.training.plan import Plan
 from chainrule.training.position import Position, Progress, Setback
-from chainrule.training.step import Resident, State, batch, draw, train_step
+from chainrule.training.step import Resident, State, batch, placed, train_step
 from chainrule.training.watch import Watch
 
 HALVINGS = 10
@@ -105,7 +105,7 @@ def _first_bad(arrays: Mapping[str, Array], xp: Any) -> str | None:
 def _in_pass(plan: Plan, data: Resident, state: State, step: int) -> str | None:
     backend = plan.backend
     whole = replace(plan, world=ALONE)  # all ranks look at all rows, and find the same
-    x = batch(whole, data, draw(whole, step))[0]
+    x = batch(whole, *placed(whole, data, step))[0]
     context = backend.context(training=True, seed=plan.config.training.seed, step=step)
     return _layer(plan, backend.working(state.parameters, plan.network.parameters), x, context)
 

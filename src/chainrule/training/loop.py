@@ -16,15 +16,14 @@ from chainrule.training.patience import is_better, stalled
 from chainrule.training.plan import Plan
 from chainrule.training.position import Position, Progress
 from chainrule.training.recorded import Recorded, recordable
-from chainrule.training.step import Resident, State, Stepper, resident, start
+from chainrule.training.step import Resident, State, Stepper, on_device, start
 from chainrule.training.watch import Watch
 
 
 def fit(plan: Plan, restore: Callable[[Plan], Progress] | None = None, watch: Watch | None = None) -> Progress:
     """Train to the end of `plan`: from its start, or from where `restore` puts the run."""
     watch = watch or Watch()
-    with plan.backend.scope():
-        data = resident(plan)
+    with plan.backend.scope(), on_device(plan) as data:
         progress = begin(plan) if restore is None else restore(plan)
         clock = Clock(*progress.seconds)
         watch.keep(progress)

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.arrays import Array
 from chainrule.backends import ALONE, Backend, World, choose
 from chainrule.backprop import Part
 from chainrule.data import Affine, Batches, Dataset, Preprocessing, Rows, split
-from chainrule.data.preprocessing import fit, fit_target, identity, settled
+from chainrule.data.preprocessing import Kind, fit, fit_target, identity, settled
+from chainrule.data.streaming import Scan, Shards, Windows, drawn, scan
+from chainrule.data.streaming.windows import windowed
 from chainrule.errors import ConfigError, DataError
 from chainrule.losses import Huber, Loss, Poisson, SquaredError, default_loss
 from chainrule.network import Network
@@ -28,9 +31,11 @@ BATCH_SIZE = 128
 class Plan:
     """A run before it starts: the sized network, rows of each part, fitted preprocessing, backend and lengths.
 
-    X: all rows as they go to the device. train_sample: the training rows on which training metrics are computed.
-    notes: what the user should know. start: what the run goes on from, or None. world: the processes that share every
-    batch.
+    data, rows: those in memory; of a streamed set, those that are held, the training rows being a sample. X: the rows
+    of data as they go to the device.
+    train_sample: the training rows on which training metrics are computed. notes: what the user should know.
+    start: what the run goes on from, or None. world: the processes that share every batch. scan: of a streamed set,
+    where its training rows are.
     """
 
     config: Config
@@ -42,7 +47,7 @@ class Plan:
     preprocessing: Preprocessing
     target: Affine
     backend: Backend
-    batches: Batches
+    batches: Batches | Windows
     n_steps: int
     every: int
     metrics: tuple[str, ...]
@@ -50,14 +55,29 @@ class Plan:
     notes: tuple[str, ...]
     start: Initial | None = None
     world: World = ALONE
+    scan: Scan | None = None
 
     @cached_property
     def targets(self) -> NDArray[Any]:
         """What the loss is given for every row: labels (n_rows,), or numbers (n_rows, n_out), standardised if asked."""
+        return self._prepared(self.data.y)
+
+    def _prepared(self, y: NDArray[Any]) -> NDArray[Any]:
         if self.data.task == "classification":
-            return self.data.y
-        y = self.data.y.reshape(len(self.data.y), -1)  # (n_rows, n_out)
+            return y
+        y = y.reshape(len(y), -1)  # (n_rows, n_out)
         return np.asarray(self.target(y)) if self.data.task == "regression" else y
+
+    def on_device(self, y: NDArray[Any]) -> Array:
+        """What the loss is given for rows with the targets y."""
+        return self.backend.array(
+            self._prepared(y), None if self.data.task == "classification" else self.backend.master
+        )
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many rows each part has."""
+        return {"train": self.batches.n_rows, "validation": len(self.rows.validation), "test": len(self.rows.test)}
 
     def lr(self, step: int) -> float:
         """The learning rate of `step`."""
@@ -70,14 +90,14 @@ class Plan:
 
     def part(self, step: int) -> Part | None:
         """What this process has of the batch of `step`, or None where it has all of it."""
-        return self.world.part(self.batches.n_rows(step))
+        return self.world.part(self.batches.size_of(step))
 
     def due(self, step: int) -> bool:
         """Whether a row of the history follows `step`."""
         return (step + 1) % self.every == 0 or step + 1 == self.n_steps
 
 
-def plan(config: Config, data: Dataset, network: Network, start: Initial | None = None) -> Plan:
+def plan(config: Config, data: Dataset | Shards, network: Network, start: Initial | None = None) -> Plan:
     """Decide a run of `config` on `data`. Raises ConfigError and DataError, all before any training.
 
     start: arrays to go on from, with the preprocessing that they were trained on.
@@ -85,33 +105,31 @@ def plan(config: Config, data: Dataset, network: Network, start: Initial | None 
     loss = config.loss or default_loss(data.task)
     if loss.task != data.task:
         raise ConfigError(f"loss {loss.kind!r} is for {loss.task}, but the targets of {data.name} are {data.task}")
-    if isinstance(loss, Poisson) and (data.y < 0).any():
-        row = int(np.argmax((data.y.reshape(len(data.y), -1) < 0).any(axis=1)))
-        raise DataError(
-            f"{data.name}: the target at row {row} is negative; the Poisson loss is for counts of at least 0."
-        )
     config.data.augment.check(data.row_shape)
-    rows = split(data, config.data.split)
-    options, evaluation = config.training, config.evaluation
-    kind = settled(config.data.preprocessing, data)
-    preprocessing = fit(kind, data, rows.train) if start is None else start.prepares(data)
-    network = with_embedding(network, preprocessing, config.data.augment, data)
-    network = network.sized(preprocessing.n_out, data.n_outputs)
-    batches = Batches(rows.train, _batch_size(config, network, len(rows.train)), options.seed, options.replacement)
-    _check_weights(data, rows)
-    options = replace(options, batch_size=batches.size)
-    prepared = replace(config.data, preprocessing=kind)
-    config = replace(config, loss=loss, training=options, data=prepared)  # type: ignore[arg-type]
-    n_steps = options.iterations or (options.epochs or 20) * batches.per_epoch
-    if start is None:
-        target = _target(config, data, rows, loss)
-    else:
-        start.check(network, config.optimizer)
-        target = start.target
-    if isinstance(loss, Poisson) and target.shift.any():
-        raise ConfigError("loss 'poisson' needs targets as they are, but the start was trained on standardised ones")
+    rows = _parted(config, data)
+    config = replace(config, loss=loss, data=replace(config.data, preprocessing=_kind(config, data)))  # type: ignore[arg-type]
+    prepared = _prepared(config, data, rows, start) if isinstance(data, Dataset) else None
+    network = _sized(config, data, network, prepared)
+    n_train = len(rows.train) if isinstance(data, Dataset) else data.n_rows - len(rows.validation) - len(rows.test)
+    size = _batch_size(config, network, n_train)
+    config = replace(config, training=replace(config.training, batch_size=size))
+    evaluation = config.evaluation
     metrics = names(data.task, evaluation.metrics)
     _check_monitor(config, metrics, len(rows.validation))
+    if start is not None:
+        start.check(network, config.optimizer)
+    found = None
+    if isinstance(data, Shards):  # all that can be refused sooner has been
+        found = scan(data, config.data.split)
+        data, rows = found.held, split(found.held, config.data.split)
+    _check_targets(data, loss, found)
+    _check_weights(data, rows)
+    batches = _batches(config, rows, found)
+    n_steps = config.training.iterations or (config.training.epochs or 20) * batches.per_epoch
+    preprocessing = prepared or _looked(config, found, start)
+    target = _target(config, data, rows, found) if start is None else start.target
+    if isinstance(loss, Poisson) and target.shift.any():
+        raise ConfigError("loss 'poisson' needs targets as they are, but the start was trained on standardised ones")
     sample = _sample(rows.train, evaluation.train_rows, config.data.split.seed)
     backend = choose(config.compute, 3 * network.flops_per_row * batches.size, n_steps, network.n_parameters)
     return Plan(
@@ -129,14 +147,87 @@ def plan(config: Config, data: Dataset, network: Network, start: Initial | None 
         evaluation.every_steps or (evaluation.every_epochs or 1) * batches.per_epoch,
         metrics,
         sample,
-        _notes(data, rows, preprocessing, sample if evaluation.train_metrics else rows.train),
+        _notes(data, batches, preprocessing, sample if evaluation.train_metrics else rows.train),
         start,
+        scan=found,
     )
 
 
-def _target(config: Config, data: Dataset, rows: Rows, loss: Loss) -> Affine:
-    standardised = isinstance(loss, (SquaredError, Huber)) and config.data.standardise_target
-    return fit_target(data, rows.train) if standardised else identity(data.n_outputs)
+def _kind(config: Config, data: Dataset | Shards) -> Kind:
+    """The preprocessing that is meant. Of a streamed set only what one look can measure."""
+    kind = config.data.preprocessing
+    if isinstance(data, Dataset):
+        return settled(kind, data)
+    if kind == "robust":
+        raise ConfigError(
+            f"preprocessing 'robust' needs the quantiles of all rows, but {data.name} is streamed; use 'standardise', "
+            "or set data.stream.when = 'never'"
+        )
+    return "standardise" if kind == "auto" else kind
+
+
+def _prepared(config: Config, data: Dataset, rows: Rows, start: Initial | None) -> Preprocessing:
+    return fit(config.data.preprocessing, data, rows.train) if start is None else start.prepares(data)
+
+
+def _looked(config: Config, found: Scan | None, start: Initial | None) -> Preprocessing:
+    """The preprocessing of a streamed set."""
+    if start is not None:
+        return start.preprocessing
+    if found is None:
+        raise AssertionError("rows in memory are prepared sooner")
+    return found.preprocessing(config.data.preprocessing)
+
+
+def _sized(config: Config, data: Dataset | Shards, network: Network, prepared: Preprocessing | None) -> Network:
+    if prepared is None or not isinstance(data, Dataset):
+        return network.sized(data.n_features, data.n_outputs)
+    network = with_embedding(network, prepared, config.data.augment, data)
+    return network.sized(prepared.n_out, data.n_outputs)
+
+
+def _parted(config: Config, data: Dataset | Shards) -> Rows:
+    if isinstance(data, Dataset):
+        if data.excerpt is not None:
+            raise DataError(
+                f"{data.name}: these are the {data.n_rows:,} rows that are held of a streamed set; to train on all "
+                f"{data.excerpt.n_rows:,}, give what `shards` returns."
+            )
+        return split(data, config.data.split)
+    if config.training.replacement:
+        raise ConfigError(
+            f"training.replacement draws each batch from all rows, but {data.name} is streamed; leave it out, or set "
+            "data.stream.when = 'never'"
+        )
+    return drawn(data, config.data.split)
+
+
+def _batches(config: Config, rows: Rows, found: Scan | None) -> Batches | Windows:
+    options, size = config.training, config.training.batch_size or 1
+    if found is None:
+        return Batches(rows.train, size, options.seed, options.replacement)
+    return windowed(found.counts, size, options.seed, found.shards.window_rows)
+
+
+def _check_targets(data: Dataset, loss: Loss, found: Scan | None) -> None:
+    if not isinstance(loss, Poisson):
+        return
+    if (data.y < 0).any() and found is None:
+        row = int(np.argmax((data.y.reshape(len(data.y), -1) < 0).any(axis=1)))
+        raise DataError(
+            f"{data.name}: the target at row {row} is negative; the Poisson loss is for counts of at least 0."
+        )
+    if found is not None and (found.outputs.low < 0).any():
+        raise DataError(
+            f"{data.name}: the smallest target is {found.outputs.low.min():g}; the Poisson loss is for counts of at "
+            "least 0."
+        )
+
+
+def _target(config: Config, data: Dataset, rows: Rows, found: Scan | None) -> Affine:
+    if not (isinstance(config.loss, (SquaredError, Huber)) and config.data.standardise_target):
+        return identity(data.n_outputs)
+    return fit_target(data, rows.train) if found is None else found.target()
 
 
 def reseeded(plan: Plan, seed: int, start: Initial | None = None) -> Plan:
@@ -193,8 +284,11 @@ def _check_monitor(config: Config, metrics: tuple[str, ...], n_validation: int) 
         )
 
 
-def _notes(data: Dataset, rows: Rows, preprocessing: Preprocessing, sample: NDArray[np.int64]) -> tuple[str, ...]:
-    notes = notes_on_table(data, preprocessing)
+def _notes(
+    data: Dataset, batches: Batches | Windows, preprocessing: Preprocessing, sample: NDArray[np.int64]
+) -> tuple[str, ...]:
+    notes = [] if isinstance(batches, Batches) else [batches.described]
+    notes += notes_on_table(data, preprocessing)
     if preprocessing.constant:
         n = len(preprocessing.constant)
         names = [data.feature_names[i] if data.feature_names else str(i) for i in preprocessing.constant[:5]]
@@ -203,6 +297,6 @@ def _notes(data: Dataset, rows: Rows, preprocessing: Preprocessing, sample: NDAr
             f"{n} column{'s are' if n > 1 else ' is'} constant over the training rows ({', '.join(names)}"
             f"{', ...' if n > len(names) else ''}): {becomes}"
         )
-    if len(sample) < len(rows.train):
-        notes.append(f"training metrics are of a fixed {len(sample):,} of the {len(rows.train):,} training rows")
+    if len(sample) < batches.n_rows:
+        notes.append(f"training metrics are of a fixed {len(sample):,} of the {batches.n_rows:,} training rows")
     return tuple(notes)

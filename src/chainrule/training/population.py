@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from chainrule import optim
 from chainrule.arrays import Array
+from chainrule.data import Batches
 from chainrule.data.preprocessing import same
 from chainrule.kernels import Update, takes
 from chainrule.network import own_layers
@@ -55,7 +56,7 @@ def together(plan: Plan, n: int) -> bool:
     ours = all(type(part).__module__.startswith("chainrule.") for part in (plan.loss, plan.config.optimizer))
     small = flops <= LARGEST_STEP[plan.backend.name] and not plan.config.data.augment
     bound_by_calls = plan.backend.name == "numpy" or recordable(plan)
-    return n > 1 and bound_by_calls and small and ours and not own_layers(plan.network.layers)
+    return n > 1 and plan.scan is None and bound_by_calls and small and ours and not own_layers(plan.network.layers)
 
 
 def fit_together(plans: Sequence[Plan], watches: Sequence[Watch]) -> list[Progress]:
@@ -196,6 +197,7 @@ class Stacked:
         first = plans[0]
         self.plans, self.data, self.first = plans, data, first
         self.parameters, self.slots = stacked_state(states, np)
+        self.batches = [plan.batches for plan in plans if isinstance(plan.batches, Batches)]  # none is streamed
         self.seeds = tuple(plan.config.training.seed for plan in plans)
         self._order = lru_cache(maxsize=2)(self._epoch_order)
         scalars = {(plan.config.optimizer.lr, plan.config.training.penalty) for plan in plans}
@@ -244,11 +246,10 @@ class Stacked:
 
     def _rows(self, step: int) -> NDArray[np.int64]:
         """Row numbers of the members' batches, (P, batch)."""
-        batches = self.first.batches
-        if batches.replacement:
-            return np.stack([plan.batches.rows(step) for plan in self.plans])
-        epoch, begin, end = batches.place(step)
+        if self.first.batches.replacement:
+            return np.stack([one.rows(step) for one in self.batches])
+        epoch, begin, end = self.first.batches.place(step)
         return np.ascontiguousarray(self._order(epoch)[:, begin:end])
 
     def _epoch_order(self, epoch: int) -> NDArray[np.int64]:
-        return np.stack([plan.batches.order(epoch) for plan in self.plans])  # (P, n_train)
+        return np.stack([one.order(epoch) for one in self.batches])  # (P, n_train)

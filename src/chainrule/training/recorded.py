@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule import optim
 from chainrule.arrays import Array
+from chainrule.data import Batches
 from chainrule.kernels import takes
 from chainrule.layers import Embedding
 from chainrule.network import own_layers
@@ -34,7 +35,8 @@ def recordable(plan: Plan) -> bool:
     bytes_moved = plan.config.data.augment.on_images and plan.X.dtype not in (np.uint8, np.float32)
     layers = plan.network.layers
     known = not own_layers(layers) and not any(isinstance(layer, Embedding) for layer in layers)
-    return plan.backend.records and plan.world.size == 1 and ours and known and not bytes_moved
+    whole = plan.scan is None and plan.world.size == 1
+    return plan.backend.records and whole and ours and known and not bytes_moved
 
 
 class Tables(NamedTuple):
@@ -63,6 +65,7 @@ class Recorded:
         self.state = State({name: copy(value) for name, value in state.parameters.items()},
                            {name: tuple(map(copy, held)) for name, held in state.slots.items()})  # fmt: skip
         self.working = backend.working(self.state.parameters, self.first.network.parameters)
+        self.batches = [plan.batches for plan in plans if isinstance(plan.batches, Batches)]  # none is streamed
         self.order = lru_cache(maxsize=1)(self._order)
         scalars = {(plan.config.optimizer.lr, plan.config.training.penalty) for plan in plans}
         self.rates = len(plans) if len(scalars) > 1 else 1  # networks with rates of their own
@@ -140,14 +143,14 @@ class Recorded:
 
     def _draw(self, step: int) -> Draw:
         if not self.stacked:
-            return draw(self.first, step)
+            return draw(self.first, step, self.batches[0].rows(step))
         if self.first.batches.replacement:
-            return Draw(np.stack([plan.batches.rows(step) for plan in self.plans]))  # (P, batch)
+            return Draw(np.stack([one.rows(step) for one in self.batches]))  # (P, batch)
         epoch, begin, end = self.first.batches.place(step)
         return Draw(self.order(epoch)[:, begin:end])  # (P, batch)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
-        return np.stack([plan.batches.order(epoch) for plan in self.plans])  # (P, n_train)
+        return np.stack([one.order(epoch) for one in self.batches])  # (P, n_train)
 
     def _batch(self, drawn: Draw) -> tuple[Array, Array, Array | None]:
         if not self.stacked:

@@ -1,16 +1,24 @@
 """One training step: gather, preprocess, forward, loss, backward, update. Nothing leaves the device."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from chainrule import optim
 from chainrule.arrays import Array
 from chainrule.backends.world import summed
 from chainrule.backprop import Parameters
+from chainrule.data import Batches
 from chainrule.data.augmentation import mixed
+from chainrule.data.streaming import Windows
 from chainrule.kernels import Update, takes
 from chainrule.network.audit import audit
 from chainrule.objective import Objective, objective, with_penalty
 from chainrule.training.evaluate import affine_arrays
+from chainrule.training.feed import Feed
 from chainrule.training.norms import Norms, norms
 from chainrule.training.plan import Plan
 
@@ -23,13 +31,17 @@ class State(NamedTuple):
 
 
 class Resident(NamedTuple):
-    """The data set on the device, in its own dtype, and the preprocessing."""
+    """The rows in memory, on the device, in their own dtype, and the preprocessing.
+
+    feed: of a streamed set, where the training rows come from in their place.
+    """
 
     X: Array
     targets: Array
     weight: Array | None
     shift: Array
     scale: Array
+    feed: Feed | None = None
 
 
 class Draw(NamedTuple):
@@ -55,10 +67,19 @@ class Step(NamedTuple):
 def resident(plan: Plan) -> Resident:
     """The data set, moved to the device once."""
     backend, data = plan.backend, plan.data
-    targets = backend.array(plan.targets, None if data.task == "classification" else backend.master)
     weight = None if data.weight is None else backend.array(data.weight, backend.master)
     X = backend.array(plan.X)
-    return Resident(X, targets, weight, *affine_arrays(plan.preprocessing, X, backend))
+    return Resident(X, plan.on_device(data.y), weight, *affine_arrays(plan.preprocessing, X, backend))
+
+
+@contextmanager
+def on_device(plan: Plan) -> Iterator[Resident]:
+    """The rows in memory, and the feed of a streamed set while this is open."""
+    if plan.scan is None or not isinstance(plan.batches, Windows):
+        yield resident(plan)
+        return
+    with Feed(plan, plan.scan, plan.batches) as feed:
+        yield resident(plan)._replace(feed=feed)
 
 
 def start(plan: Plan) -> State:
@@ -77,9 +98,19 @@ def start(plan: Plan) -> State:
     return State(parameters, optim.init(plan.config.optimizer, trainable, plan.backend.xp))
 
 
-def draw(plan: Plan, step: int) -> Draw:
-    """What this rank's part of the batch of `step` is made of; with mixup all of it, as partners are any rank's."""
-    augment, seed, rows = plan.config.data.augment, plan.config.training.seed, plan.batches.rows(step)
+def placed(plan: Plan, data: Resident, step: int) -> tuple[Resident, Draw]:
+    """The rows in which the batch of `step` is, of a window where they are streamed, and what is drawn of them."""
+    if isinstance(plan.batches, Batches):
+        return data, draw(plan, step, plan.batches.rows(step))
+    if data.feed is None:
+        raise AssertionError("a streamed set is trained on inside `on_device`")
+    window, rows = data.feed.at(step)
+    return data._replace(X=window.X, targets=window.targets), draw(plan, step, rows)
+
+
+def draw(plan: Plan, step: int, rows: NDArray[np.int64]) -> Draw:
+    """What this rank's part of a batch of `rows` is made of; with mixup all of it, as partners are any rank's."""
+    augment, seed = plan.config.data.augment, plan.config.training.seed
     moves = augment.moves(len(rows), plan.data.row_shape, seed, step) if augment.on_images else None
     if augment.mixup:
         return Draw(rows, moves, *augment.mixture(len(rows), seed, step))
@@ -170,7 +201,7 @@ def _pass(plan: Plan, data: Resident, working: Parameters, step: int) -> Objecti
     """Forward and back over the batch of `step`; the penalty is left to the update, which reads the weights anyway."""
     backend, part = plan.backend, plan.part(step)
     context = backend.context(training=True, seed=plan.config.training.seed, step=step, part=part)
-    found = objective(plan.network.layers, working, plan.loss, *batch(plan, data, draw(plan, step)), context)
+    found = objective(plan.network.layers, working, plan.loss, *batch(plan, *placed(plan, data, step)), context)
     if part is None:
         return found
     loss, gradients = summed(found.loss, found.gradients, part, backend.xp, backend.master)

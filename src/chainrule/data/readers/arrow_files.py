@@ -82,6 +82,22 @@ def _opened(path: Path) -> Iterator[_File]:
 
 @contextmanager
 def _parquet(path: Path) -> Iterator[_File]:
+    from pyarrow import parquet
+
+    metadata, schema = _footer(path)
+    # Once in the file, a text may stand in every row: left as a dictionary, it stands in memory once, too.
+    texts = [field.name for field in schema if is_text(field.type)]
+    with parquet.ParquetFile(path, read_dictionary=texts) as file:
+
+        def read(chosen: list[int]) -> Any:
+            content = file.read(columns=[schema.names[i] for i in chosen])
+            return validated(path, content.select([schema.names[i] for i in chosen]))
+
+        yield _File(list(schema.names), list(schema.types), metadata.num_rows, read)
+
+
+def _footer(path: Path) -> tuple[Any, Any]:
+    """Metadata and schema of a Parquet file whose pages do not unpack to more than is believed."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -93,15 +109,13 @@ def _parquet(path: Path) -> Iterator[_File]:
                 _refuse_bomb(path, parquet_pages.unpacked_bytes(pages, metadata))
     except parquet_pages.DamagedPageError as error:
         raise pa.ArrowInvalid(str(error)) from error
-    # Once in the file, a text may stand in every row: left as a dictionary, it stands in memory once, too.
-    texts = [field.name for field in schema if is_text(field.type)]
-    with parquet.ParquetFile(path, read_dictionary=texts) as file:
+    return metadata, schema
 
-        def read(chosen: list[int]) -> Any:
-            content = file.read(columns=[schema.names[i] for i in chosen])
-            return _validated(path, content.select([schema.names[i] for i in chosen]))
 
-        yield _File(list(schema.names), list(schema.types), metadata.num_rows, read)
+def row_groups(path: Path) -> tuple[Any, list[int]]:
+    """The schema of a Parquet file, checked as for `read_arrow`, and how many rows each row group has."""
+    metadata, schema = _footer(path)
+    return schema, [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
 
 
 @contextmanager
@@ -127,12 +141,13 @@ def _ipc(path: Path) -> Iterator[_File]:
             source.seek(start)
             options = pa.ipc.IpcReadOptions(included_fields=sorted(chosen))
             content = pa.ipc.open_stream(source, options=options).read_all()
-            return _validated(path, content.select([schema.names[i] for i in chosen]))
+            return validated(path, content.select([schema.names[i] for i in chosen]))
 
         yield _File(list(schema.names), list(schema.types), n_rows, read)
 
 
-def _validated(path: Path, content: Any) -> Any:
+def validated(path: Path, content: Any) -> Any:
+    """The table, which lies nowhere outside its own buffers."""
     import pyarrow as pa
     from pyarrow import types
 
@@ -165,19 +180,19 @@ def _features(
     whole = all(is_numeric(column.type) and not column.null_count for column in content.columns)
     widest = max(max(column.type.bit_width, 8) for column in content.columns) // 8 if whole else 8
     _refuse_bomb(path, content.num_rows * (len(names) * widest + LABEL_BYTES))
-    columns = [arrow_columns.column(path, name, one) if gaps else _numbers(path, name, one)
+    columns = [arrow_columns.column(path, name, one) if gaps else numbers(path, name, one)
                for name, one in zip(names, content.columns, strict=True)]  # fmt: skip
     declared = [file.names[i] for i in chosen if arrow_columns.is_dictionary(file.types[i])]
     return assembled(path, names, columns, categorical, declared, tell=tell)
 
 
-def _numbers(path: Path, name: str, column: Any) -> NDArray[Any]:
-    """A column of numbers that has no gap."""
+def numbers(path: Path, name: str, column: Any, first: int = 0) -> NDArray[Any]:
+    """A column of numbers that has no gap, whose rows begin at row `first` of the file."""
     values = arrow_columns.numbers(column)
     if column.null_count or (values.dtype.kind == "f" and not np.isfinite(values).all()):
         wrong = column.is_null().to_numpy() if column.null_count else ~np.isfinite(values)
         row = int(np.argmax(wrong))
-        raise gap(path, f"row {row}", name, None if column.null_count else float(values[row]))
+        raise gap(path, f"row {first + row}", name, None if column.null_count else float(values[row]))
     return values
 
 
@@ -185,24 +200,36 @@ def _target(path: Path, file: _File, at: int) -> NDArray[Any] | Texts:
     from pyarrow import types
 
     name, kind = file.names[at], file.types[at]
-    if is_numeric(kind):
-        return _numbers(path, name, file.read([at]).column(0))
-    if not is_text(kind.value_type if types.is_dictionary(kind) else kind):
+    if not is_numeric(kind) and not is_text(kind.value_type if types.is_dictionary(kind) else kind):
         raise DataError(f"{path}: target {shown(repr(name))} is {kind}; expected numbers, booleans or texts.")
-    column = file.read([at]).column(0)
-    _refuse_null(path, name, column)
+    found = labels(path, name, file.read([at]).column(0))
+    n = len(found.codes if isinstance(found, Texts) else found)
+    if n != file.n_rows:
+        raise DataError(f"{path}: target {shown(repr(name))} has {n} rows, the table {file.n_rows}.")
+    return found
+
+
+def labels(path: Path, name: str, column: Any, first: int = 0) -> NDArray[Any] | Texts:
+    """A target's column without gaps, numbers or texts, whose rows begin at row `first` of the file."""
+    from pyarrow import types
+
+    if is_numeric(column.type):
+        return numbers(path, name, column, first)
+    if not is_text(column.type.value_type if types.is_dictionary(column.type) else column.type):
+        raise DataError(f"{path}: target {shown(repr(name))} is {column.type}; expected numbers, booleans or texts.")
+    _refuse_null(path, name, column, first)
     coded = (column if types.is_dictionary(column.type) else column.dictionary_encode()).combine_chunks()
     words = [word or "" for word in coded.dictionary.to_pylist()]
-    if len(coded) != file.n_rows or not words:
-        raise DataError(f"{path}: target {shown(repr(name))} has {len(coded)} rows, the table {file.n_rows}.")
+    if not words:
+        raise DataError(f"{path}: target {shown(repr(name))} has no texts.")
     check_label(path, name, max(map(len, words)))
     codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     empty = np.array([word == "" for word in words])[codes]
     if empty.any():
-        raise gap(path, f"row {int(np.argmax(empty))}", name, "")
+        raise gap(path, f"row {first + int(np.argmax(empty))}", name, "")
     return Texts(codes, words)
 
 
-def _refuse_null(path: Path, name: str, column: Any) -> None:
+def _refuse_null(path: Path, name: str, column: Any, first: int) -> None:
     if column.null_count:
-        raise gap(path, f"row {int(np.argmax(column.is_null().to_numpy()))}", name, None)
+        raise gap(path, f"row {first + int(np.argmax(column.is_null().to_numpy()))}", name, None)

@@ -87,7 +87,7 @@ def _wanted(path: Path, files: Iterable[tuple[str, T]]) -> dict[str, T]:
 
 def _array(path: Path, stream: Stream, size: int) -> Array:
     """The array of one `.npy`, read only when its header is sound and agrees with the size of the file."""
-    dtype, shape, order, header = _header(path, stream)
+    dtype, shape, order, header = read_header(path, stream)
     n_bytes = math.prod(shape) * dtype.itemsize
     if header + n_bytes != size:
         raise DataError(
@@ -104,7 +104,8 @@ def _array(path: Path, stream: Stream, size: int) -> Array:
         raise DataError(f"{path}: has dtype {dtype} and shape {shape}: {error}. Save it again.") from error
 
 
-def _header(path: Path, stream: Stream) -> tuple[np.dtype[Any], tuple[int, ...], Any, int]:
+def read_header(path: Path, stream: Stream) -> tuple[np.dtype[Any], tuple[int, ...], Any, int]:
+    """Dtype, shape and order ("C" or "F") of the array in a `.npy`, and the byte at which it begins."""
     start = io.BytesIO(stream.read(_HEADER_BYTES))  # a header says how long it is, and may lie
     try:
         version = npy.read_magic(start)
