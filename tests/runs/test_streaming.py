@@ -17,7 +17,7 @@ from chainrule.runs.keeper import Keeper
 from chainrule.training.config import DataOptions
 from chainrule.training.feed import Feed
 from chainrule.training.plan import plan
-from chainrule.training.step import batch, on_device
+from chainrule.training.step import batch, on_device, placed
 from command import chainrule
 from data.streaming import made
 from faults.compared import fingerprint, litter
@@ -110,7 +110,7 @@ def test_steps_are_those_of_the_same_rows_in_memory(digits):
     whole, left_out = data.resident(), scan(data, split).left_out
     expected = np.delete(np.arange(data.n_rows), left_out)
     with p.backend.scope(), on_device(p) as rows:
-        seen = [batch(p, rows, step)[:2] for step in range(p.batches.per_epoch)]
+        seen = [batch(p, *placed(p, rows, step))[:2] for step in range(p.batches.per_epoch)]
     x, y = np.concatenate([x for x, _ in seen]), np.concatenate([y for _, y in seen])
     prepared = p.preprocessing(whole.X[expected].astype(np.float32)).astype(np.float32)
 

@@ -11,6 +11,19 @@ import typer
 from chainrule.cli.common import Changes, ConfigFile, Data, Device, Json, Quiet, Target, app, merged, show
 from chainrule.errors import ConfigError, Interrupted
 
+TimeLimit = Annotated[
+    str | None, typer.Option("--time-limit", metavar="TIME", help="Leave a checkpoint and end after 90s, 30m, 2h.")
+]
+OnDivergence = Annotated[
+    str | None, typer.Option("--on-divergence", help="stop, or reduce-lr: go back and halve the learning rate.")
+]
+EventFiles = Annotated[
+    Path | None, typer.Option("--tensorboard", metavar="DIR", help="Also write event files for TensorBoard in DIR.")
+]
+MLflowStore = Annotated[
+    str | None, typer.Option("--mlflow", metavar="URI", help="Also log to MLflow: sqlite:///FILE, or a folder.")
+]
+
 
 @app.command()
 def train(
@@ -34,18 +47,10 @@ def train(
     inexact: Annotated[
         bool, typer.Option("--inexact", help="Resume although options, data, versions or the machine have changed.")
     ] = False,
-    time_limit: Annotated[
-        str | None, typer.Option("--time-limit", metavar="TIME", help="Leave a checkpoint and end after 90s, 30m, 2h.")
-    ] = None,
-    on_divergence: Annotated[
-        str | None, typer.Option("--on-divergence", help="stop, or reduce-lr: go back and halve the learning rate.")
-    ] = None,
-    tensorboard: Annotated[
-        Path | None, typer.Option("--tensorboard", metavar="DIR", help="Also write event files for TensorBoard in DIR.")
-    ] = None,
-    mlflow: Annotated[
-        str | None, typer.Option("--mlflow", metavar="URI", help="Also log to MLflow: sqlite:///FILE, or a folder.")
-    ] = None,
+    time_limit: TimeLimit = None,
+    on_divergence: OnDivergence = None,
+    tensorboard: EventFiles = None,
+    mlflow: MLflowStore = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
