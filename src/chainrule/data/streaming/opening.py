@@ -60,8 +60,8 @@ def open_data(source: str, stream: Stream, *, path: str | None = None, target: s
     if stream.when == "always" or sharded or (stream.when == "auto" and source not in NAMES and _large(_size(place))):
         if categorical:
             raise DataError(
-                f"{place}: categorical {categorical[0]!r} has no use for shards, whose columns are all numbers. Leave it "
-                "out."
+                f"{place}: categorical {categorical[0]!r} has no use for shards, whose columns are all numbers. Leave "
+                "it out."
             )
         found = shards(source, target=target, task=task, stream=stream)
         streamed = stream.when == "always" or (stream.when == "auto" and _large(found.n_rows * found.row_bytes))
