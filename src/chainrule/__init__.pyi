@@ -34,6 +34,7 @@ from .layers import Init as Init
 from .layers import LayerNorm as LayerNorm
 from .layers import LeakyReLU as LeakyReLU
 from .layers import Linear as Linear
+from .layers import MemberLinear as MemberLinear
 from .layers import Mish as Mish
 from .layers import ReLU as ReLU
 from .layers import Residual as Residual

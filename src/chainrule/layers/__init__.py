@@ -20,6 +20,7 @@ from chainrule.layers.activations import Tanh as Tanh
 from chainrule.layers.dropout import Dropout as Dropout
 from chainrule.layers.initialisation import Init as Init
 from chainrule.layers.linear import Linear as Linear
+from chainrule.layers.members import MemberLinear as MemberLinear
 from chainrule.layers.norm import BatchNorm as BatchNorm
 from chainrule.layers.norm import LayerNorm as LayerNorm
 from chainrule.layers.residual import Residual as Residual
@@ -37,7 +38,9 @@ class _OwnLayersInPython:
         )
 
 
-BuiltIn = Annotated[Linear | Activation | Dropout | BatchNorm | LayerNorm | Residual, Field(discriminator="kind")]
+BuiltIn = Annotated[
+    Linear | MemberLinear | Activation | Dropout | BatchNorm | LayerNorm | Residual, Field(discriminator="kind")
+]
 
 if TYPE_CHECKING:
     AnyLayer = Layer

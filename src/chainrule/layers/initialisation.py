@@ -9,7 +9,7 @@ from pydantic import Field
 from chainrule.errors import ConfigError
 from chainrule.spec import Form, spec
 
-Kind = Literal["he", "glorot", "lecun", "orthogonal", "normal", "zeros"]
+Kind = Literal["he", "glorot", "lecun", "orthogonal", "normal", "zeros", "signs"]
 
 
 @spec
@@ -18,7 +18,7 @@ class Init:
 
     he: variance 2/n_in (He 2015, for ReLU and its kin). glorot: 2/(n_in + n_out) (Glorot 2010, for tanh and sigmoid).
     lecun: 1/n_in (LeCun 1998, for SELU). orthogonal: W has orthonormal rows or columns (Saxe 2014). normal: N(0, std²),
-    the report's choice with 1e-4 and 1e-3. zeros: all 0.
+    the report's choice with 1e-4 and 1e-3. zeros: all 0. signs: ±1, each as likely.
 
     distribution: "normal" or "uniform" on ±√(3·variance), for the three variance-scaling kinds.
     std: the standard deviation, for kind "normal" only.
@@ -58,6 +58,8 @@ def draw(init: Init | Kind, shape: tuple[int, ...], rng: np.random.Generator) ->
     match init.kind:
         case "zeros":
             return np.zeros(shape)
+        case "signs":
+            return rng.choice([-1.0, 1.0], shape)
         case "orthogonal":
             return _orthogonal(rng, n_in, n_out)
         case "normal":

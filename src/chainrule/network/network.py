@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from chainrule.backprop import Layer, Parameter, parameters_of
 from chainrule.errors import ConfigError
-from chainrule.layers import Linear, Residual
+from chainrule.layers import Linear, MemberLinear, Residual
 from chainrule.layers.initialisation import draw
+from chainrule.layers.members import check_members, members_of
 from chainrule.seeds import stream
 
 
@@ -44,7 +45,7 @@ class Network:
     @property
     def _open(self) -> bool:
         last = self.layers[-1]
-        return isinstance(last, Linear) and last.width is None
+        return isinstance(last, Linear | MemberLinear) and last.width is None
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
@@ -55,15 +56,21 @@ class Network:
 
     @property
     def n_out(self) -> int:
-        """Width of the logits."""
-        return self.widths[-1]
+        """Outputs of the network, of one member where it has several."""
+        return self.widths[-1] // self.n_members
+
+    @property
+    def n_members(self) -> int:
+        """Members whose logits stand side by side; 1 without `MemberLinear` layers."""
+        return members_of(self.layers)
 
     def sized(self, n_in: int, n_out: int) -> "Network":
         """This network for rows of width `n_in` and `n_out` outputs; refuses one that says otherwise."""
         if self.n_in not in (None, n_in):
             raise ConfigError(f"the network takes rows of width {self.n_in}, but the data have {n_in} features")
+        check_members(self.layers)
         *before, last = self.layers
-        if isinstance(last, Linear) and last.width is None:
+        if isinstance(last, Linear | MemberLinear) and last.width is None:
             last = replace(last, width=n_out)
         network = Network((*before, last), n_in)
         if network.n_out != n_out:

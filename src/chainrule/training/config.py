@@ -47,21 +47,28 @@ class DataOptions:
     augment: Augment = Augment()
 
 
+_OF_MLP = ("hidden", "activation", "dropout", "norm", "init", "members")
+
+
 @spec
 class NetworkOptions:
-    """A network: either `hidden` and what goes with it (see `mlp`), or an explicit list of `layers`."""
+    """A network: either `hidden` and what goes with it (see `mlp`), or an explicit list of `layers`.
+
+    members: so many networks that share their weights, in one.
+    """
 
     hidden: List[Positive] | None = None
     activation: Literal["relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu", "selu", "mish"] | None = None
     dropout: Annotated[Annotated[Rate, Form.NUMBER] | Annotated[List[Rate], Form.LIST], Form.BY] | None = None
     norm: Annotated[Annotated[NormName, Form.TEXT] | Annotated[List[NormName], Form.LIST], Form.BY] | None = None
     init: InitOption | None = None
+    members: Positive | None = None
     layers: List[AnyLayer] | None = None
 
     def __post_init__(self) -> None:
         """Refuse both forms at once."""
         given = [
-            name for name in ("hidden", "activation", "dropout", "norm", "init") if getattr(self, name) is not None
+            name for name in _OF_MLP if getattr(self, name) is not None
         ]
         if self.layers is not None and given:
             raise ConfigError(
@@ -78,6 +85,7 @@ class NetworkOptions:
             dropout=self.dropout or 0.0,
             norm=self.norm or "none",
             init=self.init,
+            members=self.members or 1,
         )
 
 

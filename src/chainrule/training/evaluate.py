@@ -7,6 +7,7 @@ from chainrule.arrays import Array
 from chainrule.backends import Backend
 from chainrule.backprop import Parameters, forward
 from chainrule.data.preprocessing import Affine
+from chainrule.losses import Loss
 from chainrule.network import Network
 
 EVALUATION_BLOCK = 1024
@@ -23,10 +24,10 @@ def affine_arrays(preprocessing: Affine, X: Array, backend: Backend) -> tuple[Ar
 
 
 def logits(
-    network: Network, parameters: Parameters, preprocessing: Affine, backend: Backend, X: Array,
+    network: Network, loss: Loss, parameters: Parameters, preprocessing: Affine, backend: Backend, X: Array,
     rows: NDArray[np.int64], largest: int = EVALUATION_BLOCK,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Logits of the named rows of X, on the host, (len(rows), n_out).
+    """Logits of the named rows of X, on the host, (len(rows), n_out): of members together, those of their mean.
 
     largest: rows of a block; fewer than the default where it is always the same rows that are asked for.
     """
@@ -39,4 +40,7 @@ def logits(
         padded = np.resize(block, largest)
         x = backend.prepare_rows(X, padded, shift, scale)
         found.append(backend.numpy(forward(network.layers, working, x, context).y)[: len(block)])
-    return np.concatenate(found).astype(np.float64) if found else np.empty((0, network.n_out))
+    if not found:
+        return np.empty((0, network.n_out))
+    z = np.concatenate(found).astype(np.float64)
+    return z if network.n_members == 1 else loss.combined(z.reshape(len(z), network.n_members, -1), np)
