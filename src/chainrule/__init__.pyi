@@ -36,10 +36,12 @@ from .layers import LeakyReLU as LeakyReLU
 from .layers import Linear as Linear
 from .layers import MemberLinear as MemberLinear
 from .layers import Mish as Mish
+from .layers import PeriodicEmbedding as PeriodicEmbedding
 from .layers import ReLU as ReLU
 from .layers import Residual as Residual
 from .layers import Sigmoid as Sigmoid
 from .layers import SiLU as SiLU
+from .layers import SmoothClip as SmoothClip
 from .layers import Tanh as Tanh
 from .losses import Huber as Huber
 from .losses import Poisson as Poisson
@@ -52,8 +54,10 @@ from .optim import SGD as SGD
 from .optim import Adam as Adam
 from .optim import AdamW as AdamW
 from .optim import Constant as Constant
+from .optim import CosLog as CosLog
 from .optim import Cosine as Cosine
 from .optim import Exponential as Exponential
+from .optim import FlatCosine as FlatCosine
 from .optim import OneCycle as OneCycle
 from .optim import RMSprop as RMSprop
 from .optim import Step as Step

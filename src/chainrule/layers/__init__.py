@@ -18,6 +18,8 @@ from chainrule.layers.activations import Sigmoid as Sigmoid
 from chainrule.layers.activations import SiLU as SiLU
 from chainrule.layers.activations import Tanh as Tanh
 from chainrule.layers.dropout import Dropout as Dropout
+from chainrule.layers.embedding import PeriodicEmbedding as PeriodicEmbedding
+from chainrule.layers.embedding import SmoothClip as SmoothClip
 from chainrule.layers.initialisation import Init as Init
 from chainrule.layers.linear import Linear as Linear
 from chainrule.layers.members import MemberLinear as MemberLinear
@@ -39,7 +41,8 @@ class _OwnLayersInPython:
 
 
 BuiltIn = Annotated[
-    Linear | MemberLinear | Activation | Dropout | BatchNorm | LayerNorm | Residual, Field(discriminator="kind")
+    Linear | Activation | Dropout | BatchNorm | LayerNorm | Residual | MemberLinear | PeriodicEmbedding | SmoothClip,
+    Field(discriminator="kind"),
 ]
 
 if TYPE_CHECKING:

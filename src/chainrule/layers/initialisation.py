@@ -9,7 +9,7 @@ from pydantic import Field
 from chainrule.errors import ConfigError
 from chainrule.spec import Form, spec
 
-Kind = Literal["he", "glorot", "lecun", "orthogonal", "normal", "zeros", "signs"]
+Kind = Literal["he", "glorot", "lecun", "orthogonal", "normal", "zeros"]
 
 
 @spec
@@ -18,7 +18,7 @@ class Init:
 
     he: variance 2/n_in (He 2015, for ReLU and its kin). glorot: 2/(n_in + n_out) (Glorot 2010, for tanh and sigmoid).
     lecun: 1/n_in (LeCun 1998, for SELU). orthogonal: W has orthonormal rows or columns (Saxe 2014). normal: N(0, std²),
-    the report's choice with 1e-4 and 1e-3. zeros: all 0. signs: ±1, each as likely.
+    the report's choice with 1e-4 and 1e-3. zeros: all 0.
 
     distribution: "normal" or "uniform" on ±√(3·variance), for the three variance-scaling kinds.
     std: the standard deviation, for kind "normal" only.
@@ -54,20 +54,28 @@ def draw(init: Init | Kind, shape: tuple[int, ...], rng: np.random.Generator) ->
     True
     """
     init = Init(init) if isinstance(init, str) else init
-    n_in, n_out = shape
     match init.kind:
         case "zeros":
             return np.zeros(shape)
-        case "signs":
-            return rng.choice([-1.0, 1.0], shape)
         case "orthogonal":
-            return _orthogonal(rng, n_in, n_out)
+            return _orthogonal(rng, *shape)
         case "normal":
             return rng.normal(0.0, init.std or 0.0, shape)
+    n_in, n_out = shape
     variance = {"he": 2 / n_in, "glorot": 2 / (n_in + n_out), "lecun": 1 / n_in}[init.kind]
     if init.distribution == "uniform":
         return rng.uniform(-1.0, 1.0, shape) * float(np.sqrt(3 * variance))
     return rng.normal(0.0, np.sqrt(variance), shape)
+
+
+def signs(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
+    """±1, each as likely."""
+    return rng.choice([-1.0, 1.0], shape)
+
+
+def phases(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Uniform on ±π."""
+    return rng.uniform(-np.pi, np.pi, shape)
 
 
 def _orthogonal(rng: np.random.Generator, n_in: int, n_out: int) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from pydantic import Field
 from chainrule.arrays import Array, like, sum_to, wide
 from chainrule.backprop import Context, Layer, Parameter, Parameters
 from chainrule.errors import ConfigError
-from chainrule.layers.initialisation import Init, InitOption
+from chainrule.layers.initialisation import InitOption, signs
 from chainrule.spec import spec
 
 
@@ -57,7 +57,7 @@ class MemberLinear(Layer):
         n_in, n_out, k = self._each(n_in), self.n_out(n_in) // self.members, self.members
         return {
             "W": Parameter((n_in, n_out), "weight", self.init),
-            "r": Parameter((k, n_in), "norm", Init("signs") if self.spread else 1.0),
+            "r": Parameter((k, n_in), "norm", signs if self.spread else 1.0),
             "s": Parameter((k, n_out), "norm", 1.0),
             "b": Parameter((k, n_out), "bias", 0.0),
         }

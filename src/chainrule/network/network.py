@@ -161,12 +161,15 @@ def _widths(layers: Sequence[Layer], n_in: int) -> tuple[int, ...]:
 
 def initial_values(parameters: Mapping[str, Parameter], seed: int) -> dict[str, NDArray[np.float64]]:
     """The named arrays at the start of training, in float64, each from a stream of its own name."""
-    return {
-        name: np.full(shape, initial, dtype=np.float64)
-        if isinstance(initial, (int, float))
-        else draw(initial, shape, stream(seed, f"init/{name}"))
-        for name, (shape, _, initial) in parameters.items()
-    }
+    return {name: _initial(one, stream(seed, f"init/{name}")) for name, one in parameters.items()}
+
+
+def _initial(parameter: Parameter, rng: np.random.Generator) -> NDArray[np.float64]:
+    shape, _, initial = parameter
+    if isinstance(initial, (int, float)):
+        return np.full(shape, initial, dtype=np.float64)
+    values: NDArray[np.float64] = initial(shape, rng) if callable(initial) else draw(initial, shape, rng)
+    return values
 
 
 def kind_of(layer: Layer) -> str:
