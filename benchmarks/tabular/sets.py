@@ -62,29 +62,25 @@ def generated(X: np.ndarray, y: np.ndarray, task: str) -> Table:
 FINAL: dict[str, Callable[[], Table]] = {
     "breast cancer": lambda: of_sklearn(datasets.load_breast_cancer, "classification"),
     "digits": lambda: of_sklearn(datasets.load_digits, "classification"),
-    "cells": lambda: from_r("modeldata", "cells", "class", drop=("case",)),
-    "leaves": lambda: from_r("modeldata", "leaf_id_flavia", "species"),
-    "churn": lambda: from_r("modeldata", "mlc_churn", "churn"),
-    "credit": lambda: from_r("modeldata", "credit_data", "Status"),
-    "hastie": lambda: generated(*datasets.make_hastie_10_2(3000, random_state=0), "classification"),
-    "diabetes": lambda: of_sklearn(datasets.load_diabetes, "regression"),
     "concrete": lambda: from_r("modeldata", "concrete", "compressive_strength"),
+    "diabetes": lambda: of_sklearn(datasets.load_diabetes, "regression"),
     "saratoga houses": lambda: from_r("mosaicData", "SaratogaHouses", "price"),
-    "ames houses": lambda: from_r("modeldata", "ames", "Sale_Price"),
-    "diamonds": lambda: from_r("ggplot2", "diamonds", "price", 6000),
+    "cells": lambda: from_r("modeldata", "cells", "class", drop=("case",)),
     "friedman1": lambda: generated(*datasets.make_friedman1(2000, noise=1.0, random_state=0), "regression"),
+    "diamonds": lambda: from_r("ggplot2", "diamonds", "price", 3000),
+    "churn": lambda: from_r("modeldata", "mlc_churn", "churn", 3000),
+    "ames houses": lambda: from_r("modeldata", "ames", "Sale_Price"),
 }
 
 DEVELOPMENT: dict[str, Callable[[], Table]] = {
     "wine": lambda: of_sklearn(datasets.load_wine, "classification"),
-    "spam": lambda: from_r("DAAG", "spam7", "yesno"),
-    "jobs": lambda: from_r("modeldata", "hpc_data", "class"),
-    "mortgages": lambda: from_r("AER", "HMDA", "deny"),
+    "jobs": lambda: from_r("modeldata", "hpc_data", "class", 1500),
+    "mortgages": lambda: from_r("AER", "HMDA", "deny", 1500),
     "attrition": lambda: from_r("modeldata", "attrition", "Attrition"),
-    "computers": lambda: from_r("Ecdat", "Computers", "price", 3000),
+    "computers": lambda: from_r("Ecdat", "Computers", "price", 1500),
     "sacramento": lambda: from_r("modeldata", "Sacramento", "price", drop=("zip",)),
-    "deliveries": lambda: from_r("modeldata", "deliveries", "time_to_delivery", 3000),
-    "friedman2": lambda: generated(*datasets.make_friedman2(1500, noise=100.0, random_state=0), "regression"),
+    "deliveries": lambda: from_r("modeldata", "deliveries", "time_to_delivery", 1500),
+    "friedman2": lambda: generated(*datasets.make_friedman2(1000, noise=100.0, random_state=0), "regression"),
 }
 
 

@@ -91,6 +91,7 @@ PROOFS: dict[str, Proof] = {
     "layer-norm": of_layer(cr.LayerNorm()),
     "dropout": of_layer(cr.Dropout(0.4)),
     "residual": of_layer(cr.Residual((cr.Linear(N_IN), cr.Tanh()))),
+    "members": of_layer(cr.MemberLinear(3, 2, spread=True), "W"),
     "label-smoothing": of_loss("smoothed"),
     "sample-weights": of_loss("classes", weighted=True),
     "sigmoid-cross-entropy": of_loss("sigmoid"),

@@ -132,3 +132,20 @@ def residual() -> Setting:
         return {"Y": y, "J": np.sum(at["C"] * y), "∂J/∂X": dx, "∂J/∂W": gradients["body.0.W"]}
 
     return Setting(base, {"i": N, "k": K, "j": K}, code)
+
+
+def members() -> Setting:
+    """Two members that are given the same rows."""
+    own = {f"{name}^{{({i})}}": matrix(f"{name}{i}", 1, K) for i in (1, 2) for name in ("r", "s", "b")}
+    base = {"X": matrix("X", N, K), "C": matrix("C", N, K), "D": matrix("D", N, K), "W": matrix("W", K, K)} | own
+    base |= {r"\mathbf{1}": sp.ones(N, 1)}
+
+    def code(at: Mapping[str, Any]) -> Arrays:
+        held = {"W": at["W"]} | {n: np.concatenate([at[f"{n}^{{({i})}}"] for i in (1, 2)]) for n in ("r", "s", "b")}
+        y, pullback = cr.MemberLinear(K, 2, spread=True).forward(held, at["X"], context())  # (N, 2 K)
+        dx, gradients = pullback(np.concatenate([at["C"], at["D"]], axis=1))
+        found = {"Y^{(1)}": y[:, :K], "Y^{(2)}": y[:, K:], "J": np.sum(at["C"] * y[:, :K] + at["D"] * y[:, K:])}
+        found |= {"∂J/∂X": dx, "∂J/∂W": gradients["W"]}
+        return found | {f"∂J/∂{n}^{{(1)}}": gradients[n][0] for n in ("r", "s", "b")}
+
+    return Setting(base, {"i": N, "k": K}, code)

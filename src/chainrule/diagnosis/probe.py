@@ -131,7 +131,9 @@ def probe(plan: Plan, data: Resident, parameters: Parameters, step: int, n: int 
     loss, dlogits = mean_loss(plan.loss, logits, target, weight, context._replace(kernels=None), plan.network.n_members)
     pullback(dlogits)
     measured = tuple(_measure(one, gradients.get(one.path), backend.xp) for one in seen)
-    return Probe(measured, _rms(x, backend.xp), float(loss), backend.numpy(logits), rows)
+    z, k = backend.numpy(logits), plan.network.n_members
+    z = z if k == 1 else plan.loss.combined(z.reshape(len(z), k, -1), np)  # (n, n_out)
+    return Probe(measured, _rms(x, backend.xp), float(loss), z, rows)
 
 
 def _watch(layer: Layer, on_y: Callable[[Seen], None], on_dy: Callable[[str, Array], None]) -> Layer:

@@ -32,6 +32,7 @@ from chainrule.layers import (
     LayerNorm,
     LeakyReLU,
     Linear,
+    MemberLinear,
     Mish,
     ReLU,
     Residual,
@@ -92,8 +93,13 @@ def standardise(x, epsilon):
 """,
     "softmax": """
 def softmax(x):
-    e = np.exp(x - x.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+""",
+    "members": """
+def members(x, r, W, s, b):
+    x = x.reshape(len(x), -1, r.shape[1]) * r
+    return (x @ W * s + b).reshape(len(x), -1)
 """,
     "erf": """
 erf = np.vectorize(math.erf, otypes=[float])
@@ -128,7 +134,10 @@ def script(model: Model) -> str:
     body = list(_chain(model.network.layers, model.parameters, "", "x"))
     if not is_identity(model.preprocessing):
         body.insert(0, 'x = (x - p["preprocessing.shift"]) * p["preprocessing.scale"]')
-    link = _link(model.loss)
+    link, k = _link(model.loss), model.network.n_members
+    if k > 1:
+        body.append(f"x = x.reshape(len(x), {k}, {model.network.n_out})")
+        link = f"({link}).mean(axis=1)"
     if not is_identity(model.target):
         link = f'{link} / p["target.scale"] + p["target.shift"]'
     meaning, prediction = _MEANINGS[model.task]
@@ -180,6 +189,8 @@ def _equation(layer: Layer, held: Mapping[str, str], x: str) -> str:
     match layer:
         case Linear():
             return f"{x} @ {held['W']}" + (f" + {held['b']}" if layer.bias else "")
+        case MemberLinear():
+            return f"members({x}, " + ", ".join(held[name] for name in ("r", "W", "s", "b")) + ")"
         case LeakyReLU():
             return f"np.where({x} > 0, {x}, {layer.slope!r} * {x})"
         case GELU() if layer.approximate == "tanh":

@@ -1,7 +1,7 @@
 """A network as nodes of an ONNX graph, opset 18: each layer in evaluation mode, the equations of its file."""
 
 from collections.abc import Sequence
-from math import pi, sqrt
+from math import log, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from chainrule.layers import (
     LayerNorm,
     LeakyReLU,
     Linear,
+    MemberLinear,
     Mish,
     ReLU,
     Residual,
@@ -57,6 +58,10 @@ class Graph:
         self.nodes.append(helper.make_node("Cast", [x], [name], name=name, to=kind))
         return name
 
+    def shape(self, *sizes: int) -> str:
+        """A shape for Reshape: 0 keeps the size, -1 takes what is left."""
+        return self.constant(f"shape {sizes}", np.array(sizes, np.int64))
+
     def op(self, kind: str, *inputs: str, to: str, **attributes: Any) -> str:
         """The value `to` made of the inputs."""
         from onnx import helper
@@ -95,6 +100,8 @@ def _layer(graph: Graph, layer: Layer, own: Arrays, x: str, path: str) -> str:
             return x
         case Linear():
             return op("Gemm", x, *held.values(), to=path) if layer.bias else op("MatMul", x, held["W"], to=path)
+        case MemberLinear():
+            return _members(graph, layer, held, x, path)
         case LeakyReLU():
             return op("LeakyRelu", x, to=path, alpha=layer.slope)
         case SiLU():
@@ -112,6 +119,15 @@ def _layer(graph: Graph, layer: Layer, own: Arrays, x: str, path: str) -> str:
     return op(_SIMPLE[type(layer)], x, to=path)
 
 
+def _members(graph: Graph, layer: MemberLinear, held: dict[str, str], x: str, path: str) -> str:
+    """The members' rows as a middle axis: see `MemberLinear`."""
+    op, k = graph.op, layer.members
+    x = op("Reshape", x, graph.shape(0, 1 if layer.spread else k, -1), to=f"{path}.each")  # (batch, k or 1, n_in)
+    v = op("MatMul", op("Mul", x, held["r"], to=f"{path}.u"), held["W"], to=f"{path}.v")  # (batch, k, n_out)
+    y = op("Add", op("Mul", v, held["s"], to=f"{path}.scaled"), held["b"], to=f"{path}.y")
+    return op("Reshape", y, graph.shape(0, -1), to=path)
+
+
 def _normal_cdf(graph: Graph, approximate: str, x: str, path: str) -> str:
     """Φ(x), by erf or by tanh: see `GELU`."""
     op, number = graph.op, graph.number
@@ -125,19 +141,42 @@ def _normal_cdf(graph: Graph, approximate: str, x: str, path: str) -> str:
     return op("Mul", op("Add", inner, number(1.0), to=f"{path}.plus1"), number(0.5), to=f"{path}.cdf")
 
 
-def outputs(graph: Graph, loss: Loss, target: Affine, z: str) -> tuple[str, ...]:
+def outputs(graph: Graph, loss: Loss, target: Affine, z: str, n_members: int = 1) -> tuple[str, ...]:
     """Names of what a user asks for: logits and probabilities, or the numbers in the targets' own units."""
+    if n_members > 1:
+        each = graph.op("Reshape", z, graph.shape(0, n_members, -1), to="members")  # (batch, k, n_out)
+        z = _mean_prediction(graph, loss, each, n_members)
     match loss:
         case SoftmaxCrossEntropy():
             return graph.op("Identity", z, to="logits"), graph.op("Softmax", z, to="probabilities", axis=-1)
         case SigmoidCrossEntropy():
             return graph.op("Identity", z, to="logits"), graph.op("Sigmoid", z, to="probabilities")
-        case Poisson():
+        case Poisson() if n_members == 1:
             z = _rate(graph, z)
     if not is_identity(target):
         z = graph.op("Div", z, graph.constant("target.scale", target.scale.astype(np.float32)), to="unscaled")
         z = graph.op("Add", z, graph.constant("target.shift", target.shift.astype(np.float32)), to="in own units")
     return (graph.op("Identity", z, to="output"),)
+
+
+def _mean_prediction(graph: Graph, loss: Loss, z: str, n_members: int) -> str:
+    """Logits, or for the Poisson loss rates, (batch, n_out) of the mean prediction of z (batch, k, n_out)."""
+    op, axis = graph.op, graph.constant("member axis", np.array([1], np.int64))
+
+    def log_sum(logs: str, to: str) -> str:
+        return op("ReduceLogSumExp", logs, axis, to=to, keepdims=0)
+
+    match loss:
+        case SoftmaxCrossEntropy():
+            total = log_sum(op("LogSoftmax", z, to="log probabilities", axis=-1), "log sum")
+            return op("Sub", total, graph.number(log(n_members)), to="combined")
+        case SigmoidCrossEntropy():
+            no = op("Neg", op("Softplus", z, to="softplus"), to="log no")
+            yes = op("Neg", op("Softplus", op("Neg", z, to="turned"), to="softplus of turned"), to="log yes")
+            return op("Sub", log_sum(yes, "log sum yes"), log_sum(no, "log sum no"), to="combined")
+        case Poisson():
+            z = _rate(graph, z)
+    return op("ReduceMean", z, axis, to="combined", keepdims=0)
 
 
 def _rate(graph: Graph, z: str) -> str:

@@ -1,5 +1,7 @@
 """What PyTorch has no module for. The source of these classes also goes into an exported `model.py`."""
 
+import math
+
 import torch
 from torch import nn
 
@@ -33,3 +35,38 @@ class Residual(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Rows (batch, n) to rows (batch, n)."""
         return x + self.body(x)
+
+
+class MemberLinear(nn.Module):
+    """y = ((x · r) W) · s + b for each of k members, whose columns stand side by side; x may be rows for all of them."""
+
+    def __init__(self, n_in: int, n_out: int, k: int) -> None:
+        super().__init__()
+        self.W = nn.Parameter(torch.zeros(n_in, n_out))
+        self.r = nn.Parameter(torch.ones(k, n_in))
+        self.s = nn.Parameter(torch.ones(k, n_out))
+        self.b = nn.Parameter(torch.zeros(k, n_out))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Rows (batch, n_in) or (batch, k n_in) to rows (batch, k n_out)."""
+        x = x.unflatten(1, (-1, self.W.shape[0])) * self.r
+        return (x @ self.W * self.s + self.b).flatten(1)
+
+
+class MeanOfMembers(nn.Module):
+    """Logits, or log rates, of the mean of what k members predict; for numbers, the mean itself."""
+
+    def __init__(self, k: int, link: str) -> None:
+        super().__init__()
+        self.k, self.link = k, link
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Rows (batch, k n) to rows (batch, n)."""
+        x = x.unflatten(1, (self.k, -1))
+        if self.link == "softmax":
+            return x.log_softmax(-1).logsumexp(1) - math.log(self.k)
+        if self.link == "sigmoid":
+            return nn.functional.logsigmoid(x).logsumexp(1) - nn.functional.logsigmoid(-x).logsumexp(1)
+        if self.link == "log":
+            return x.logsumexp(1) - math.log(self.k)
+        return x.mean(1)

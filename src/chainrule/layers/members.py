@@ -32,8 +32,9 @@ class MemberLinear(Layer):
     init: InitOption = "he"
     kind: Literal["member_linear"] = field(default="member_linear", kw_only=True, repr=False)
 
-    def n_out(self, n_in: int) -> int:  # noqa: ARG002
+    def n_out(self, n_in: int) -> int:
         """k times the layer's width."""
+        self._each(n_in)
         if self.width is None:
             raise ConfigError(
                 "this linear layer has no width: only the last layer may leave it to the data; write "
@@ -108,25 +109,35 @@ _MIXING = ("linear", "layer_norm")
 
 
 def check_members(layers: Sequence[Layer]) -> None:
-    """Refuse layers that would mix the members, or are not spread over them where they begin. Raises a ConfigError."""
-    k = members_of(layers)
-    begun = False
+    """Refuse layers that would mix the members, and members that do not begin as they must. Raises a ConfigError."""
+    k, begun = members_of(layers), False
     for i, layer in enumerate(layers):
-        body = _flat(getattr(layer, "body", ()))
-        if k > 1 and any(isinstance(inner, MemberLinear) for inner in body) and not begun:
-            raise ConfigError(f"layer {i} (residual): members begin inside it; begin them with a layer before it")
-        for inner in (layer, *body):
-            kind = getattr(inner, "kind", type(inner).__name__)
-            if isinstance(inner, MemberLinear):
-                if inner.members != k:
-                    raise ConfigError(f"layer {i} ({kind}) has {inner.members} members, the first has {k}; give one k")
-                if inner.spread == begun:
-                    said = "is spread a second time" if begun else "is the first, but not spread over the members"
-                    raise ConfigError(f"layer {i} ({kind}) {said}; the first layer of the members alone has spread = true")
-                begun = True
-            elif begun and kind in _MIXING:
-                raise ConfigError(f"layer {i} ({kind}) would mix the {k} members' columns; use MemberLinear and batch norm")
+        inside = any(isinstance(inner, MemberLinear) for inner in _flat(layer)[1:])
+        if inside and not begun:
+            raise ConfigError(
+                f"layer {i} (residual) begins the members inside its body; begin them with a layer before it"
+            )
+        for inner in _flat(layer):
+            problem = _problem(inner, k, begun=begun)
+            if problem:
+                raise ConfigError(f"layer {i} ({getattr(inner, 'kind', type(inner).__name__)}) {problem}")
+            begun = begun or isinstance(inner, MemberLinear)
 
 
-def _flat(body: Sequence[Layer]) -> list[Layer]:
-    return [part for layer in body for part in (layer, *_flat(getattr(layer, "body", ())))]
+def _problem(layer: Layer, k: int, *, begun: bool) -> str:
+    """What is wrong with a layer where members stand side by side (`begun`) or not; "" for nothing."""
+    if not isinstance(layer, MemberLinear):
+        mixing = begun and getattr(layer, "kind", "") in _MIXING
+        return f"would mix the {k} members' columns; use MemberLinear, and batch norm for a norm" if mixing else ""
+    if layer.members != k:
+        return f"has {layer.members} members, those before it have {k}; give one number of members"
+    if layer.spread and begun:
+        return "is spread a second time; only the first layer of the members has spread = true"
+    if not layer.spread and not begun:
+        return "begins the members without spread = true: each would see a share of the columns"
+    return ""
+
+
+def _flat(layer: Layer) -> list[Layer]:
+    """The layer, and those inside it."""
+    return [layer, *(part for inner in getattr(layer, "body", ()) for part in _flat(inner))]
