@@ -11,9 +11,11 @@ from derivation.scenes_layers import (
     dropout,
     layer_norm,
     members,
+    periodic_embedding,
     residual,
     selu,
     sigmoid,
+    smooth_clip,
 )
 from derivation.scenes_losses import elementwise, huber, label_smoothing, poisson, sample_weights
 from derivation.scenes_network import columns, two_layers
@@ -36,6 +38,8 @@ SETTINGS: dict[str, Callable[[], Setting]] = {
     "layer-norm": layer_norm,
     "dropout": dropout,
     "residual": residual,
+    "smooth-clip": smooth_clip,
+    "periodic-embedding": periodic_embedding,
     "members": members,
     "label-smoothing": label_smoothing,
     "sample-weights": sample_weights,

@@ -149,3 +149,27 @@ def members() -> Setting:
         return found | {f"∂J/∂{n}^{{(1)}}": gradients[n][0] for n in ("r", "s", "b")}
 
     return Setting(base, {"i": N, "k": K}, code)
+
+
+def smooth_clip() -> Setting:
+    """With the limit c = 3."""
+    return activation(cr.SmoothClip, c="3")
+
+
+def periodic_embedding() -> Setting:
+    """One feature, two waves, two numbers beside the feature itself."""
+    M, D = 2, 2
+    base = {
+        "x": matrix("x", N, 1), "c": matrix("c", N, 1), "D": matrix("D", N, D), r"\nu": matrix("nu", 1, M),
+        r"\varphi": matrix("phi", 1, M), "W": matrix("W", M, D), "b": matrix("b", 1, D), r"\mathbf{1}": sp.ones(N, 1),
+    }  # fmt: skip
+
+    def code(at: Mapping[str, Any]) -> Arrays:
+        held = {"nu": at[r"\nu"], "phi": at[r"\varphi"], "W": at["W"][None], "b": at["b"]}
+        y, pullback = cr.PeriodicEmbedding(M, D + 1).forward(held, at["x"], context())  # (N, 1 + D)
+        dx, gradients = pullback(np.concatenate([at["c"], at["D"]], axis=1))
+        found = {"E": y[:, 1:], "J": np.sum(at["c"] * y[:, :1]) + np.sum(at["D"] * y[:, 1:]), "∂J/∂x": dx}
+        found |= {r"∂J/∂\nu": gradients["nu"], r"∂J/∂\varphi": gradients["phi"]}
+        return found | {"∂J/∂W": gradients["W"][0], "∂J/∂b": gradients["b"]}
+
+    return Setting(base, {"i": N, "k": D}, code)

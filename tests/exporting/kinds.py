@@ -92,6 +92,10 @@ KINDS: dict[str, Callable[[], cr.Model]] = {
         members(cr.GELU()), loss=cr.SquaredError(), target=Affine(np.array([300.0, 40.0, 1e-3]), np.array([0.1, 1.0, 9.0]))
     ),
     "members, poisson": lambda: made(members(cr.Tanh()), loss=cr.Poisson()),
+    "members of embedded features": lambda: made(
+        (cr.SmoothClip(2.0), cr.PeriodicEmbedding(5, 3, std=0.5), *members(cr.ReLU()))
+    ),
+    "embedded features": lambda: made((cr.SmoothClip(), cr.PeriodicEmbedding(4, 2), *hidden(cr.ReLU()))),
     "float64": lambda: made(hidden(cr.GELU()), dtype=np.float64, preprocessing=identity(20)),
 }  # fmt: skip
 

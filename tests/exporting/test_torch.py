@@ -20,8 +20,8 @@ from exporting.kinds import KINDS, deep, made, own, rows
 NUMPY = cr.Compute(backend="numpy", threads=1)
 FLOAT64 = cr.Compute(backend="numpy", precision="float64", threads=1)
 DIGITS = cr.read("digits")
-TAKEN_BACK = [kind for kind in KINDS if not kind.startswith("members")]
-"""The module of members gives logits of their mean in both modes, and has no equal to come back to."""
+TAKEN_BACK = [kind for kind in KINDS if not kind.startswith(("members", "embedded"))]
+"""The modules of members give logits of their mean in both modes; these and embeddings have no equal to come back to."""
 
 
 def without_dropout(layers: tuple[cr.Layer, ...]) -> tuple[cr.Layer, ...]:

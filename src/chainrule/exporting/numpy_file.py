@@ -34,10 +34,12 @@ from chainrule.layers import (
     Linear,
     MemberLinear,
     Mish,
+    PeriodicEmbedding,
     ReLU,
     Residual,
     Sigmoid,
     SiLU,
+    SmoothClip,
     Tanh,
 )
 from chainrule.layers.activations import SELU_ALPHA, SELU_SCALE
@@ -95,6 +97,12 @@ def standardise(x, epsilon):
 def softmax(x):
     e = np.exp(x - x.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
+""",
+    "embed": """
+def embed(x, nu, phi, W, b):
+    waves = np.cos(2 * np.pi * x[:, :, None] * nu + phi)
+    e = np.einsum("bnm,nmd->bnd", waves, W) + b
+    return np.concatenate([x[:, :, None], e], axis=2).reshape(len(x), -1)
 """,
     "members": """
 def members(x, r, W, s, b):
@@ -191,6 +199,10 @@ def _equation(layer: Layer, held: Mapping[str, str], x: str) -> str:
             return f"{x} @ {held['W']}" + (f" + {held['b']}" if layer.bias else "")
         case MemberLinear():
             return f"members({x}, " + ", ".join(held[name] for name in ("r", "W", "s", "b")) + ")"
+        case PeriodicEmbedding():
+            return f"embed({x}, " + ", ".join(held[name] for name in ("nu", "phi", "W", "b")) + ")"
+        case SmoothClip():
+            return f"{x} / np.sqrt(1 + ({x} / {layer.limit!r}) ** 2)"
         case LeakyReLU():
             return f"np.where({x} > 0, {x}, {layer.slope!r} * {x})"
         case GELU() if layer.approximate == "tanh":

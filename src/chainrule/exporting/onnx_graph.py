@@ -20,10 +20,12 @@ from chainrule.layers import (
     Linear,
     MemberLinear,
     Mish,
+    PeriodicEmbedding,
     ReLU,
     Residual,
     Sigmoid,
     SiLU,
+    SmoothClip,
     Tanh,
 )  # fmt: skip
 from chainrule.losses import Loss, Poisson, SigmoidCrossEntropy, SoftmaxCrossEntropy
@@ -102,6 +104,12 @@ def _layer(graph: Graph, layer: Layer, own: Arrays, x: str, path: str) -> str:
             return op("Gemm", x, *held.values(), to=path) if layer.bias else op("MatMul", x, held["W"], to=path)
         case MemberLinear():
             return _members(graph, layer, held, x, path)
+        case PeriodicEmbedding():
+            return _embedding(graph, held, x, path)
+        case SmoothClip():
+            scaled = op("Div", x, graph.number(layer.limit), to=f"{path}.scaled")
+            one = op("Add", op("Mul", scaled, scaled, to=f"{path}.square"), graph.number(1.0), to=f"{path}.plus1")
+            return op("Div", x, op("Sqrt", one, to=f"{path}.root"), to=path)
         case LeakyReLU():
             return op("LeakyRelu", x, to=path, alpha=layer.slope)
         case SiLU():
@@ -126,6 +134,18 @@ def _members(graph: Graph, layer: MemberLinear, held: dict[str, str], x: str, pa
     v = op("MatMul", op("Mul", x, held["r"], to=f"{path}.u"), held["W"], to=f"{path}.v")  # (batch, k, n_out)
     y = op("Add", op("Mul", v, held["s"], to=f"{path}.scaled"), held["b"], to=f"{path}.y")
     return op("Reshape", y, graph.shape(0, -1), to=path)
+
+
+def _embedding(graph: Graph, held: dict[str, str], x: str, path: str) -> str:
+    """Waves of each feature and their weighted sums: see `PeriodicEmbedding`."""
+    op = graph.op
+    z = op("Reshape", x, graph.shape(0, -1, 1), to=f"{path}.each")  # (batch, n, 1)
+    turns = op("Mul", op("Mul", z, held["nu"], to=f"{path}.turns"), graph.number(2 * pi), to=f"{path}.angles")
+    t = op("Cos", op("Add", turns, held["phi"], to=f"{path}.a"), to=f"{path}.waves")  # (batch, n, m)
+    t = op("Transpose", t, to=f"{path}.by feature", perm=[1, 0, 2])  # (n, batch, m)
+    e = op("Transpose", op("MatMul", t, held["W"], to=f"{path}.sums"), to=f"{path}.by row", perm=[1, 0, 2])
+    e = op("Add", e, held["b"], to=f"{path}.e")  # (batch, n, d-1)
+    return op("Reshape", op("Concat", z, e, to=f"{path}.y", axis=2), graph.shape(0, -1), to=path)
 
 
 def _normal_cdf(graph: Graph, approximate: str, x: str, path: str) -> str:

@@ -53,6 +53,35 @@ class MemberLinear(nn.Module):
         return (x @ self.W * self.s + self.b).flatten(1)
 
 
+class PeriodicEmbedding(nn.Module):
+    """Each feature as (x, cos(2π x ν + φ) W + b), d numbers in the place of one."""
+
+    def __init__(self, n: int, m: int, d: int) -> None:
+        super().__init__()
+        self.nu = nn.Parameter(torch.zeros(n, m))
+        self.phi = nn.Parameter(torch.zeros(n, m))
+        self.W = nn.Parameter(torch.zeros(n, m, d - 1))
+        self.b = nn.Parameter(torch.zeros(n, d - 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Rows (batch, n) to rows (batch, n d)."""
+        waves = torch.cos(2 * math.pi * x.unsqueeze(2) * self.nu + self.phi)
+        e = torch.einsum("bnm,nmd->bnd", waves, self.W) + self.b
+        return torch.cat([x.unsqueeze(2), e], 2).flatten(1)
+
+
+class SmoothClip(nn.Module):
+    """y = x / √(1 + (x / c)²)."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Rows (batch, n) to rows (batch, n)."""
+        return x / torch.sqrt(1 + (x / self.limit) ** 2)
+
+
 class MeanOfMembers(nn.Module):
     """Logits, or log rates, of the mean of what k members predict; for numbers, the mean itself."""
 

@@ -38,10 +38,12 @@ from chainrule.layers import (
     Linear,
     MemberLinear,
     Mish,
+    PeriodicEmbedding,
     ReLU,
     Residual,
     Sigmoid,
     SiLU,
+    SmoothClip,
     Tanh,
 )
 from chainrule.runs.model import Model
@@ -129,8 +131,9 @@ def _sequential(steps: Sequence[Step]) -> "nn.Sequential":
             modules.append(torch_layers.Affine(layer))
         elif isinstance(layer, str):
             modules.append(torch_layers.MeanOfMembers(n_in, layer))
-        elif isinstance(layer, MemberLinear):
-            modules.append(torch_layers.MemberLinear(*_sizes(layer, n_in)))
+        elif isinstance(layer, OWN):
+            name, arguments = _own(layer, n_in)
+            modules.append(getattr(torch_layers, name)(*arguments))
         elif isinstance(layer, Residual):
             modules.append(torch_layers.Residual(*_sequential(list(_body(layer, n_in)))))
         else:
@@ -139,8 +142,19 @@ def _sequential(steps: Sequence[Step]) -> "nn.Sequential":
     return nn.Sequential(*modules)
 
 
-def _sizes(layer: MemberLinear, n_in: int) -> tuple[int, ...]:
-    return (*layer.parameters(n_in)["W"].shape, layer.members)
+OWN = (MemberLinear, PeriodicEmbedding, SmoothClip)
+"""Layers that PyTorch has no module for, and `torch_layers` has."""
+
+
+def _own(layer: Layer, n_in: int) -> tuple[str, tuple[Any, ...]]:
+    match layer:
+        case MemberLinear():
+            return "MemberLinear", (*layer.parameters(n_in)["W"].shape, layer.members)
+        case PeriodicEmbedding():
+            return "PeriodicEmbedding", (n_in, layer.frequencies, layer.width)
+        case SmoothClip():
+            return "SmoothClip", (layer.limit,)
+    raise TypeError(layer)
 
 
 def _body(layer: Residual, n_in: int) -> Iterator[Step]:
@@ -189,7 +203,7 @@ def _state(
             body = {name.removeprefix("body."): value for name, value in own.items()}
             yield from _state(layer.body, body, f"{path}.body.", 0, dtype)
             continue
-        if isinstance(layer, MemberLinear):
+        if isinstance(layer, OWN):
             yield from ((f"{path}.{name}", np.array(value.astype(dtype), order="C")) for name, value in own.items())
             continue
         for name, value in own.items():  # W is (n_in, n_out) here, (n_out, n_in) there
@@ -234,7 +248,7 @@ def load() -> nn.Sequential:
 ''')
 
 
-_OWN = ("Affine", "Residual", "MemberLinear", "MeanOfMembers")
+_CLASSES = ("Affine", "Residual", "MemberLinear", "PeriodicEmbedding", "SmoothClip", "MeanOfMembers")
 
 
 def script(model: Model) -> str:
@@ -244,7 +258,7 @@ def script(model: Model) -> str:
     check_built_in(model, "PyTorch")
     steps = _steps(model, True)
     modules = "\n".join(_text(step, " " * 8) for step in steps)
-    used = [getattr(torch_layers, cls) for cls in _OWN if f"{cls}(" in modules]
+    used = [getattr(torch_layers, cls) for cls in _CLASSES if f"{cls}(" in modules]
     regression = model.task == "regression"
     return _SCRIPT.substitute(
         version=version("chainrule"),
@@ -252,7 +266,7 @@ def script(model: Model) -> str:
         n_out=model.network.n_out,
         outputs="log rates" if model.loss.kind == "poisson" else "numbers" if regression else "logits",
         names=ascii(list(model.target_names)),
-        standard="import math\n" if "MeanOfMembers(" in modules else "",
+        standard="import math\n" if "MeanOfMembers(" in modules or "PeriodicEmbedding(" in modules else "",
         classes="".join(f"\n\n{inspect.getsource(cls)}" for cls in used),
         modules=modules,
         double=".double()" if parameter_dtype(model) == np.float64 else "",
@@ -266,8 +280,9 @@ def _text(step: Step, indent: str) -> str:
         return f"{indent}Affine({layer}),"
     if isinstance(layer, str):
         return f"{indent}MeanOfMembers({n_in}, {layer!r}),"
-    if isinstance(layer, MemberLinear):
-        return f"{indent}MemberLinear{_sizes(layer, n_in)},"
+    if isinstance(layer, OWN):
+        name, arguments = _own(layer, n_in)
+        return f"{indent}{name}({', '.join(map(repr, arguments))}),"
     if isinstance(layer, Residual):
         inner = "\n".join(_text(one, indent + " " * 4) for one in _body(layer, n_in))
         return f"{indent}Residual(\n{inner}\n{indent}),"

@@ -29,14 +29,13 @@ class SmoothClip(Layer):
 
 @spec
 class PeriodicEmbedding(Layer):
-    """yⱼ = (xⱼ, cos(2π fⱼ xⱼ + φⱼ) Wⱼ + bⱼ) for each feature j, RealMLP's PBLD (Holzmüller 2024; Gorishniy 2022).
+    """Each feature j as d numbers, (xⱼ, cos(2π xⱼ νⱼ + φⱼ) Wⱼ + bⱼ): RealMLP's PBLD (Gorishniy 2022; Holzmüller 2024).
 
-    x (..., batch, n), y (..., batch, n·d): d columns for each feature, the first of which is the feature itself. fⱼ and φⱼ
-    have m entries, f and φ (..., n, m), W (..., n, m, d-1), b (..., n, d-1). With aⱼ = 2π fⱼ xⱼ + φⱼ, tⱼ = cos aⱼ, and dy
-    parted into (d₀, dₑ), the pullback is daⱼ = -sin aⱼ ⊙ (dₑ Wⱼᵀ), dxⱼ = d₀ + 2π fⱼ·daⱼ, dfⱼ = 2π Σ_batch xⱼ daⱼ,
-    dφⱼ = Σ_batch daⱼ, dWⱼ = Σ_batch tⱼᵀ dₑ, dbⱼ = Σ_batch dₑ.
+    x (..., batch, n), y (..., batch, n·d), the d columns of a feature side by side; νⱼ and φⱼ have m entries: nu and phi
+    (..., n, m), W (..., n, m, d-1), b (..., n, d-1). With a = 2π x ν + φ, t = cos a, and a feature's dy parted into
+    (d₀, dₑ): da = -sin a ⊙ (dₑ Wᵀ), dx = d₀ + 2π da νᵀ, dν = 2π xᵀ da, dφ = Σ_batch da, dW = tᵀ dₑ, db = Σ_batch dₑ.
 
-    frequencies: m. width: d. std: of f at the start, which are normal; φ starts uniform on ±π.
+    frequencies: m. width: d. std: of ν at the start, which are normal; φ starts uniform on ±π, W normal by 1/√m.
     """
 
     frequencies: Annotated[int, Field(gt=0)] = 16
@@ -49,42 +48,42 @@ class PeriodicEmbedding(Layer):
         return n_in * self.width
 
     def parameters(self, n_in: int) -> dict[str, Parameter]:
-        """f and phi (n, m), W (n, m, d-1), b (n, d-1)."""
+        """nu and phi (n, m), W (n, m, d-1), b (n, d-1). None of them is penalised or decayed."""
         m, d = self.frequencies, self.width - 1
         return {
-            "f": Parameter((n_in, m), "norm", Init("normal", std=self.std)),
+            "nu": Parameter((n_in, m), "norm", Init("normal", std=self.std)),
             "phi": Parameter((n_in, m), "norm", phases),
             "W": Parameter((n_in, m, d), "norm", Init("normal", std=m**-0.5)),
             "b": Parameter((n_in, d), "norm", 0.0),
         }
 
     def flops(self, n_in: int) -> int:
-        """2 m d and 4 m for each feature."""
-        return n_in * self.frequencies * (2 * self.width + 2)
+        """2 m d for the products and 3 m for the waves of each feature."""
+        return n_in * self.frequencies * (2 * (self.width - 1) + 3)
 
     def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:
         """y (..., batch, n·d) and its pullback."""
-        xp, f, phi, W, b = context.xp, *(parameters[name] for name in ("f", "phi", "W", "b"))
+        xp = context.xp
+        nu, phi, W, b = (parameters[name] for name in ("nu", "phi", "W", "b"))
         z = wide(x, xp)[..., None]  # (..., batch, n, 1)
-        a = 2 * pi * f[..., None, :, :] * z + phi[..., None, :, :]  # (..., batch, n, m)
+        a = 2 * pi * z * nu[..., None, :, :] + phi[..., None, :, :]  # (..., batch, n, m)
         t = xp.moveaxis(xp.cos(a), -2, -3)  # (..., n, batch, m)
         e = xp.moveaxis(t @ W, -3, -2) + b[..., None, :, :]  # (..., batch, n, d-1)
-        first = xp.broadcast_to(z, (*e.shape[:-1], 1))  # (..., batch, n, 1)
-        y = xp.concat([first, e], axis=-1)  # (..., batch, n, d)
+        y = xp.concat([xp.broadcast_to(z, (*e.shape[:-1], 1)), e], axis=-1)  # (..., batch, n, d)
 
         def pullback(dy: Array) -> tuple[Array, Parameters]:
             dy_each = wide(dy, xp).reshape(y.shape)  # (..., batch, n, d)
             de = xp.moveaxis(dy_each[..., 1:], -2, -3)  # (..., n, batch, d-1)
             da = -xp.sin(a) * xp.moveaxis(de @ W.mT, -3, -2)  # (..., batch, n, m)
             gradients = {
-                "f": sum_to(2 * pi * xp.sum(da * z, axis=-3), f.shape, xp),  # (..., n, m)
+                "nu": sum_to(2 * pi * xp.sum(z * da, axis=-3), nu.shape, xp),  # (..., n, m)
                 "phi": sum_to(xp.sum(da, axis=-3), phi.shape, xp),  # (..., n, m)
                 "W": sum_to(t.mT @ de, W.shape, xp),  # (..., n, m, d-1)
                 "b": sum_to(xp.sum(de, axis=-2), b.shape, xp),  # (..., n, d-1)
             }
             if not context.input_gradient:
                 return None, gradients
-            dx = dy_each[..., 0] + 2 * pi * xp.sum(da * f[..., None, :, :], axis=-1)  # (..., batch, n)
+            dx = dy_each[..., 0] + 2 * pi * xp.sum(da * nu[..., None, :, :], axis=-1)  # (..., batch, n)
             return like(sum_to(dx, x.shape, xp), x, xp), gradients
 
         return like(y, x, xp).reshape(*y.shape[:-2], -1), pullback

@@ -14,7 +14,7 @@ from chainrule.data.dataset import Task
 from chainrule.data.preprocessing import Kind as PreprocessingKind
 from chainrule.data.splits import Split
 from chainrule.errors import ConfigError
-from chainrule.layers import AnyLayer
+from chainrule.layers import AnyLayer, PeriodicEmbedding
 from chainrule.layers.initialisation import InitOption
 from chainrule.losses import AnyLoss
 from chainrule.network import Network, mlp
@@ -47,14 +47,14 @@ class DataOptions:
     augment: Augment = Augment()
 
 
-_OF_MLP = ("hidden", "activation", "dropout", "norm", "init", "members")
+_OF_MLP = ("hidden", "activation", "dropout", "norm", "init", "members", "clip", "embedding")
 
 
 @spec
 class NetworkOptions:
     """A network: either `hidden` and what goes with it (see `mlp`), or an explicit list of `layers`.
 
-    members: so many networks that share their weights, in one.
+    members: so many networks that share their weights, in one. clip, embedding: what the features pass through first.
     """
 
     hidden: List[Positive] | None = None
@@ -63,6 +63,8 @@ class NetworkOptions:
     norm: Annotated[Annotated[NormName, Form.TEXT] | Annotated[List[NormName], Form.LIST], Form.BY] | None = None
     init: InitOption | None = None
     members: Positive | None = None
+    clip: Annotated[float, Field(gt=0)] | None = None
+    embedding: PeriodicEmbedding | None = None
     layers: List[AnyLayer] | None = None
 
     def __post_init__(self) -> None:
@@ -86,6 +88,8 @@ class NetworkOptions:
             norm=self.norm or "none",
             init=self.init,
             members=self.members or 1,
+            clip=self.clip,
+            embedding=self.embedding,
         )
 
 
