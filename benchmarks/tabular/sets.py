@@ -33,7 +33,7 @@ def encoded(frame: pd.DataFrame, target: str) -> Table:
     """Text columns one-hot, a missing text a value of its own; rows with a missing number are left out."""
     frame = frame.drop(columns=["rownames"], errors="ignore")
     is_text = [column for column in frame if not pd.api.types.is_numeric_dtype(frame[column])]
-    frame = frame.fillna({column: "missing" for column in is_text}).dropna().reset_index(drop=True)
+    frame = frame.fillna(dict.fromkeys(is_text, "missing")).dropna().reset_index(drop=True)
     y, X = frame[target], frame.drop(columns=[target])
     X = pd.get_dummies(X, columns=[column for column in is_text if column != target])
     if target in is_text:

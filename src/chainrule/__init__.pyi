@@ -54,13 +54,14 @@ from .optim import SGD as SGD
 from .optim import Adam as Adam
 from .optim import AdamW as AdamW
 from .optim import Constant as Constant
-from .optim import CosLog as CosLog
 from .optim import Cosine as Cosine
+from .optim import CosLog as CosLog
 from .optim import Exponential as Exponential
 from .optim import FlatCosine as FlatCosine
 from .optim import OneCycle as OneCycle
 from .optim import RMSprop as RMSprop
 from .optim import Step as Step
+from .recipes import tabular as tabular
 from .reporting import report as report
 from .runs import Assessment as Assessment
 from .runs import Hook as Hook

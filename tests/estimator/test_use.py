@@ -339,6 +339,6 @@ def test_members_that_share_their_weights_are_one_network_whose_predictions_are_
     np.testing.assert_array_equal(again.predict_proba(X), shared.predict_proba(X))
     separate = classifier(n_members=4).fit(X, Y)
     assert [model.network for model in separate.models_] == [cr.mlp([16]).sized(4, 3)] * 4
-    with pytest.raises(ValueError, match="^members is 'together'; expected 'separate' or 'shared'$"):
+    with pytest.raises(ValueError, match=r"^members is 'together'; expected 'separate' or 'shared'$"):
         classifier(members="together").fit(X, Y)
     assert regressor(n_members=4, members="shared", max_iter=60).fit(XD, YD).score(XD, YD) > 0.3

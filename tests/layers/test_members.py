@@ -42,9 +42,7 @@ def test_a_change_of_one_member_moves_no_other_through_norm_activation_and_resid
     parameters, x = generic(network), np.random.default_rng(0).normal(size=(9, 4))
     changed = {name: value.copy() for name, value in parameters.items()}
     changed["0.r"][1] += 1.0
-    before, after = (
-        forward(network.layers, held, x, NUMPY.context(training=True)).y for held in (parameters, changed)
-    )
+    before, after = (forward(network.layers, held, x, NUMPY.context(training=True)).y for held in (parameters, changed))
     moved = np.abs(after - before).max(axis=0).reshape(K, 2).max(axis=1)
     assert (moved > 0).tolist() == [False, True, False]
 
@@ -71,7 +69,12 @@ def test_the_first_layer_takes_rows_or_what_stands_side_by_side_by_its_option():
     layer = cr.MemberLinear(2, K)
     assert layer.parameters(6)["W"].shape == (2, 2)
     assert cr.MemberLinear(2, K, spread=True).parameters(6)["W"].shape == (6, 2)
-    parameters = {"W": np.eye(2), "r": np.ones((K, 2)), "s": np.arange(1.0, 4)[:, None] * np.ones(2), "b": np.zeros((K, 2))}
+    parameters = {
+        "W": np.eye(2),
+        "r": np.ones((K, 2)),
+        "s": np.arange(1.0, 4)[:, None] * np.ones(2),
+        "b": np.zeros((K, 2)),
+    }
     y = apply(layer, np.arange(6.0)[None], parameters, NUMPY).y
     np.testing.assert_array_equal(y, [[0, 1, 4, 6, 12, 15]])
 

@@ -32,7 +32,9 @@ LOSSES = [
     (cr.Huber(), lambda rng: rng.normal(size=(ROWS, 4))),
     (cr.Poisson(), lambda rng: rng.poisson(2.0, (ROWS, 4)).astype(float)),
 ]
-each_loss = pytest.mark.parametrize(("loss", "draw"), LOSSES, ids=[f"{loss.kind}-{i}" for i, (loss, _) in enumerate(LOSSES)])
+each_loss = pytest.mark.parametrize(
+    ("loss", "draw"), LOSSES, ids=[f"{loss.kind}-{i}" for i, (loss, _) in enumerate(LOSSES)]
+)
 
 
 @each_loss
@@ -71,7 +73,9 @@ def test_combined_logits_predict_the_mean_of_what_the_members_predict(loss, draw
     np.testing.assert_allclose(loss.predict(loss.combined(z, np), np), loss.predict(z, np).mean(axis=1), rtol=1e-12)
 
 
-@pytest.mark.parametrize("loss", [cr.SoftmaxCrossEntropy(), cr.SigmoidCrossEntropy(), cr.Poisson()], ids=lambda one: one.kind)
+@pytest.mark.parametrize(
+    "loss", [cr.SoftmaxCrossEntropy(), cr.SigmoidCrossEntropy(), cr.Poisson()], ids=lambda one: one.kind
+)
 @pytest.mark.parametrize("size", [60.0, 1e4])
 def test_combined_logits_are_finite_and_right_where_probabilities_are_0_and_1(loss, size):
     z = np.array([[[size, -size], [size, -size]]])
@@ -141,7 +145,7 @@ def test_mixed_and_weighted_rows_train_members_too():
 def test_members_are_an_option_of_the_configuration():
     config = load(None, ["network.hidden=[8]", "network.members=4"])
     assert config.network.build() == cr.mlp([8], members=4)
-    with pytest.raises(cr.ConfigError, match="network.layers lists every layer, so network.members would do nothing"):
+    with pytest.raises(cr.ConfigError, match=r"network\.layers lists every layer, so network.members would do nothing"):
         load(None, ["network.layers=[{kind='linear'}]", "network.members=4"])
 
 

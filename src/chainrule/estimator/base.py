@@ -44,7 +44,7 @@ class Rows:
 class MLP(Curves, BaseEstimator):  # type: ignore[misc]
     """A multilayer perceptron on scikit-learn's contract; see `MLPClassifier` and `MLPRegressor`.
 
-    models_: the trained networks, one for each separate member. history_: rows of `train`'s history, of the first member.
+    models_: the trained networks, one for each separate member. history_: rows of `train`'s history, of the first one.
     """
 
     _score_metric: str

@@ -38,7 +38,7 @@ class Residual(nn.Module):
 
 
 class MemberLinear(nn.Module):
-    """y = ((x · r) W) · s + b for each of k members, whose columns stand side by side; x may be rows for all of them."""
+    """y = ((x · r) W) · s + b for each of k members, whose columns stand side by side; x may be rows for all."""
 
     def __init__(self, n_in: int, n_out: int, k: int) -> None:
         super().__init__()

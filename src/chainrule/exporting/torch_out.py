@@ -98,7 +98,7 @@ def parameter_dtype(model: Model) -> np.dtype[Any]:
 
 
 Step = tuple[Layer | int | str, int]
-"""A layer and the width it is given; or an affine map of so many columns; or the link by which k members are averaged."""
+"""A layer and the width it is given; or an affine map of so many columns; or the link of k members' mean."""
 
 LINKS = {"softmax_cross_entropy": "softmax", "sigmoid_cross_entropy": "sigmoid", "poisson": "log"}
 

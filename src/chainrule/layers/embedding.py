@@ -31,7 +31,7 @@ class SmoothClip(Layer):
 class PeriodicEmbedding(Layer):
     """Each feature j as d numbers, (xⱼ, cos(2π xⱼ νⱼ + φⱼ) Wⱼ + bⱼ): RealMLP's PBLD (Gorishniy 2022; Holzmüller 2024).
 
-    x (..., batch, n), y (..., batch, n·d), the d columns of a feature side by side; νⱼ and φⱼ have m entries: nu and phi
+    x (..., batch, n), y (..., batch, n·d), the d columns of a feature side by side; νⱼ and φⱼ have m entries: nu, phi
     (..., n, m), W (..., n, m, d-1), b (..., n, d-1). With a = 2π x ν + φ, t = cos a, and a feature's dy parted into
     (d₀, dₑ): da = -sin a ⊙ (dₑ Wᵀ), dx = d₀ + 2π da νᵀ, dν = 2π xᵀ da, dφ = Σ_batch da, dW = tᵀ dₑ, db = Σ_batch dₑ.
 

@@ -21,9 +21,10 @@ class MemberLinear(Layer):
     r (..., k, n_in), s and b (..., k, n_out). With vᵢ = (xᵢ ⊙ rᵢ) W and dvᵢ = dyᵢ ⊙ sᵢ, duᵢ = dvᵢ Wᵀ, the pullback is
     dxᵢ = duᵢ ⊙ rᵢ, dW = Σᵢ (xᵢ ⊙ rᵢ)ᵀ dvᵢ, drᵢ = Σ_batch duᵢ ⊙ xᵢ, dsᵢ = Σ_batch dyᵢ ⊙ vᵢ, dbᵢ = Σ_batch dyᵢ.
 
-    width: n_out of one member; None, allowed in the last layer only, stands for as many as the targets need. members: k.
-    spread: whether x (..., batch, n_in) are rows that all members are given, as the first such layer's are; then
-    dx = Σᵢ duᵢ ⊙ rᵢ, and r starts as random signs, which alone tells the members apart. Elsewhere r starts at 1, as s does.
+    width: n_out of one member; None, allowed in the last layer only, stands for as many as the targets need.
+    members: k. spread: whether x (..., batch, n_in) are rows that all members are given, as the first such layer's
+    are; then dx = Σᵢ duᵢ ⊙ rᵢ, and r starts as random signs, which alone tells the members apart. Elsewhere r starts
+    at 1, as s does.
     """
 
     width: Annotated[int, Field(gt=0)] | None = None

@@ -111,9 +111,9 @@ class OneCycle(Schedule):
 
 @spec
 class CosLog(Schedule):
-    """(1 - cos(2π log₂(1 + (2^cycles - 1) step/n_steps)))/2: `cycles` waves from 0 to 1 to 0, each twice as long as the last.
+    """(1 - cos(2π log₂(1 + (2^cycles - 1) step/n_steps)))/2: waves from 0 to 1 to 0, each twice as long as the last.
 
-    RealMLP's `coslog4` with four of them (Holzmüller 2024). Every wave's end is a small annealing; the run's is one of them.
+    With four of them it is RealMLP's `coslog4` (Holzmüller 2024).
     """
 
     cycles: Annotated[int, Field(gt=0)] = 4

@@ -72,7 +72,8 @@ class Model:
         backend = choose(compute, self.network.flops_per_row * EVALUATION_BLOCK)
         with backend.scope():
             parameters = backend.parameters(self.parameters)
-            z = logits(self.network, self.loss, parameters, self.preprocessing, backend, backend.array(X), np.arange(len(X)))
+            rows, held = np.arange(len(X)), backend.array(X)
+            z = logits(self.network, self.loss, parameters, self.preprocessing, backend, held, rows)
         if not np.isfinite(z).all():
             row = int(np.argmin(np.isfinite(z).all(axis=1)))
             raise DataError(

@@ -26,7 +26,8 @@ def row_intervals(plan: Plan, parameters: Parameters, row: Row) -> dict[str, lis
         return {}
     with backend.scope():
         held = backend.parameters(parameters)
-        z = logits(plan.network, plan.loss, held, plan.preprocessing, backend, backend.array(data.X), rows)  # (n_rows, n_out)
+        X = backend.array(data.X)
+        z = logits(plan.network, plan.loss, held, plan.preprocessing, backend, X, rows)  # (n_rows, n_out)
     found = {f"validation_{name}": _interval(values) for name, values in _values(plan, z).items()}
     if "validation_rmse" in row:
         found["validation_rmse"] = [sqrt(end) for end in found.pop("validation_mse")]

@@ -69,9 +69,7 @@ class NetworkOptions:
 
     def __post_init__(self) -> None:
         """Refuse both forms at once."""
-        given = [
-            name for name in _OF_MLP if getattr(self, name) is not None
-        ]
+        given = [name for name in _OF_MLP if getattr(self, name) is not None]
         if self.layers is not None and given:
             raise ConfigError(
                 f"network.layers lists every layer, so network.{given[0]} would do nothing; keep one of them"
