@@ -121,7 +121,7 @@ if __name__ == "__main__":
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--ours", default="recipe")
     parser.add_argument("--splits", type=int, default=10)
-    parser.add_argument("--results", type=Path, default=Path("runs/tabular/results.jsonl"))
+    parser.add_argument("--results", type=Path, default=Path(__file__).with_name("results.jsonl"))
     parser.add_argument("--table", type=Path, metavar="JSON", help="write the table of what is known, compute nothing")
     asked = parser.parse_args()
     chosen, methods = asked.sets or list(DEVELOPMENT if asked.development else FINAL), asked.methods.split(",")

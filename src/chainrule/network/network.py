@@ -189,8 +189,10 @@ def own_layers(layers: Sequence[Layer]) -> list[Layer]:
 
 
 def describe(layer: Layer) -> str:
-    """A layer in a few characters: "linear 350", "dropout 0.4"."""
+    """A layer in a few characters: "linear 350", "dropout 0.4", "8 x linear 350" of eight members."""
     if isinstance(layer, Residual):
         return "residual(" + " | ".join(describe(inner) for inner in layer.body) + ")"
-    shown = [getattr(layer, name, None) for name in ("width", "rate", "slope", "approximate")]
+    if isinstance(layer, MemberLinear):
+        return f"{layer.members} x linear{'' if layer.width is None else f' {layer.width}'}"
+    shown = [getattr(layer, name, None) for name in ("width", "rate", "slope", "approximate", "limit")]
     return " ".join([kind_of(layer), *(str(value) for value in shown if value not in (None, "none"))])
