@@ -75,7 +75,7 @@ def interval(values: list[float]) -> tuple[float, float, float]:
 
 
 def summary(found: Results, names: list[str], ours: str, others: list[str], n_splits: int) -> list[dict[str, Any]]:
-    """A row for each set that all methods have done: every method's mean error, and ours less each other's, paired by split, with its interval."""
+    """For each set that all methods have done, the mean errors, and ours less each other, paired by split."""
     rows = []
     for name in names:
         splits = range(n_splits)
@@ -85,9 +85,9 @@ def summary(found: Results, names: list[str], ours: str, others: list[str], n_sp
         error = {m: [found[name, m, k]["error"] for k in splits] for m in (ours, *others)}
         seconds = {m: fmean(found[name, m, k]["seconds"] for k in splits) for m in (ours, *others)}
         differences = {m: interval([a - b for a, b in zip(error[ours], error[m], strict=True)]) for m in others}
-        rows.append({"set": name, "task": table.task, "n_rows": len(table.y), "n_features": table.X.shape[1],
-                     "n_splits": n_splits, "errors": {m: fmean(values) for m, values in error.items()},
-                     "differences": differences, "seconds": seconds})  # fmt: skip
+        about = {"set": name, "task": table.task, "n_rows": len(table.y), "n_features": table.X.shape[1]}
+        errors = {m: fmean(values) for m, values in error.items()}
+        rows.append(about | {"n_splits": n_splits, "errors": errors, "differences": differences, "seconds": seconds})
     return rows
 
 
