@@ -15,7 +15,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # Each may import what stands before it, and itself.
 ORDER = [
     "errors", "text", "notebook", "intervals", "seeds", "spec", "arrays", "backprop", "layers", "losses", "objective", "network",
-    "optim", "data", "kernels", "backends", "training", "diagnosis", "runs", "tracking", "study", "comparing", "reporting",
+    "optim", "data", "kernels", "backends", "training", "recipes", "diagnosis", "runs", "tracking", "study", "comparing", "reporting",
     "exporting", "verify", "replication", "estimator", "cli",
 ]  # fmt: skip
 TORCH = {"backends/torch_backend.py", "backends/torch_world.py", "backends/hardware.py", "verify/check.py", "exporting/torch_layers.py",

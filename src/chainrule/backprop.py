@@ -24,7 +24,7 @@ class Parameter(NamedTuple):
     """One array of a layer before it exists.
 
     role: "weight" (penalised, decayed), "bias", "norm" (scale, shift; kept wide), "running" (statistics, no gradient).
-    initial: an `Init`, or the number that fills it.
+    initial: an `Init`, the number that fills it, or a function of shape and generator.
     """
 
     shape: tuple[int, ...]

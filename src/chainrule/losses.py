@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from chainrule.arrays import Array, like, wide
-from chainrule.layers.activations import sigmoid
+from chainrule.layers.activations import sigmoid, softplus
 from chainrule.spec import spec
 
 
@@ -29,6 +29,10 @@ class Loss(ABC):
     @abstractmethod
     def predict(self, logits: Array, xp: Any) -> Array:
         """The link: what the logits stand for, (..., batch, n_out) probabilities, means or rates."""
+
+    @abstractmethod
+    def combined(self, z: Array, xp: Any) -> Array:
+        """Logits (..., n_out) whose prediction is the mean of the predictions of members' logits z (..., k, n_out)."""
 
     def __call__(self, logits: Array, target: Array, weight: Array | None, xp: Any) -> tuple[Array, Array]:
         """loss (...) and dlogits = ∂loss/∂logits (..., batch, n_out), for weights (batch,) or None."""
@@ -83,6 +87,11 @@ class SoftmaxCrossEntropy(Loss):
         e = xp.exp(z - xp.max(z, axis=-1, keepdims=True))
         return e / xp.sum(e, axis=-1, keepdims=True)
 
+    def combined(self, z: Array, xp: Any) -> Array:
+        """log meanₖ ψ(zₖ)."""
+        shifted = z - xp.max(z, axis=-1, keepdims=True)
+        return _log_mean(shifted - xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True)), xp)
+
 
 @spec
 class SigmoidCrossEntropy(Loss):
@@ -107,6 +116,10 @@ class SigmoidCrossEntropy(Loss):
         """Probabilities σ(z), each output by itself."""
         return sigmoid(wide(logits, xp), xp)
 
+    def combined(self, z: Array, xp: Any) -> Array:
+        """log p - log(1 - p) for p = meanₖ σ(zₖ), each logarithm by itself: σ(z) is 1 in float64 from z = 37 on."""
+        return _log_mean(-softplus(-z, xp), xp) - _log_mean(-softplus(z, xp), xp)
+
 
 @spec
 class SquaredError(Loss):
@@ -129,6 +142,10 @@ class SquaredError(Loss):
     def predict(self, logits: Array, xp: Any) -> Array:
         """The outputs themselves."""
         return wide(logits, xp)
+
+    def combined(self, z: Array, xp: Any) -> Array:
+        """The mean of the outputs."""
+        return xp.mean(z, axis=-2)
 
 
 @spec
@@ -155,6 +172,10 @@ class Huber(Loss):
     def predict(self, logits: Array, xp: Any) -> Array:
         """The outputs themselves."""
         return wide(logits, xp)
+
+    def combined(self, z: Array, xp: Any) -> Array:
+        """The mean of the outputs."""
+        return xp.mean(z, axis=-2)
 
 
 _POISSON_TANGENT = 50.0
@@ -185,6 +206,19 @@ class Poisson(Loss):
         """Rates r(z)."""
         z = wide(logits, xp)
         return xp.exp(xp.minimum(z, _POISSON_TANGENT)) * (1 + xp.maximum(z - _POISSON_TANGENT, 0.0))
+
+    def combined(self, z: Array, xp: Any) -> Array:
+        """The logarithm of the mean rate, or the point of the tangent that has it."""
+        top = xp.exp(xp.zeros_like(z[..., 0, :]) + _POISSON_TANGENT)
+        beyond = xp.mean(self.predict(z, xp), axis=-2) / top  # (..., n_out)
+        below = _log_mean(xp.minimum(z, _POISSON_TANGENT), xp)
+        return xp.where(beyond > 1, _POISSON_TANGENT - 1 + beyond, below)
+
+
+def _log_mean(logs: Array, xp: Any) -> Array:
+    """log meanₖ e^lₖ of logarithms (..., k, n_out), the largest taken out first."""
+    largest = xp.max(logs, axis=-2, keepdims=True)
+    return xp.log(xp.mean(xp.exp(logs - largest), axis=-2)) + largest[..., 0, :]
 
 
 AnyLoss = Annotated[

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from chainrule.arrays import Array, wide
 from chainrule.backprop import Context, Layer, Parameters, forward
+from chainrule.layers.members import members_of
 from chainrule.losses import Loss
 
 
@@ -39,13 +40,36 @@ def objective(
     batch's.
     """
     logits, pullback, statistics = forward(layers, parameters, x, context)
-    compiled = context.kernels and context.kernels.loss(loss, logits, target, weight)
-    value, dlogits = compiled or loss(logits, target, weight, context.xp)
+    value, dlogits = mean_loss(loss, logits, target, weight, context, members_of(layers))
     if context.part is not None:
         share = context.part.share(x.shape[-2], weight, context.xp)
         value, dlogits = share * value, share * dlogits
     dx, gradients = pullback(dlogits)
     return Objective(value, with_penalty(gradients, master or parameters, penalised, penalty), statistics, dx)
+
+
+def mean_loss(
+    loss: Loss, logits: Array, target: Array, weight: Array | None, context: Context, n_members: int = 1
+) -> tuple[Array, Array]:
+    """loss (...) and dlogits: the mean of the losses of members whose logits (..., batch, k·n_out) are side by side.
+
+    It is the loss of k rows for each row, one a member.
+    """
+    xp, z = context.xp, logits
+    if n_members > 1:
+        z = logits.reshape(*logits.shape[:-2], logits.shape[-2] * n_members, -1)  # (..., batch·k, n_out)
+        target = _repeated(target, n_members, -1 if xp.isdtype(target.dtype, "integral") and target.ndim < z.ndim
+                           and target.shape[-1] == logits.shape[-2] else -2, xp)  # fmt: skip
+        weight = None if weight is None else _repeated(weight, n_members, -1, xp)
+    compiled = context.kernels and context.kernels.loss(loss, z, target, weight)
+    value, dz = compiled or loss(z, target, weight, xp)
+    return value, dz.reshape(logits.shape)
+
+
+def _repeated(rows: Array, n: int, axis: int, xp: Any) -> Array:
+    """Each row n times, one after the other; `axis` counts them."""
+    index = xp.arange(rows.shape[axis] * n, device=rows.device) // n
+    return xp.take(rows, index, axis=axis)
 
 
 def penalty_value(parameters: Parameters, penalised: Iterable[str], penalty: Any, xp: Any) -> Any:

@@ -84,7 +84,7 @@ COMPARE = {
     "ge": lambda a, b: 1 - Positive(b - a),
 }
 ENTRYWISE = {
-    "exp": sp.exp, "log": sp.log, "tanh": sp.tanh, "sqrt": sp.sqrt, "neg": lambda a: -a,
+    "exp": sp.exp, "log": sp.log, "tanh": sp.tanh, "sqrt": sp.sqrt, "cos": sp.cos, "sin": sp.sin, "neg": lambda a: -a,
     "abs": lambda a: a * (2 * Positive(a) - 1),
     "max": lambda a, b: b + (a - b) * Positive(a - b),
     "min": lambda a, b: a - (a - b) * Positive(a - b),

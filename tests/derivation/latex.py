@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 SKIPPED = re.compile(r"\\(?:left|right|quad|displaystyle|[,;!])(?![a-zA-Z])")
 TOKEN = re.compile(r"\\[a-zA-Z]+|\\[^a-zA-Z]|\d+(?:\.\d+)?|\S")
 COMPARED = {">": "gt", "<": "lt", r"\le": "le", r"\ge": "ge"}
-UNARY = {r"\log", r"\tanh", r"\sqrt", r"\exp"}
+UNARY = {r"\log", r"\tanh", r"\sqrt", r"\exp", r"\cos", r"\sin"}
 CALLED = {"f", "h", "r", r"\psi", r"\sigma", r"\Phi", r"\varphi", r"\operatorname{erf}", r"\operatorname{clip}"}
 OPERATORS = {r"\odot", r"\cdot", r"\partial", r"\top", *COMPARED}
 

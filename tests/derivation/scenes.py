@@ -11,9 +11,12 @@ from derivation.scenes_layers import (
     dropout,
     embedding,
     layer_norm,
+    members,
+    periodic_embedding,
     residual,
     selu,
     sigmoid,
+    smooth_clip,
 )
 from derivation.scenes_losses import elementwise, huber, label_smoothing, poisson, sample_weights
 from derivation.scenes_network import columns, two_layers
@@ -37,6 +40,9 @@ SETTINGS: dict[str, Callable[[], Setting]] = {
     "dropout": dropout,
     "embedding": embedding,
     "residual": residual,
+    "smooth-clip": smooth_clip,
+    "periodic-embedding": periodic_embedding,
+    "members": members,
     "label-smoothing": label_smoothing,
     "sample-weights": sample_weights,
     "sigmoid-cross-entropy": partial(elementwise, lambda at: cr.SigmoidCrossEntropy()),

@@ -145,3 +145,44 @@ def residual() -> Setting:
         return {"Y": y, "J": np.sum(at["C"] * y), "∂J/∂X": dx, "∂J/∂W": gradients["body.0.W"]}
 
     return Setting(base, {"i": N, "k": K, "j": K}, code)
+
+
+def members() -> Setting:
+    """Two members that are given the same rows."""
+    own = {f"{name}^{{({i})}}": matrix(f"{name}{i}", 1, K) for i in (1, 2) for name in ("r", "s", "b")}
+    base = {"X": matrix("X", N, K), "C": matrix("C", N, K), "D": matrix("D", N, K), "W": matrix("W", K, K)} | own
+    base |= {r"\mathbf{1}": sp.ones(N, 1)}
+
+    def code(at: Mapping[str, Any]) -> Arrays:
+        held = {"W": at["W"]} | {n: np.concatenate([at[f"{n}^{{({i})}}"] for i in (1, 2)]) for n in ("r", "s", "b")}
+        y, pullback = cr.MemberLinear(K, 2, spread=True).forward(held, at["X"], context())  # (N, 2 K)
+        dx, gradients = pullback(np.concatenate([at["C"], at["D"]], axis=1))
+        found = {"Y^{(1)}": y[:, :K], "Y^{(2)}": y[:, K:], "J": np.sum(at["C"] * y[:, :K] + at["D"] * y[:, K:])}
+        found |= {"∂J/∂X": dx, "∂J/∂W": gradients["W"]}
+        return found | {f"∂J/∂{n}^{{(1)}}": gradients[n][0] for n in ("r", "s", "b")}
+
+    return Setting(base, {"i": N, "k": K}, code)
+
+
+def smooth_clip() -> Setting:
+    """With the limit c = 3."""
+    return activation(cr.SmoothClip, c="3")
+
+
+def periodic_embedding() -> Setting:
+    """One feature, two waves, two numbers beside the feature itself."""
+    M, D = 2, 2
+    base = {
+        "x": matrix("x", N, 1), "c": matrix("c", N, 1), "D": matrix("D", N, D), r"\nu": matrix("nu", 1, M),
+        r"\varphi": matrix("phi", 1, M), "W": matrix("W", M, D), "b": matrix("b", 1, D), r"\mathbf{1}": sp.ones(N, 1),
+    }  # fmt: skip
+
+    def code(at: Mapping[str, Any]) -> Arrays:
+        held = {"nu": at[r"\nu"], "phi": at[r"\varphi"], "W": at["W"][None], "b": at["b"]}
+        y, pullback = cr.PeriodicEmbedding(M, D + 1).forward(held, at["x"], context())  # (N, 1 + D)
+        dx, gradients = pullback(np.concatenate([at["c"], at["D"]], axis=1))
+        found = {"E": y[:, 1:], "J": np.sum(at["c"] * y[:, :1]) + np.sum(at["D"] * y[:, 1:]), "∂J/∂x": dx}
+        found |= {r"∂J/∂\nu": gradients["nu"], r"∂J/∂\varphi": gradients["phi"]}
+        return found | {"∂J/∂W": gradients["W"][0], "∂J/∂b": gradients["b"]}
+
+    return Setting(base, {"i": N, "k": D}, code)

@@ -69,7 +69,7 @@ def row(decided, X, state, norm, step, batch_loss) -> dict[str, Any]:
     found: dict[str, Any] = {"step": step + 1, "epoch": (step + 1) / decided.batches.per_epoch, "lr": decided.lr(step)}
     for part, rows in (("train", decided.train_sample), ("validation", decided.rows.validation)):
         if len(rows):
-            z = logits(decided.network, state.parameters, decided.preprocessing, decided.backend, X, rows)
+            z = logits(decided.network, decided.loss, state.parameters, decided.preprocessing, decided.backend, X, rows)
             weight = None if decided.data.weight is None else decided.data.weight[rows]
             values = score(z, decided.data.y[rows], decided.loss, decided.target, decided.metrics, weight)
             found |= {f"{part}_{name}": value for name, value in values.items()}

@@ -327,3 +327,18 @@ def test_data_that_cannot_work_are_refused():
         ValueError, match=r"label_smoothing is 0\.1 for several labels a row; it is for one class a row, set 0"
     ):
         classifier(label_smoothing=0.1).fit(*make_multilabel_classification(20, 3, n_classes=3, random_state=0))
+
+
+def test_members_that_share_their_weights_are_one_network_whose_predictions_are_averaged():
+    shared = classifier(n_members=4, members="shared", schedule="coslog", max_iter=150).fit(X, Y)
+    assert len(shared.models_) == 1
+    assert shared.models_[0].network == cr.mlp([16], members=4).sized(4, 3)
+    assert shared.score(X, Y) > 0.9
+    np.testing.assert_allclose(shared.predict_proba(X).sum(axis=1), 1)
+    again = pickle.loads(pickle.dumps(shared))
+    np.testing.assert_array_equal(again.predict_proba(X), shared.predict_proba(X))
+    separate = classifier(n_members=4).fit(X, Y)
+    assert [model.network for model in separate.models_] == [cr.mlp([16]).sized(4, 3)] * 4
+    with pytest.raises(ValueError, match=r"^members is 'together'; expected 'separate' or 'shared'$"):
+        classifier(members="together").fit(X, Y)
+    assert regressor(n_members=4, members="shared", max_iter=60).fit(XD, YD).score(XD, YD) > 0.3

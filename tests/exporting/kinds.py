@@ -1,4 +1,4 @@
-"""Twelve kinds of network, with arrays as training may leave them, and rows to hold them against each other."""
+"""Kinds of network, with arrays as training may leave them, and rows to hold them against each other."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +29,10 @@ def made(layers: Any, *, n_in: int = 20, loss: Loss | None = None, preprocessing
 
 def hidden(activation: cr.Layer) -> tuple[cr.Layer, ...]:
     return (cr.Linear(30), activation, cr.Linear(16), activation, cr.Linear())
+
+
+def members(*between: cr.Layer) -> tuple[cr.Layer, ...]:
+    return (cr.MemberLinear(12, 4, spread=True), *between, cr.MemberLinear(8, 4), *between, cr.MemberLinear(None, 4))
 
 
 def deep() -> cr.Model:
@@ -82,6 +86,16 @@ KINDS: dict[str, Callable[[], cr.Model]] = {
     "regression": regression,
     "huber": lambda: made(hidden(cr.ReLU()), loss=cr.Huber()),
     "poisson": poisson,
+    "members": lambda: made(members(cr.ReLU(), cr.BatchNorm())),
+    "members, multilabel": lambda: made(members(cr.Tanh()), loss=cr.SigmoidCrossEntropy()),
+    "members, regression": lambda: made(
+        members(cr.GELU()), loss=cr.SquaredError(), target=Affine(np.array([300.0, 40.0, 1e-3]), np.array([0.1, 1.0, 9.0]))
+    ),
+    "members, poisson": lambda: made(members(cr.Tanh()), loss=cr.Poisson()),
+    "members of embedded features": lambda: made(
+        (cr.SmoothClip(2.0), cr.PeriodicEmbedding(5, 3, std=0.5), *members(cr.ReLU()))
+    ),
+    "embedded features": lambda: made((cr.SmoothClip(), cr.PeriodicEmbedding(4, 2), *hidden(cr.ReLU()))),
     "float64": lambda: made(hidden(cr.GELU()), dtype=np.float64, preprocessing=identity(20)),
 }  # fmt: skip
 

@@ -195,3 +195,14 @@ def test_writing_a_network_down_makes_no_array():
     network = cr.mlp([100_000], n_in=100_000, n_out=10)
     assert network.n_parameters == 100_000 * 100_000 + 100_000 + 1_000_010
     assert not any(isinstance(value, np.ndarray) for value in vars(network).values())
+
+
+def test_members_clip_and_embedding_are_parts_of_the_common_form():
+    network = cr.mlp([4], members=3, clip=2.0, embedding=cr.PeriodicEmbedding(5, 3))
+    assert network.layers == (
+        cr.SmoothClip(2.0), cr.PeriodicEmbedding(5, 3), cr.MemberLinear(4, 3, spread=True), cr.ReLU(),
+        cr.MemberLinear(None, 3),
+    )  # fmt: skip
+    assert repr(network.sized(2, 1)) == (
+        "Network(2 | smooth_clip 2.0 | periodic_embedding 3 | 3 x linear 4 | relu | 3 x linear 1; 132 parameters)"
+    )

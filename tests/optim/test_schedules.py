@@ -80,8 +80,27 @@ def test_the_early_decay_is_the_reports_loop():
     assert factors(cr.Exponential(0.95, early=True)) == pytest.approx(expected)
 
 
+def test_coslog_is_four_waves_each_twice_as_long_as_the_last():
+    """½(1 - cos(2π log₂(1 + 15 t))): 0 at t = 0, 1/15, 3/15, 7/15, 1, and 1 halfway in the logarithm."""
+    n = 15_000
+    found = factors(cr.CosLog(), n)
+    for start, length in ((0, 1000), (1000, 2000), (3000, 4000), (7000, 8000)):
+        assert found[start] == pytest.approx(0, abs=1e-12)
+        assert found[start + round(length * (2**0.5 - 1))] == pytest.approx(1, abs=1e-5)
+    assert found[-1] < 1e-6
+    assert sum(a < b > c for a, b, c in zip(found, found[1:], found[2:], strict=False)) == 4
+
+
+def test_flat_cosine_is_1_for_half_the_run_and_ends_at_0():
+    found = factors(cr.FlatCosine())
+    assert found[: STEPS // 2 + 1] == [1.0] * (STEPS // 2 + 1)
+    assert found[STEPS // 2 :] == pytest.approx(factors(cr.Cosine(), STEPS // 2))
+
+
 @given(
     st.one_of(
+        st.builds(cr.CosLog, st.integers(1, 6)),
+        st.builds(cr.FlatCosine, st.floats(0, 0.99), st.floats(0, 1), st.floats(0, 5)),
         st.builds(cr.OneCycle, st.floats(0.01, 0.99)),
         st.builds(cr.Cosine, st.floats(0, 1), st.floats(0, 5)),
         st.builds(cr.Exponential, st.floats(0.1, 1), st.booleans(), st.floats(0, 5)),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from chainrule.arrays import Array, wide
 from chainrule.backprop import Context, Layer, Parameters, Pullback, forward
 from chainrule.layers import Activation, Residual, Sigmoid, Tanh
+from chainrule.objective import mean_loss
 from chainrule.training.plan import Plan
 from chainrule.training.step import Resident
 
@@ -127,10 +128,12 @@ def probe(plan: Plan, data: Resident, parameters: Parameters, step: int, n: int 
     working = backend.working(parameters, plan.network.parameters)
     context = backend.context(training=True, seed=plan.config.training.seed, step=step)
     logits, pullback, _ = forward(layers, working, x, context)
-    loss, dlogits = plan.loss(logits, target, weight, backend.xp)
+    loss, dlogits = mean_loss(plan.loss, logits, target, weight, context._replace(kernels=None), plan.network.n_members)
     pullback(dlogits)
     measured = tuple(_measure(one, gradients.get(one.path), backend.xp) for one in seen)
-    return Probe(measured, _rms(x, backend.xp), float(loss), backend.numpy(logits), rows)
+    z, k = backend.numpy(logits), plan.network.n_members
+    z = z if k == 1 else plan.loss.combined(z.reshape(len(z), k, -1), np)  # (n, n_out)
+    return Probe(measured, _rms(x, backend.xp), float(loss), z, rows)
 
 
 def _watch(layer: Layer, on_y: Callable[[Seen], None], on_dy: Callable[[str, Array], None]) -> Layer:

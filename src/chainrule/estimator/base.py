@@ -44,7 +44,7 @@ class Rows:
 class MLP(Curves, BaseEstimator):  # type: ignore[misc]
     """A multilayer perceptron on scikit-learn's contract; see `MLPClassifier` and `MLPRegressor`.
 
-    models_: the trained members. history_: rows of `train`'s history, of the first member.
+    models_: the trained networks, one for each separate member. history_: rows of `train`'s history, of the first one.
     """
 
     _score_metric: str
@@ -143,9 +143,9 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
     def _train(self, params: settings.Params, rows: Rows, split: Split, evaluation: Evaluation, epochs: int,
                starts: Sequence[Initial], hooks: Sequence[Hook] = ()) -> list[Run]:  # fmt: skip
         data = self._dataset(rows)
-        n_train, n_members = data.n_rows - int(split.validation), settings.integer(params, "n_members")
-        if starts and len(starts) != n_members:
-            raise ConfigError(f"n_members is {n_members}, but {len(starts)} were trained before; it cannot change now")
+        n_train, n_networks = data.n_rows - int(split.validation), settings.n_networks(params)
+        if starts and len(starts) != n_networks:
+            raise ConfigError(f"n_members is {n_networks}, but {len(starts)} were trained before; it cannot change now")
         batch, loss, network = settings.batch_size(params, n_train), self._loss(params), settings.network(params)
         weight = 1.0 if data.weight is None else float(data.weight[: n_train if rows.n_validation else None].mean())
         if not starts:
@@ -170,7 +170,7 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
             standardise_target=bool(params["standardise"]),
             hooks=(*(params["callbacks"] or ()), *hooks),
             initial=starts or None,
-            seeds=n_members,
+            seeds=n_networks,
         )
 
     def _dataset(self, rows: Rows) -> Dataset:

@@ -36,14 +36,15 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
     random_state: of weights, batches, dropout and the rows held out; a whole number is the seed of `train`.
     warm_start: `fit` goes on from the weights of the last one, with a new optimiser.
     dropout, norm: one for all hidden layers or a list; norm "batch" or "layer". schedule: "constant", "exponential",
-        "step", "cosine", "one_cycle" with their defaults, or a `Schedule`.
+        "step", "cosine", "one_cycle", "coslog", "flat_cosine" with their defaults, or a `Schedule`.
     label_smoothing: ε of targets (1 - ε) t + ε/K. class_weight: {class: weight} or "balanced", all rows' weights times
         the same for each class; the validation rows' too.
     standardise: shift and scale columns by the training rows' means and deviations; False takes them as they are.
     device: "auto", "cpu", "cuda". precision: "float32", "float64", "bfloat16"; "auto" is float64 where the whole fit
         takes about a second in it, and else as `train` chooses.
-    callbacks: `Hook`s that watch the training. n_members: so many networks, of seeds random_state, random_state + 1,
-        ..., trained together; their probabilities are averaged.
+    callbacks: `Hook`s that watch the training. n_members: so many networks, whose probabilities are averaged. members:
+        "separate", of seeds random_state, random_state + 1, ..., trained together; or "shared", one network in which
+        they share their weights (see `MemberLinear`).
 
     classes_: in the order of predict_proba's columns. See docs/estimators.md for all that is fitted.
 
@@ -82,6 +83,7 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
         precision: str = "auto",
         callbacks: Sequence[Hook] | None = None,
         n_members: int = 1,
+        members: str = "separate",
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -108,6 +110,7 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
         self.precision = precision
         self.callbacks = callbacks
         self.n_members = n_members
+        self.members = members
 
     def _encoded(self, y: Any, *, reset: bool) -> NDArray[Any]:
         check_classification_targets(y)

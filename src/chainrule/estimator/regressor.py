@@ -34,13 +34,14 @@ class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
     random_state: of weights, batches, dropout and the rows held out; a whole number is the seed of `train`.
     warm_start: `fit` goes on from the weights of the last one, with a new optimiser.
     dropout, norm: one for all hidden layers or a list; norm "batch" or "layer". schedule: "constant", "exponential",
-        "step", "cosine", "one_cycle" with their defaults, or a `Schedule`.
+        "step", "cosine", "one_cycle", "coslog", "flat_cosine" with their defaults, or a `Schedule`.
     standardise: shift and scale columns, and y for the squared and the Huber loss, by the training rows' means and
         deviations; False takes them as they are.
     device: "auto", "cpu", "cuda". precision: "float32", "float64", "bfloat16"; "auto" is float64 where the whole fit
         takes about a second in it, and else as `train` chooses.
-    callbacks: `Hook`s that watch the training. n_members: so many networks, of seeds random_state, random_state + 1,
-        ..., trained together; their predictions are averaged.
+    callbacks: `Hook`s that watch the training. n_members: so many networks, whose predictions are averaged. members:
+        "separate", of seeds random_state, random_state + 1, ..., trained together; or "shared", one network in which
+        they share their weights (see `MemberLinear`).
 
     See docs/estimators.md for all that is fitted.
 
@@ -80,6 +81,7 @@ class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
         precision: str = "auto",
         callbacks: Sequence[Hook] | None = None,
         n_members: int = 1,
+        members: str = "separate",
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -105,6 +107,7 @@ class MLPRegressor(RegressorMixin, MLP):  # type: ignore[misc]
         self.precision = precision
         self.callbacks = callbacks
         self.n_members = n_members
+        self.members = members
 
     def _encoded(self, y: Any, *, reset: bool) -> NDArray[Any]:  # noqa: ARG002
         return np.asarray(y, dtype=np.float64)

@@ -11,7 +11,20 @@ from chainrule.errors import ConfigError
 from chainrule.layers import ReLU
 from chainrule.losses import Huber, Loss, Poisson, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
 from chainrule.network import Network, mlp
-from chainrule.optim import SGD, Adam, AdamW, Constant, Cosine, Exponential, OneCycle, Optimizer, RMSprop, Schedule
+from chainrule.optim import (
+    SGD,
+    Adam,
+    AdamW,
+    Constant,
+    Cosine,
+    CosLog,
+    Exponential,
+    FlatCosine,
+    OneCycle,
+    Optimizer,
+    RMSprop,
+    Schedule,
+)
 from chainrule.optim import Step as StepSchedule
 from chainrule.training import Evaluation
 
@@ -36,6 +49,7 @@ _OPTIMIZERS: dict[str, Any] = {
 }
 _SCHEDULES: dict[str, type[Schedule]] = {
     "constant": Constant, "exponential": Exponential, "step": StepSchedule, "cosine": Cosine, "one_cycle": OneCycle,
+    "coslog": CosLog, "flat_cosine": FlatCosine,
 }  # fmt: skip
 _REGRESSIONS: dict[str, type[Loss]] = {"squared_error": SquaredError, "huber": Huber, "poisson": Poisson}
 
@@ -62,7 +76,8 @@ def network(params: Params) -> Network:
     linear = isinstance(name, str) and name == "identity"
     between = _ACTIVATIONS.get(name, name) if isinstance(name, str) else name
     found = mlp(_hidden(params["hidden_layer_sizes"]), activation=between, dropout=params["dropout"],
-                norm=params["norm"], init="glorot" if linear else None)  # fmt: skip
+                norm=params["norm"], init="glorot" if linear else None,
+                members=integer(params, "n_members") if _shared(params) else 1)  # fmt: skip
     return Network(tuple(layer for layer in found.layers if not isinstance(layer, ReLU))) if linear else found
 
 
@@ -73,6 +88,17 @@ def _hidden(value: Any) -> tuple[int, ...]:
     ):
         raise ConfigError(f"hidden_layer_sizes is {value!r}; expected whole numbers above 0, one a layer")
     return tuple(int(n) for n in widths)
+
+
+def n_networks(params: Params) -> int:
+    """How many networks are trained: one where the members share their weights."""
+    return 1 if _shared(params) else integer(params, "n_members")
+
+
+def _shared(params: Params) -> bool:
+    if params["members"] not in ("separate", "shared"):
+        raise ConfigError(f"members is {params['members']!r}; expected 'separate' or 'shared'")
+    return bool(params["members"] == "shared" and integer(params, "n_members") > 1)
 
 
 def batch_size(params: Params, n_train: int) -> int:

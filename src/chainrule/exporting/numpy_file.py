@@ -36,11 +36,14 @@ from chainrule.layers import (
     LayerNorm,
     LeakyReLU,
     Linear,
+    MemberLinear,
     Mish,
+    PeriodicEmbedding,
     ReLU,
     Residual,
     Sigmoid,
     SiLU,
+    SmoothClip,
     Tanh,
 )
 from chainrule.layers.activations import SELU_ALPHA, SELU_SCALE
@@ -100,8 +103,19 @@ def standardise(x, epsilon):
 """,
     "softmax": """
 def softmax(x):
-    e = np.exp(x - x.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+""",
+    "waves": """
+def waves(x, nu, phi, W, b):
+    t = np.cos(2 * np.pi * x[:, :, None] * nu + phi)
+    e = np.einsum("bnm,nmd->bnd", t, W) + b
+    return np.concatenate([x[:, :, None], e], axis=2).reshape(len(x), -1)
+""",
+    "members": """
+def members(x, r, W, s, b):
+    x = x.reshape(len(x), -1, r.shape[1]) * r
+    return (x @ W * s + b).reshape(len(x), -1)
 """,
     "embed": EMBED,
     "erf": """
@@ -142,7 +156,10 @@ def script(model: Model) -> str:
         body = [*prepared_lines(table), *body]
     elif not is_identity(model.preprocessing):
         body.insert(0, 'x = (x - p["preprocessing.shift"]) * p["preprocessing.scale"]')
-    link = _link(model.loss)
+    link, k = _link(model.loss), model.network.n_members
+    if k > 1:
+        body.append(f"x = x.reshape(len(x), {k}, {model.network.n_out})")
+        link = f"({link}).mean(axis=1)"
     if not is_identity(model.target):
         link = f'{link} / p["target.scale"] + p["target.shift"]'
     meaning, prediction = _MEANINGS[model.task]
@@ -209,6 +226,12 @@ def _equation(layer: Layer, held: Mapping[str, str], x: str) -> str:
             return f"embed({x}, {held['E']}, {layer.sizes!r})"
         case Linear():
             return f"{x} @ {held['W']}" + (f" + {held['b']}" if layer.bias else "")
+        case MemberLinear():
+            return f"members({x}, " + ", ".join(held[name] for name in ("r", "W", "s", "b")) + ")"
+        case PeriodicEmbedding():
+            return f"waves({x}, " + ", ".join(held[name] for name in ("nu", "phi", "W", "b")) + ")"
+        case SmoothClip():
+            return f"{x} / np.sqrt(1 + ({x} / {layer.limit!r}) ** 2)"
         case LeakyReLU():
             return f"np.where({x} > 0, {x}, {layer.slope!r} * {x})"
         case GELU() if layer.approximate == "tanh":

@@ -53,7 +53,8 @@ def to_onnx(model: Model) -> bytes:
     dtype = input_dtype(model)
     graph = Graph()
     x = prepared(graph, model.preprocessing, "input", dtype)
-    names = outputs(graph, model.loss, model.target, chain(graph, model.network.layers, model.parameters, x))
+    z = chain(graph, model.network.layers, model.parameters, x)
+    names = outputs(graph, model.loss, model.target, z, model.network.n_members)
     kind = TensorProto.FLOAT if dtype == np.float32 else TensorProto.DOUBLE
     n_in, n_out = model.preprocessing.n_in, model.network.n_out
     made = helper.make_graph(

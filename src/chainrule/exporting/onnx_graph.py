@@ -1,7 +1,7 @@
 """A network as nodes of an ONNX graph, opset 18: each layer in evaluation mode, the equations of its file."""
 
 from collections.abc import Sequence
-from math import pi, sqrt
+from math import log, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,14 @@ from chainrule.layers import (
     LayerNorm,
     LeakyReLU,
     Linear,
+    MemberLinear,
     Mish,
+    PeriodicEmbedding,
     ReLU,
     Residual,
     Sigmoid,
     SiLU,
+    SmoothClip,
     Tanh,
 )  # fmt: skip
 from chainrule.losses import Loss, Poisson, SigmoidCrossEntropy, SoftmaxCrossEntropy
@@ -69,6 +72,14 @@ def _layer(graph: Graph, layer: Layer, own: Arrays, x: str, path: str) -> str:
             return x
         case Linear():
             return op("Gemm", x, *held.values(), to=path) if layer.bias else op("MatMul", x, held["W"], to=path)
+        case MemberLinear():
+            return _members(graph, layer, held, x, path)
+        case PeriodicEmbedding():
+            return _periodic(graph, held, x, path)
+        case SmoothClip():
+            scaled = op("Div", x, graph.number(layer.limit), to=f"{path}.scaled")
+            one = op("Add", op("Mul", scaled, scaled, to=f"{path}.square"), graph.number(1.0), to=f"{path}.plus1")
+            return op("Div", x, op("Sqrt", one, to=f"{path}.root"), to=path)
         case LeakyReLU():
             return op("LeakyRelu", x, to=path, alpha=layer.slope)
         case SiLU():
@@ -86,6 +97,27 @@ def _layer(graph: Graph, layer: Layer, own: Arrays, x: str, path: str) -> str:
     return op(_SIMPLE[type(layer)], x, to=path)
 
 
+def _members(graph: Graph, layer: MemberLinear, held: dict[str, str], x: str, path: str) -> str:
+    """The members' rows as a middle axis: see `MemberLinear`."""
+    op, k = graph.op, layer.members
+    x = op("Reshape", x, graph.shape(0, 1 if layer.spread else k, -1), to=f"{path}.each")  # (batch, k or 1, n_in)
+    v = op("MatMul", op("Mul", x, held["r"], to=f"{path}.u"), held["W"], to=f"{path}.v")  # (batch, k, n_out)
+    y = op("Add", op("Mul", v, held["s"], to=f"{path}.scaled"), held["b"], to=f"{path}.y")
+    return op("Reshape", y, graph.shape(0, -1), to=path)
+
+
+def _periodic(graph: Graph, held: dict[str, str], x: str, path: str) -> str:
+    """Waves of each feature and their weighted sums: see `PeriodicEmbedding`."""
+    op = graph.op
+    z = op("Reshape", x, graph.shape(0, -1, 1), to=f"{path}.each")  # (batch, n, 1)
+    turns = op("Mul", op("Mul", z, held["nu"], to=f"{path}.turns"), graph.number(2 * pi), to=f"{path}.angles")
+    t = op("Cos", op("Add", turns, held["phi"], to=f"{path}.a"), to=f"{path}.waves")  # (batch, n, m)
+    t = op("Transpose", t, to=f"{path}.by feature", perm=[1, 0, 2])  # (n, batch, m)
+    e = op("Transpose", op("MatMul", t, held["W"], to=f"{path}.sums"), to=f"{path}.by row", perm=[1, 0, 2])
+    e = op("Add", e, held["b"], to=f"{path}.e")  # (batch, n, d-1)
+    return op("Reshape", op("Concat", z, e, to=f"{path}.y", axis=2), graph.shape(0, -1), to=path)
+
+
 def _normal_cdf(graph: Graph, approximate: str, x: str, path: str) -> str:
     """Φ(x), by erf or by tanh: see `GELU`."""
     op, number = graph.op, graph.number
@@ -99,19 +131,42 @@ def _normal_cdf(graph: Graph, approximate: str, x: str, path: str) -> str:
     return op("Mul", op("Add", inner, number(1.0), to=f"{path}.plus1"), number(0.5), to=f"{path}.cdf")
 
 
-def outputs(graph: Graph, loss: Loss, target: Affine, z: str) -> tuple[str, ...]:
+def outputs(graph: Graph, loss: Loss, target: Affine, z: str, n_members: int = 1) -> tuple[str, ...]:
     """Names of what a user asks for: logits and probabilities, or the numbers in the targets' own units."""
+    if n_members > 1:
+        each = graph.op("Reshape", z, graph.shape(0, n_members, -1), to="members")  # (batch, k, n_out)
+        z = _mean_prediction(graph, loss, each, n_members)
     match loss:
         case SoftmaxCrossEntropy():
             return graph.op("Identity", z, to="logits"), graph.op("Softmax", z, to="probabilities", axis=-1)
         case SigmoidCrossEntropy():
             return graph.op("Identity", z, to="logits"), graph.op("Sigmoid", z, to="probabilities")
-        case Poisson():
+        case Poisson() if n_members == 1:
             z = _rate(graph, z)
     if not is_identity(target):
         z = graph.op("Div", z, graph.constant("target.scale", target.scale.astype(np.float32)), to="unscaled")
         z = graph.op("Add", z, graph.constant("target.shift", target.shift.astype(np.float32)), to="in own units")
     return (graph.op("Identity", z, to="output"),)
+
+
+def _mean_prediction(graph: Graph, loss: Loss, z: str, n_members: int) -> str:
+    """Logits, or for the Poisson loss rates, (batch, n_out) of the mean prediction of z (batch, k, n_out)."""
+    op, axis = graph.op, graph.constant("member axis", np.array([1], np.int64))
+
+    def log_sum(logs: str, to: str) -> str:
+        return op("ReduceLogSumExp", logs, axis, to=to, keepdims=0)
+
+    match loss:
+        case SoftmaxCrossEntropy():
+            total = log_sum(op("LogSoftmax", z, to="log probabilities", axis=-1), "log sum")
+            return op("Sub", total, graph.number(log(n_members)), to="combined")
+        case SigmoidCrossEntropy():
+            no = op("Neg", op("Softplus", z, to="softplus"), to="log no")
+            yes = op("Neg", op("Softplus", op("Neg", z, to="turned"), to="softplus of turned"), to="log yes")
+            return op("Sub", log_sum(yes, "log sum yes"), log_sum(no, "log sum no"), to="combined")
+        case Poisson():
+            z = _rate(graph, z)
+    return op("ReduceMean", z, axis, to="combined", keepdims=0)
 
 
 def _rate(graph: Graph, z: str) -> str:

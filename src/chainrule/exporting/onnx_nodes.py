@@ -31,6 +31,10 @@ class Graph:
         self.nodes.append(helper.make_node("Cast", [x], [name], name=name, to=kind))
         return name
 
+    def shape(self, *sizes: int) -> str:
+        """A shape for Reshape: 0 keeps the size, -1 takes what is left."""
+        return self.constant(f"shape {sizes}", np.array(sizes, np.int64))
+
     def op(self, kind: str, *inputs: str, to: str, **attributes: Any) -> str:
         """The value `to` made of the inputs."""
         from onnx import helper

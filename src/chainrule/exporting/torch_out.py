@@ -37,11 +37,14 @@ from chainrule.layers import (
     LayerNorm,
     LeakyReLU,
     Linear,
+    MemberLinear,
     Mish,
+    PeriodicEmbedding,
     ReLU,
     Residual,
     Sigmoid,
     SiLU,
+    SmoothClip,
     Tanh,
 )
 from chainrule.runs.model import Model
@@ -96,14 +99,18 @@ def parameter_dtype(model: Model) -> np.dtype[Any]:
     return np.result_type(np.float32, *(array.dtype for array in model.parameters.values()))
 
 
-Step = tuple[Layer | int, int]
-"""A layer and the width it is given; or an affine map of so many columns."""
+Step = tuple[Layer | int | str, int]
+"""A layer and the width it is given; or an affine map of so many columns; or the link of k members' mean."""
+
+LINKS = {"softmax_cross_entropy": "softmax", "sigmoid_cross_entropy": "sigmoid", "poisson": "log"}
 
 
 def _steps(model: Model, preparation: bool) -> list[Step]:
     network = model.network
     layers: list[Step] = list(zip(network.layers, network.widths, strict=False))
     before, after = affines(model, preparation)
+    if network.n_members > 1:
+        layers.append((LINKS.get(model.loss.kind, "mean"), network.n_members))
     return [*([(network.widths[0], 0)] if before else []), *layers, *([(network.n_out, 0)] if after else [])]
 
 
@@ -124,12 +131,32 @@ def _sequential(steps: Sequence[Step]) -> "nn.Sequential":
     for layer, n_in in steps:
         if isinstance(layer, int):
             modules.append(torch_layers.Affine(layer))
+        elif isinstance(layer, str):
+            modules.append(torch_layers.MeanOfMembers(n_in, layer))
+        elif isinstance(layer, OWN):
+            name, arguments = _own(layer, n_in)
+            modules.append(getattr(torch_layers, name)(*arguments))
         elif isinstance(layer, Residual):
             modules.append(torch_layers.Residual(*_sequential(list(_body(layer, n_in)))))
         else:
             name, arguments, options = _made(layer, n_in)
             modules.append(getattr(nn, name)(*arguments, **options))
     return nn.Sequential(*modules)
+
+
+OWN = (MemberLinear, PeriodicEmbedding, SmoothClip)
+"""Layers that PyTorch has no module for, and `torch_layers` has."""
+
+
+def _own(layer: Layer, n_in: int) -> tuple[str, tuple[Any, ...]]:
+    match layer:
+        case MemberLinear():
+            return "MemberLinear", (*layer.parameters(n_in)["W"].shape, layer.members)
+        case PeriodicEmbedding():
+            return "PeriodicEmbedding", (n_in, layer.frequencies, layer.width)
+        case SmoothClip():
+            return "SmoothClip", (layer.limit,)
+    raise TypeError(layer)
 
 
 def _body(layer: Residual, n_in: int) -> Iterator[Step]:
@@ -160,7 +187,8 @@ def state(model: Model, preparation: bool, dtype: np.dtype[Any]) -> dict[str, ND
     before, after = affines(model, preparation)
     start = 1 if before else 0
     found = dict(_state(model.network.layers, model.parameters, "", start, dtype))
-    for place, affine in ((0, before), (start + len(model.network.layers), after)):
+    last = len(_steps(model, preparation)) - 1
+    for place, affine in ((0, before), (last, after)):
         if affine is not None:
             shift = affine.shift.astype(dtype)
             held = {"shift": shift, "rest": affine.shift - shift, "scale": affine.scale}
@@ -176,6 +204,9 @@ def _state(
         if isinstance(layer, Residual):
             body = {name.removeprefix("body."): value for name, value in own.items()}
             yield from _state(layer.body, body, f"{path}.body.", 0, dtype)
+            continue
+        if isinstance(layer, OWN):
+            yield from ((f"{path}.{name}", np.array(value.astype(dtype), order="C")) for name, value in own.items())
             continue
         for name, value in own.items():  # W is (n_in, n_out) here, (n_out, n_in) there
             yield f"{path}.{NAMES[name]}", np.array((value.T if name == "W" else value).astype(dtype), order="C")
@@ -195,7 +226,7 @@ _SCRIPT = Template('''\
     module(rows)            # raw rows (batch, $n_in) to $outputs (batch, $n_out)
 """
 
-from pathlib import Path
+${standard}from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
@@ -219,6 +250,9 @@ def load() -> nn.Sequential:
 ''')
 
 
+_CLASSES = ("Affine", "Residual", "MemberLinear", "PeriodicEmbedding", "SmoothClip", "MeanOfMembers")
+
+
 def script(model: Model) -> str:
     """The text of `model.py`, which builds the module without this package."""
     from chainrule.exporting import torch_layers
@@ -227,7 +261,7 @@ def script(model: Model) -> str:
     check_plain(model, "PyTorch")
     steps = _steps(model, True)
     modules = "\n".join(_text(step, " " * 8) for step in steps)
-    used = [cls for cls in (torch_layers.Affine, torch_layers.Residual) if f"{cls.__name__}(" in modules]
+    used = [getattr(torch_layers, cls) for cls in _CLASSES if f"{cls}(" in modules]
     regression = model.task == "regression"
     return _SCRIPT.substitute(
         version=version("chainrule"),
@@ -235,6 +269,7 @@ def script(model: Model) -> str:
         n_out=model.network.n_out,
         outputs="log rates" if model.loss.kind == "poisson" else "numbers" if regression else "logits",
         names=ascii(list(model.target_names)),
+        standard="import math\n" if "MeanOfMembers(" in modules or "PeriodicEmbedding(" in modules else "",
         classes="".join(f"\n\n{inspect.getsource(cls)}" for cls in used),
         modules=modules,
         double=".double()" if parameter_dtype(model) == np.float64 else "",
@@ -246,6 +281,11 @@ def _text(step: Step, indent: str) -> str:
     layer, n_in = step
     if isinstance(layer, int):
         return f"{indent}Affine({layer}),"
+    if isinstance(layer, str):
+        return f"{indent}MeanOfMembers({n_in}, {layer!r}),"
+    if isinstance(layer, OWN):
+        name, arguments = _own(layer, n_in)
+        return f"{indent}{name}({', '.join(map(repr, arguments))}),"
     if isinstance(layer, Residual):
         inner = "\n".join(_text(one, indent + " " * 4) for one in _body(layer, n_in))
         return f"{indent}Residual(\n{inner}\n{indent}),"

@@ -21,8 +21,11 @@ from chainrule.layers.dropout import Dropout as Dropout
 from chainrule.layers.embedding import Embedding as Embedding
 from chainrule.layers.initialisation import Init as Init
 from chainrule.layers.linear import Linear as Linear
+from chainrule.layers.members import MemberLinear as MemberLinear
 from chainrule.layers.norm import BatchNorm as BatchNorm
 from chainrule.layers.norm import LayerNorm as LayerNorm
+from chainrule.layers.periodic import PeriodicEmbedding as PeriodicEmbedding
+from chainrule.layers.periodic import SmoothClip as SmoothClip
 from chainrule.layers.residual import Residual as Residual
 from chainrule.spec import complete
 
@@ -39,7 +42,17 @@ class _OwnLayersInPython:
 
 
 BuiltIn = Annotated[
-    Linear | Activation | Dropout | BatchNorm | LayerNorm | Residual | Embedding, Field(discriminator="kind")
+    Linear
+    | Activation
+    | Dropout
+    | BatchNorm
+    | LayerNorm
+    | Residual
+    | Embedding
+    | MemberLinear
+    | PeriodicEmbedding
+    | SmoothClip,
+    Field(discriminator="kind"),
 ]
 
 if TYPE_CHECKING:

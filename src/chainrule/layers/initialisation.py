@@ -58,18 +58,28 @@ def draw(init: Init | Kind, shape: tuple[int, ...], rng: np.random.Generator) ->
     True
     """
     init = Init(init) if isinstance(init, str) else init
-    n_in, n_out = shape
     match init.kind:
         case "zeros":
             return np.zeros(shape)
         case "orthogonal":
-            return _orthogonal(rng, n_in, n_out)
+            return _orthogonal(rng, *shape)
         case "normal":
             return rng.normal(0.0, init.std or 0.0, shape)
+    n_in, n_out = shape
     variance = {"he": 2 / n_in, "glorot": 2 / (n_in + n_out), "lecun": 1 / n_in}[init.kind]
     if init.distribution == "uniform":
         return rng.uniform(-1.0, 1.0, shape) * float(np.sqrt(3 * variance))
     return rng.normal(0.0, np.sqrt(variance), shape)
+
+
+def signs(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
+    """±1, each as likely."""
+    return rng.choice([-1.0, 1.0], shape)
+
+
+def phases(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Uniform on ±π."""
+    return rng.uniform(-np.pi, np.pi, shape)
 
 
 def _orthogonal(rng: np.random.Generator, n_in: int, n_out: int) -> NDArray[np.float64]:

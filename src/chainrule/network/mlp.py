@@ -5,7 +5,17 @@ from typing import Any, Literal, get_args
 
 from chainrule.backprop import Layer
 from chainrule.errors import ConfigError
-from chainrule.layers import Activation, BatchNorm, Dropout, Init, LayerNorm, Linear
+from chainrule.layers import (
+    Activation,
+    BatchNorm,
+    Dropout,
+    Init,
+    LayerNorm,
+    Linear,
+    MemberLinear,
+    PeriodicEmbedding,
+    SmoothClip,
+)
 from chainrule.layers.initialisation import Kind
 from chainrule.network.network import Network
 
@@ -21,6 +31,9 @@ def mlp(
     dropout: float | Sequence[float] = 0.0,
     norm: NormName | Sequence[NormName | None] | None = None,
     init: Kind | Init | None = None,
+    members: int = 1,
+    clip: float | None = None,
+    embedding: PeriodicEmbedding | None = None,
     n_in: int | None = None,
     n_out: int | None = None,
 ) -> Network:
@@ -28,7 +41,9 @@ def mlp(
 
     hidden: widths of the hidden layers; empty gives a linear model. activation: a kind such as "gelu", or a layer.
     dropout, norm: one for all blocks, or a list with one a block. init: of every linear layer; None picks He,
-    or Glorot for tanh and sigmoid, or LeCun for SELU. n_in, n_out: left out, they come from the data.
+    or Glorot for tanh and sigmoid, or LeCun for SELU. members: so many networks in one, which share their weights (see
+    `MemberLinear`). clip: the limit of a `SmoothClip` of the features; embedding: of the features, after that. n_in,
+    n_out: left out, they come from the data.
 
     >>> mlp([2000, 700], dropout=[0.4, 0], norm=[None, "batch"])
     Network(linear 2000 | relu | dropout 0.4 | linear 700 | batch_norm | relu | linear)
@@ -37,15 +52,21 @@ def mlp(
     start = _SUITED.get(getattr(between, "kind", "relu"), "he") if init is None else init
     rates = _one_a_block("dropout", dropout, len(hidden))
     norms = _one_a_block("norm", norm, len(hidden))
+    before: list[Layer] = [] if clip is None else [SmoothClip(clip)]
+    before += [] if embedding is None else [embedding]
     layers: list[Layer] = []
     for width, rate, norm_name in zip(hidden, rates, norms, strict=True):
-        layers.append(Linear(width, init=start))
+        layers.append(_linear(width, start, members, first=not layers))
         if norm_name not in (None, "none"):
             layers.append(_norm(norm_name))
         layers.append(between)
         if rate:
             layers.append(Dropout(rate))
-    return Network((*layers, Linear(n_out, init=start)), n_in)
+    return Network((*before, *layers, _linear(n_out, start, members, first=not layers)), n_in)
+
+
+def _linear(width: int | None, init: Kind | Init, members: int, *, first: bool) -> Layer:
+    return Linear(width, init=init) if members == 1 else MemberLinear(width, members, spread=first, init=init)
 
 
 def _activation(name: str) -> Layer:

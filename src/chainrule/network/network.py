@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from chainrule import notebook
 from chainrule.backprop import Layer, Parameter, parameters_of
 from chainrule.errors import ConfigError
-from chainrule.layers import Linear, Residual
+from chainrule.layers import Linear, MemberLinear, Residual
 from chainrule.layers.initialisation import draw
+from chainrule.layers.members import check_members, members_of
 from chainrule.seeds import stream
 from chainrule.text import columns
 
@@ -48,7 +49,7 @@ class Network:
     @property
     def _open(self) -> bool:
         last = self.layers[-1]
-        return isinstance(last, Linear) and last.width is None
+        return isinstance(last, Linear | MemberLinear) and last.width is None
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
@@ -59,15 +60,21 @@ class Network:
 
     @property
     def n_out(self) -> int:
-        """Width of the logits."""
-        return self.widths[-1]
+        """Outputs of the network, of one member where it has several."""
+        return self.widths[-1] // self.n_members
+
+    @property
+    def n_members(self) -> int:
+        """Members whose logits stand side by side; 1 without `MemberLinear` layers."""
+        return members_of(self.layers)
 
     def sized(self, n_in: int, n_out: int) -> "Network":
         """This network for rows of width `n_in` and `n_out` outputs; refuses one that says otherwise."""
         if self.n_in not in (None, n_in):
             raise ConfigError(f"the network takes rows of width {self.n_in}, but the data have {n_in} features")
+        check_members(self.layers)
         *before, last = self.layers
-        if isinstance(last, Linear) and last.width is None:
+        if isinstance(last, Linear | MemberLinear) and last.width is None:
             last = replace(last, width=n_out)
         network = Network((*before, last), n_in)
         if network.n_out != n_out:
@@ -159,12 +166,15 @@ def _widths(layers: Sequence[Layer], n_in: int) -> tuple[int, ...]:
 
 def initial_values(parameters: Mapping[str, Parameter], seed: int) -> dict[str, NDArray[np.float64]]:
     """The named arrays at the start of training, in float64, each from a stream of its own name."""
-    return {
-        name: np.full(shape, initial, dtype=np.float64)
-        if isinstance(initial, (int, float))
-        else draw(initial, shape, stream(seed, f"init/{name}"))
-        for name, (shape, _, initial) in parameters.items()
-    }
+    return {name: _initial(one, stream(seed, f"init/{name}")) for name, one in parameters.items()}
+
+
+def _initial(parameter: Parameter, rng: np.random.Generator) -> NDArray[np.float64]:
+    shape, _, initial = parameter
+    if isinstance(initial, (int, float)):
+        return np.full(shape, initial, dtype=np.float64)
+    values: NDArray[np.float64] = initial(shape, rng) if callable(initial) else draw(initial, shape, rng)
+    return values
 
 
 def kind_of(layer: Layer) -> str:
@@ -184,8 +194,10 @@ def own_layers(layers: Sequence[Layer]) -> list[Layer]:
 
 
 def describe(layer: Layer) -> str:
-    """A layer in a few characters: "linear 350", "dropout 0.4"."""
+    """A layer in a few characters: "linear 350", "dropout 0.4", "8 x linear 350" of eight members."""
     if isinstance(layer, Residual):
         return "residual(" + " | ".join(describe(inner) for inner in layer.body) + ")"
-    shown = [getattr(layer, name, None) for name in ("width", "rate", "slope", "approximate")]
+    if isinstance(layer, MemberLinear):
+        return f"{layer.members} x linear{'' if layer.width is None else f' {layer.width}'}"
+    shown = [getattr(layer, name, None) for name in ("width", "rate", "slope", "approximate", "limit")]
     return " ".join([kind_of(layer), *(str(value) for value in shown if value not in (None, "none"))])

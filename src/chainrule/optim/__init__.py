@@ -15,7 +15,9 @@ from chainrule.optim.optimizers import RMSprop as RMSprop
 from chainrule.optim.schedules import AnySchedule as AnySchedule
 from chainrule.optim.schedules import Constant as Constant
 from chainrule.optim.schedules import Cosine as Cosine
+from chainrule.optim.schedules import CosLog as CosLog
 from chainrule.optim.schedules import Exponential as Exponential
+from chainrule.optim.schedules import FlatCosine as FlatCosine
 from chainrule.optim.schedules import OneCycle as OneCycle
 from chainrule.optim.schedules import Schedule as Schedule
 from chainrule.optim.schedules import Step as Step

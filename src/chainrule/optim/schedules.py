@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import field
-from math import ceil, cos, pi
+from math import ceil, cos, log2, pi
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -120,9 +120,41 @@ class OneCycle(Schedule):
         return _cosine(1.0, self.last, (step - top) / (n_steps - 1 - top))
 
 
+@spec
+class CosLog(Schedule):
+    """(1 - cos(2π log₂(1 + (2^cycles - 1) step/n_steps)))/2: waves from 0 to 1 to 0, each twice as long as the last.
+
+    With four of them it is RealMLP's `coslog4` (Holzmüller 2024).
+    """
+
+    cycles: Annotated[int, Field(gt=0)] = 4
+    warm_up = 0.0  # it rises by itself
+    kind: Literal["coslog"] = field(default="coslog", kw_only=True, repr=False)
+
+    def after(self, step: int, n_steps: int, per_epoch: int) -> float:  # noqa: ARG002
+        """The factor at `step`."""
+        return (1 - cos(2 * pi * log2(1 + (2**self.cycles - 1) * step / n_steps))) / 2
+
+
+@spec
+class FlatCosine(Schedule):
+    """1 for the first `flat` of the run, then cosine down to `last`: RealMLP's `flat_cos` (Holzmüller 2024)."""
+
+    flat: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    last: Annotated[float, Field(ge=0, le=1)] = 0.0
+    warm_up: Epochs = 0.0
+    kind: Literal["flat_cosine"] = field(default="flat_cosine", kw_only=True, repr=False)
+
+    def after(self, step: int, n_steps: int, per_epoch: int) -> float:  # noqa: ARG002
+        """The factor at `step`."""
+        return _cosine(1.0, self.last, max(step / n_steps - self.flat, 0.0) / (1 - self.flat))
+
+
 def _cosine(start: float, end: float, fraction: float) -> float:
     return end + (start - end) * (1 + cos(pi * min(fraction, 1.0))) / 2
 
 
-AnySchedule = Annotated[Constant | Exponential | Step | Cosine | OneCycle, Field(discriminator="kind")]
+AnySchedule = Annotated[
+    Constant | Exponential | Step | Cosine | OneCycle | CosLog | FlatCosine, Field(discriminator="kind")
+]
 """Any schedule; `kind` says which in a file."""

@@ -87,7 +87,8 @@ class Model:
         with backend.scope():
             parameters = backend.parameters(self.parameters)
             prepared = backend.array(self.preprocessing.on_host(table, backend.host_dtype))
-            z = logits(self.network, parameters, self.preprocessing, backend, prepared, np.arange(len(table)))
+            rows = np.arange(len(table))
+            z = logits(self.network, self.loss, parameters, self.preprocessing, backend, prepared, rows)
         if not np.isfinite(z).all():
             row = int(np.argmin(np.isfinite(z).all(axis=1)))
             raise DataError(

@@ -27,7 +27,8 @@ def row_intervals(plan: Plan, parameters: Parameters, row: Row) -> dict[str, lis
         return {}
     with backend.scope():
         held = backend.parameters(parameters)
-        z = logits(plan.network, held, plan.preprocessing, backend, backend.array(plan.X), rows)  # (n_rows, n_out)
+        X = backend.array(plan.X)
+        z = logits(plan.network, plan.loss, held, plan.preprocessing, backend, X, rows)  # (n_rows, n_out)
     found = {f"validation_{name}": _interval(values, name) for name, values in _values(plan, z).items()}
     if "validation_rmse" in row:
         found["validation_rmse"] = [sqrt(end) for end in found.pop("validation_mse")]

@@ -15,7 +15,7 @@ from chainrule.data.preprocessing import Kind as PreprocessingKind
 from chainrule.data.splits import Split
 from chainrule.data.streaming.options import Stream
 from chainrule.errors import ConfigError
-from chainrule.layers import AnyLayer
+from chainrule.layers import AnyLayer, PeriodicEmbedding
 from chainrule.layers.initialisation import InitOption
 from chainrule.losses import AnyLoss
 from chainrule.network import Network, mlp
@@ -54,22 +54,29 @@ class DataOptions:
     stream: Stream = Stream()
 
 
+_OF_MLP = ("hidden", "activation", "dropout", "norm", "init", "members", "clip", "embedding")
+
+
 @spec
 class NetworkOptions:
-    """A network: either `hidden` and what goes with it (see `mlp`), or an explicit list of `layers`."""
+    """A network: either `hidden` and what goes with it (see `mlp`), or an explicit list of `layers`.
+
+    members: so many networks that share their weights, in one. clip, embedding: what the features pass through first.
+    """
 
     hidden: List[Positive] | None = None
     activation: Literal["relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu", "selu", "mish"] | None = None
     dropout: Annotated[Annotated[Rate, Form.NUMBER] | Annotated[List[Rate], Form.LIST], Form.BY] | None = None
     norm: Annotated[Annotated[NormName, Form.TEXT] | Annotated[List[NormName], Form.LIST], Form.BY] | None = None
     init: InitOption | None = None
+    members: Positive | None = None
+    clip: Annotated[float, Field(gt=0)] | None = None
+    embedding: PeriodicEmbedding | None = None
     layers: List[AnyLayer] | None = None
 
     def __post_init__(self) -> None:
         """Refuse both forms at once."""
-        given = [
-            name for name in ("hidden", "activation", "dropout", "norm", "init") if getattr(self, name) is not None
-        ]
+        given = [name for name in _OF_MLP if getattr(self, name) is not None]
         if self.layers is not None and given:
             raise ConfigError(
                 f"network.layers lists every layer, so network.{given[0]} would do nothing; keep one of them"
@@ -85,6 +92,9 @@ class NetworkOptions:
             dropout=self.dropout or 0.0,
             norm=self.norm or "none",
             init=self.init,
+            members=self.members or 1,
+            clip=self.clip,
+            embedding=self.embedding,
         )
 
 

@@ -7,6 +7,7 @@ from chainrule.arrays import Array
 from chainrule.backends import Backend
 from chainrule.backprop import Parameters, forward
 from chainrule.data import Preprocessing
+from chainrule.losses import Loss
 from chainrule.network import Network
 
 EVALUATION_BLOCK = 1024
@@ -27,10 +28,12 @@ def affine_arrays(preprocessing: Preprocessing, X: Array, backend: Backend) -> t
 
 
 def logits(
-    network: Network, parameters: Parameters, preprocessing: Preprocessing, backend: Backend, X: Array,
+    network: Network, loss: Loss, parameters: Parameters, preprocessing: Preprocessing, backend: Backend, X: Array,
     rows: NDArray[np.int64], largest: int = EVALUATION_BLOCK,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Logits of the named rows of X, on the host, (len(rows), n_out). X is what `preprocessing.on_host` gave.
+    """Logits of the named rows of X, on the host, (len(rows), n_out): of members together, those of their mean.
+
+    X is what `preprocessing.on_host` gave.
 
     largest: rows of a block; fewer than the default where it is always the same rows that are asked for.
     """
@@ -45,4 +48,5 @@ def logits(
         found.append(forward(network.layers, working, x, context).y[: len(block)])
     if not found:
         return np.empty((0, network.n_out))
-    return backend.numpy(backend.xp.concat(found)).astype(np.float64)
+    z = backend.numpy(backend.xp.concat(found)).astype(np.float64)
+    return z if network.n_members == 1 else loss.combined(z.reshape(len(z), network.n_members, -1), np)

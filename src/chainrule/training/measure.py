@@ -45,7 +45,7 @@ def measure(plan: Plan, X: Array, progress: "Progress") -> Row:
     for part, rows in (("train", plan.train_sample), ("validation", plan.rows.validation)):
         if len(rows) and (part == "validation" or plan.config.evaluation.train_metrics):
             block = min(len(rows), EVALUATION_BLOCK)
-            z = logits(plan.network, parameters, plan.preprocessing, backend, X, rows, block)
+            z = logits(plan.network, plan.loss, parameters, plan.preprocessing, backend, X, rows, block)
             weight = None if plan.data.weight is None else plan.data.weight[rows]
             values = score(z, plan.data.y[rows], plan.loss, plan.target, plan.metrics, weight)
             row |= {f"{part}_{name}": value for name, value in values.items()}

@@ -14,6 +14,7 @@ _N, _K, _ROWS = 6, 4, 7
 LAYERS = (
     L.Linear(4), L.Linear(4, bias=False), L.ReLU(), L.LeakyReLU(), L.Tanh(), L.Sigmoid(), L.GELU(), L.GELU("tanh"),
     L.SiLU(), L.SELU(), L.Mish(), L.Dropout(0.4), L.BatchNorm(), L.LayerNorm(),
+    L.MemberLinear(4, 3, spread=True), L.MemberLinear(4, 3), L.PeriodicEmbedding(5, 3), L.SmoothClip(),
     L.Residual((L.LayerNorm(), L.Linear(12), L.GELU(), L.Linear(_N))), L.Embedding((3, 300), width=2),
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ from chainrule.losses import Loss
 from chainrule.network import Network, describe
 from chainrule.network.audit import audit
 from chainrule.network.network import initial_values, kind_of
-from chainrule.objective import objective, penalty_value
+from chainrule.objective import mean_loss, objective, penalty_value
 from chainrule.seeds import stream
 from chainrule.verify.comparisons import BOUNDS, Comparison
 from chainrule.verify.differences import Difference, central_differences
@@ -217,7 +217,8 @@ def check_network(network: Network, loss: Loss, x: NDArray[Any], target: NDArray
     def value(held: Mapping[str, Any], backend: Backend) -> Any:
         parameters, t, w, context = given(held, backend)
         logits = forward(network.layers, parameters, held["x"], context).y
-        return loss(logits, t, w, backend.xp)[0] + penalty_value(parameters, network.weights, penalty, backend.xp)
+        mean = mean_loss(loss, logits, t, w, context, network.n_members)[0]
+        return mean + penalty_value(parameters, network.weights, penalty, backend.xp)
 
     def gradients(held: Mapping[str, Any], backend: Backend) -> Mapping[str, Any]:
         parameters, t, w, context = given(held, backend)
