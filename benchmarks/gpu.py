@@ -68,11 +68,7 @@ class Keeping(Watch):
 
     def keep(self, progress: Progress) -> None:
         if progress.now.step == self.step:
-            state = progress.now.state
-            copied = state._replace(
-                parameters={name: value.clone() for name, value in state.parameters.items()},
-                slots={name: tuple(slot.clone() for slot in held) for name, held in state.slots.items()},
-            )
+            copied = progress.now.state.copied(lambda array: array.clone())
             here = progress.now._replace(state=copied, batch_losses=progress.now.batch_losses + 0)
             self.kept = replace(progress, now=here, anchor=here)
 

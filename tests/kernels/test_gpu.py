@@ -216,10 +216,7 @@ def test_a_run_that_goes_on_has_the_same_bits(recording):
 
         def keep(self, progress):
             if progress.now.step == 2:
-                state = progress.now.state
-                clone = decided.backend.copy
-                copied = state._replace(parameters={k: clone(v) for k, v in state.parameters.items()},
-                                        slots={k: tuple(map(clone, v)) for k, v in state.slots.items()})  # fmt: skip
+                copied = progress.now.state.copied(decided.backend.copy)
                 here = progress.now._replace(state=copied, batch_losses=progress.now.batch_losses + 0)
                 Keeping.kept = replace(progress, now=here, anchor=here)
 

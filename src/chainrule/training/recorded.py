@@ -61,9 +61,7 @@ class Recorded:
         self.plans, self.first, self.data, self.stacked = plans, plans[0], data, stacked
         backend, seeds = self.first.backend, tuple(plan.config.training.seed for plan in plans)
         self.seed: int | tuple[int, ...] = seeds if stacked else seeds[0]
-        copy = backend.copy
-        self.state = State({name: copy(value) for name, value in state.parameters.items()},
-                           {name: tuple(map(copy, held)) for name, held in state.slots.items()})  # fmt: skip
+        self.state = state.copied(backend.copy)
         self.working = backend.working(self.state.parameters, self.first.network.parameters)
         self.batches = [plan.batches for plan in plans if isinstance(plan.batches, Batches)]  # none is streamed
         self.order = lru_cache(maxsize=1)(self._order)
@@ -94,7 +92,7 @@ class Recorded:
         self.given = None
         if not self._repeats(step):
             loss, measured = self._work(self._tables([step], lr_scale), due=self.first.due(step))
-            self.given = self._copy() if self.first.due(step) else None
+            self.given = self.state.copied(self.first.backend.copy) if self.first.due(step) else None
             return Step(self.given or self.state, loss, {}, measured)
         tables = self.tables if self.tables and self.next == (step, lr_scale) else self._send(step, lr_scale)
         if self.warm < WARM:
@@ -182,8 +180,3 @@ class Recorded:
         for counter in (tables.place, tables.position):
             counter += 1
         return found.loss, norms(whole, before, parameters, network.ranks, xp) if due else None
-
-    def _copy(self) -> State:
-        copy, (parameters, slots) = self.first.backend.copy, self.state
-        return State({name: copy(value) for name, value in parameters.items()},
-                     {name: tuple(map(copy, held)) for name, held in slots.items()})  # fmt: skip

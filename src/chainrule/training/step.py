@@ -1,6 +1,6 @@
 """One training step: gather, preprocess, forward, loss, backward, update. Nothing leaves the device."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -28,6 +28,11 @@ class State(NamedTuple):
 
     parameters: Parameters
     slots: optim.Slots
+
+    def copied(self, copy: Callable[[Array], Array]) -> "State":
+        """The same in memory of its own; copy: the backend's."""
+        parameters = {name: copy(value) for name, value in self.parameters.items()}
+        return State(parameters, {name: tuple(map(copy, held)) for name, held in self.slots.items()})
 
 
 class Resident(NamedTuple):
@@ -167,10 +172,8 @@ class Stepper:
     """Steps in place, on a copy of the arrays it starts from, with the same bits as `train_step`."""
 
     def __init__(self, plan: Plan, data: Resident, state: State) -> None:
-        copy = plan.backend.copy
-        parameters = {name: copy(value) for name, value in state.parameters.items()}
-        slots = {name: tuple(map(copy, held)) for name, held in state.slots.items()}
-        self.plan, self.data, self.state = plan, data, State(parameters, slots)
+        self.plan, self.data, self.state = plan, data, state.copied(plan.backend.copy)
+        parameters, slots = self.state
         self.working = plan.backend.working(parameters, plan.network.parameters)
         kernels, network = plan.backend.kernels, plan.network
         bound = (plan.config.optimizer, parameters, slots, self.working, network.weights)
