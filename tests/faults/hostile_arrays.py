@@ -333,7 +333,7 @@ def _(root: Path) -> Arguments:
     return info(root / "rows.npz")
 
 
-@case("npy: rows to predict that are objects", "no model", 4)
+@case("npy: rows to predict that are objects", "no model", 2)
 def _(root: Path) -> Arguments:
     np.save(root / "rows.npy", np.array([[Touches()]], object))
     return ["predict", root, root / "rows.npy"]
