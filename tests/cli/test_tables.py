@@ -67,6 +67,22 @@ def test_report_and_export(made, tmp_path):
     assert chainrule("export", run, "--to", "torch", "--output", tmp_path / "t").returncode == 2
 
 
+def test_compare_and_report_take_words_and_read_other_files_as_the_runs_own(made, tmp_path):
+    path, run = made[0], made[1]
+    other = tmp_path / "other"
+    assert chainrule("train", "--data", path, "--target", "price", *QUICK, "-o", other, "--seed", 1).returncode == 0
+    moved = tmp_path / path.name
+    moved.write_bytes(path.read_bytes())
+    sentences = []
+    for options in ((), ("--data", moved)):
+        done = chainrule("compare", run, other, "--json", *options)
+        assert done.returncode == 0, done.stderr
+        sentences.append(done.stdout)
+    assert sentences[0] == sentences[1]
+    done = chainrule("report", run, "--data", moved, "--output", tmp_path / "moved.html")
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_study_takes_such_tables(made, tmp_path):
     train = f"""
 [train.data]

@@ -1,7 +1,12 @@
 """`chainrule train --tensorboard --mlflow`: what the shell asks for is in the stores, and nothing is written unasked."""
 
+from contextlib import nullcontext
+
 import pytest
 
+from chainrule.backends import World
+from chainrule.cli.training import train
+from chainrule.errors import Followed
 from command import QUICK, chainrule
 
 
@@ -35,3 +40,19 @@ def test_a_store_that_cannot_be_is_refused_and_the_earlier_run_stays(tmp_path):
     assert done.returncode == 1
     assert "mine/config.toml could not be written" in done.stderr
     assert (tmp_path / "mine" / "manifest.json").read_bytes() == before
+
+
+def test_rank_0_alone_opens_stores(tmp_path, monkeypatch):
+    """Ranks that make one database at the same time fail."""
+
+    class Second(World):
+        rank, size = 1, 2
+
+    def follow(*_):
+        raise Followed(0)
+
+    monkeypatch.setattr("chainrule.backends.world.joined", lambda: nullcontext(Second()))
+    monkeypatch.setattr("chainrule.runs.ranks.follow", follow)
+    with pytest.raises(Followed):
+        train(changes=[], tensorboard=tmp_path / "events", mlflow=f"sqlite:///{tmp_path / 'runs.db'}")
+    assert list(tmp_path.iterdir()) == []

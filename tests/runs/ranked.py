@@ -47,6 +47,9 @@ CASES = {
     "batch norm": case(network={"norm": "batch", "dropout": 0.3}, optimizer=cr.RMSprop(lr=1e-3)),
     "mixup": case(WEIGHTED, augment=cr.Augment(flip=True, shift=1, cutout=2, mixup=0.4), network={"norm": "batch"}),
     "images": case(augment=cr.Augment(flip=True, shift=1, cutout=2), replacement=True),
+    "members": case(
+        network={"norm": "batch", "dropout": 0.3, "members": 3, "clip": 3.0, "embedding": cr.PeriodicEmbedding(4, 3)}
+    ),
     "regression": case(NUMBERS, optimizer=cr.AdamW(lr=1e-3)),
 }
 DIVERGING = case(

@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.backends import World
 from chainrule.data.streaming import excerpt, scan
 from chainrule.runs.keeper import Keeper
-from chainrule.training.config import DataOptions
+from chainrule.runs.ranks import planned_for
+from chainrule.spec import from_plain, to_plain
+from chainrule.training.config import Config, DataOptions
 from chainrule.training.feed import Feed
 from chainrule.training.plan import plan
 from chainrule.training.step import batch, on_device, placed
@@ -222,3 +225,28 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
     (small, before), (large, after) = found
     assert (small, large) == (32, 128)
     assert after - before < 8
+
+
+def test_a_start_that_prepares_rows_beforehand_is_refused(digits):
+    """Windows go to the device as they are read, so its training rows would not be prepared."""
+    model = cr.train(NETWORK, cr.read("digits"), preprocessing="robust", **OPTIONS).model
+    message = (
+        "the model to go on from prepares all rows beforehand (preprocessing 'robust'), but digits is streamed; set "
+        "data.stream.when = 'never', or train anew"
+    )
+    with pytest.raises(cr.ConfigError) as refused:
+        cr.train(NETWORK, cr.shards(digits, stream=made.SMALL), start=model, **OPTIONS)
+    assert str(refused.value) == message
+
+
+def test_several_processes_are_refused_before_the_rows_are_looked_through(digits, monkeypatch):
+    class Two(World):
+        size = 2
+
+    monkeypatch.setattr("chainrule.training.plan.scan", lambda *_: pytest.fail("the rows were looked through"))
+    config = from_plain(Config, {"data": {"source": str(digits), "stream": to_plain(made.SMALL)}})
+    with pytest.raises(cr.ConfigError) as refused:
+        planned_for(Two(), config, None)
+    assert str(refused.value) == (
+        "digits is streamed, which 2 processes cannot share; train it with one process, or set data.stream.when = 'never'"
+    )

@@ -27,11 +27,10 @@ def compare(
     from chainrule.comparing import compare as compared
     from chainrule.comparing import gather
     from chainrule.comparing.pairs import shown
-    from chainrule.data import read
 
     if split not in ("validation", "test"):
         raise ConfigError(f"--split {split!r}: expected validation or test")
-    groups = gather(runs, split, None if data is None else read(data), database)
+    groups = gather(runs, split, data, database)
     pairs = compared(groups)
     if not as_json:
         return show(shown(groups, pairs))

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -37,13 +37,10 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write a page about runs and studies: curves, mistakes, weights, diagnosis, conditions. One file, nothing else."""
-    from chainrule.data import read
-
     if format not in SUFFIXES:
         raise ConfigError(f"--format {format!r}: expected html or md")
     if figure_format not in ("svg", "png"):
         raise ConfigError(f"--figure-format {figure_format!r}: expected svg or png")
-    given = None if data is None else read(data)
     if watch:
         if output is not None or figures is not None or format != "html" or as_json:
             raise ConfigError(
@@ -51,16 +48,16 @@ def report(
             )
         from chainrule.reporting.watching import serve
 
-        return serve(about, given, database, port, lambda url: warn(f"serving {url} until Ctrl-C"))
+        return serve(about, data, database, port, lambda url: warn(f"serving {url} until Ctrl-C"))
     inside = about[0] if len(about) == 1 and about[0].is_dir() else Path()
     if output is not None and output.exists() and not overwrite:
         raise ConfigError(f"--output {output} is there already; name another file, or give --overwrite to replace it")
     file = output or inside / f"report{SUFFIXES[format]}"
-    return _write(about, file, format, figures, figure_format, given, database, as_json)
+    return _write(about, file, format, figures, figure_format, data, database, as_json)
 
 
 def _write(
-    about: list[Path], file: Path, kind: str, figures: Path | None, figure_format: str, data: Any,
+    about: list[Path], file: Path, kind: str, figures: Path | None, figure_format: str, data: str | None,
     database: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     from chainrule.reporting.blocks import plain

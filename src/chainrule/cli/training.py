@@ -66,12 +66,12 @@ def train(
     if on_divergence is not None:
         asked.append(f"training.on_divergence={json.dumps(on_divergence)}")
     how = {"inexact": inexact, "time_limit": None if time_limit is None else duration(time_limit)}
-    trackers = _trackers(tensorboard, mlflow)
     with joined() as world:
         if world.rank:
             from chainrule.runs.ranks import follow
 
             follow(world, None if resume is not None and config is None else partial(configured, config, asked))
+        trackers = _trackers(tensorboard, mlflow)
         if resume is None or config is not None:
             how |= {"overwrite": overwrite, "resume": resume is not None}
             runs = _new(config, asked, resume or output, seeds, quiet, trackers, world, how)

@@ -15,10 +15,10 @@ from chainrule.data import Dataset, split
 from chainrule.errors import ConfigError, DataError
 from chainrule.intervals import Bounds, mean_interval, proportion_interval
 from chainrule.runs.model import Model
-from chainrule.runs.run import Run, load_run, read_data
+from chainrule.runs.run import Given, Run, load_run, read_given
 from chainrule.study.conduct import STUDY, opened, run_folders
 from chainrule.study.config import shown
-from chainrule.training.config import Checkpoint, Config
+from chainrule.training.config import Checkpoint, Config, DataOptions
 
 SCORES = {"classification": "accuracy", "multilabel": "label_accuracy", "regression": "squared error"}
 """What is compared, a number a row: whether it is right, the share of its labels that are, its squared error."""
@@ -55,7 +55,7 @@ class Group:
 
 
 def gather(
-    paths: Sequence[Path], part: str = "validation", data: Dataset | None = None, database: str | None = None
+    paths: Sequence[Path], part: str = "validation", data: Given = None, database: str | None = None
 ) -> list[Group]:
     """Groups of the runs at `paths`: run directories, folders of seed-* directories, or studies (their finalists).
 
@@ -141,9 +141,9 @@ def _check_pair(name: str, run: Run, other_name: str, other: Run) -> None:
         )
 
 
-def scored(name: str, runs: Sequence[Run], part: str, data: Dataset | None = None) -> Group:
+def scored(name: str, runs: Sequence[Run], part: str, data: Given = None) -> Group:
     """The runs of one configuration with the score of each row; their own data are read unless given."""
-    own = _data(runs[0]) if data is None else data
+    own = data if isinstance(data, Dataset) else _read(data, runs[0].config.data)
     if own.digest != runs[0].environment["data_sha256"]:
         raise DataError(f"{own.name}: these are not the data that {name} was trained on; their digest differs.")
     rows = split(own, runs[0].config.data.split)[part]
@@ -153,7 +153,7 @@ def scored(name: str, runs: Sequence[Run], part: str, data: Dataset | None = Non
     seeds = tuple(run.config.training.seed for run in ordered)
     if len(set(seeds)) < len(seeds):
         raise ConfigError(f"{name}: two runs have the same seed and configuration; a run counts once")
-    scores = np.stack([score_rows(run.model, own.X[rows], own.y[rows]) for run in ordered])  # (n_seeds, n_rows)
+    scores = np.stack([score_rows(run.model, own.take(rows), own.y[rows]) for run in ordered])  # (n_seeds, n_rows)
     return Group(name, SCORES[runs[0].model.task], part, seeds, scores)
 
 
@@ -168,10 +168,6 @@ def score_rows(model: Model, X: Any, y: Any) -> Scores:
     return np.asarray(((p.reshape(len(p), -1) - y) ** 2).mean(axis=1), dtype=np.float64)
 
 
-def _data(run: Run) -> Dataset:
-    return _read(run.config.data)
-
-
 @lru_cache(maxsize=1)
-def _read(options: Any) -> Dataset:
-    return read_data(options)
+def _read(source: str | None, options: DataOptions) -> Dataset:
+    return read_given(source, options)

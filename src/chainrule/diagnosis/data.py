@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.arrays import Array
+from chainrule.data import Affine
 from chainrule.diagnosis.chance import effective_rows, explained, falling, share_error, shares
 from chainrule.diagnosis.finding import Finding, several
 from chainrule.diagnosis.probe import Probe, probe_rows
@@ -49,7 +50,8 @@ def data_findings(plan: Plan, data: Resident, probe: Probe) -> list[Finding]:
 def _scales(plan: Plan, data: Resident) -> list[Finding]:
     # Pixels share one unit, and a dark border is no column on another scale; standardised columns have none to compare.
     kind = plan.config.data.preprocessing
-    if plan.data.row_shape or kind not in ("none", "mean", "unit") or plan.data.n_features < 2:
+    affine = isinstance(plan.preprocessing, Affine)  # of a start, where the kind has no say, it may be none
+    if not affine or plan.data.row_shape or kind not in ("none", "mean", "unit") or plan.data.n_features < 2:
         return []
     deviations = _deviations(plan, data)
     varying = np.flatnonzero(np.isfinite(deviations) & (deviations > 0))

@@ -9,7 +9,6 @@ from statistics import fmean
 from typing import Any
 
 from chainrule.comparing import compare, gather
-from chainrule.data import Dataset
 from chainrule.errors import ChainruleError
 from chainrule.reporting.about_conditions import at, conditions
 from chainrule.reporting.about_network import diagnosed, networks, predicted
@@ -32,6 +31,7 @@ from chainrule.reporting.curves import summary as summary_table
 from chainrule.reporting.groups import groups_of, interval
 from chainrule.reporting.options import against_each, parallel
 from chainrule.reporting.sources import data_of, subject
+from chainrule.runs.run import Given
 from chainrule.study.conduct import best, opened, run_folders
 from chainrule.study.config import Study, short, shown
 from chainrule.study.importance import FEWEST, importances
@@ -72,7 +72,7 @@ def ledgered(directory: Path, database: str | None) -> Ledgered:
         )  # fmt: skip
 
 
-def study_sections(directory: Path, given: Dataset | None, database: str | None) -> list[Section]:
+def study_sections(directory: Path, given: Given, database: str | None) -> list[Section]:
     """All sections on a study."""
     found = ledgered(directory, database)
     if not found.trials:
@@ -174,7 +174,7 @@ def _finalists(found: Ledgered) -> Section | None:
     return Section("finalists", "Finalists", tuple(blocks))
 
 
-def _conclusions(found: Ledgered, given: Dataset | None, database: str | None) -> Section | None:
+def _conclusions(found: Ledgered, given: Given, database: str | None) -> Section | None:
     """Of the finalists, on the test rows where a reading of them is entered, else on the validation rows."""
     if sum(one.state == "finished" for one in found.finalists) < 2:
         return None
@@ -265,7 +265,7 @@ def _curves(found: Ledgered, trials: Sequence[Trial]) -> Curves | None:
                   tuple(lines))  # fmt: skip
 
 
-def _best_finalist(found: Ledgered, given: Dataset | None) -> list[Section]:
+def _best_finalist(found: Ledgered, given: Given) -> list[Section]:
     """The runs of the best finalist, or of the best trial, looked at closely."""
     ordered = best(found.study, found.finalists, 1) or best(found.study, found.trials, 1)
     if not ordered:

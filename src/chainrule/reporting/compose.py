@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from chainrule.data import Dataset
 from chainrule.errors import ConfigError
 from chainrule.reporting.about_conditions import conditions
 from chainrule.reporting.about_network import diagnosed, networks, predicted
@@ -16,7 +15,7 @@ from chainrule.reporting.blocks import Figure, Page, Section, Words
 from chainrule.reporting.curves import within_budget
 from chainrule.reporting.groups import Group, groups_of, last_rows, main_metric, over_seeds, part_of
 from chainrule.reporting.sources import Source, Subject, data_of, sources
-from chainrule.runs.run import Run
+from chainrule.runs.run import Given, Run
 from chainrule.text import printable
 from chainrule.training.metrics import greater_is_better
 
@@ -24,7 +23,7 @@ CLOSELY = 3
 """Groups whose network, predictions and diagnosis are shown; the best ones where there are more."""
 
 
-def compose(asked: Sequence[Path | str | Run], data: Dataset | None = None, database: str | None = None) -> Page:
+def compose(asked: Sequence[Path | str | Run], data: Given = None, database: str | None = None) -> Page:
     """The facts of the page. data: what the runs were trained on, where it cannot be read again by its name.
 
     database: of a study whose ledger is not in its directory. Raises a DamagedError, ConfigError or DataError.
@@ -51,7 +50,7 @@ def _numbered(found: Sequence[Section], i: int, name: str) -> list[Section]:
     ]  # fmt: skip
 
 
-def run_sections(subjects: Sequence[Subject], given: Dataset | None) -> list[Section]:
+def run_sections(subjects: Sequence[Subject], given: Given) -> list[Section]:
     """All sections on runs."""
     groups = groups_of(subjects)
     data, why = data_of(groups[0].first, given)

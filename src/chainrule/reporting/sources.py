@@ -14,7 +14,7 @@ from chainrule.data import Dataset
 from chainrule.errors import ConfigError, DamagedError, DataError
 from chainrule.runs.directory import CONFIG, ENVIRONMENT, HISTORY, METRICS
 from chainrule.runs.named import unfinished
-from chainrule.runs.run import Run, load_run, read_data
+from chainrule.runs.run import Given, Run, load_run, read_given
 from chainrule.runs.sealed import MANIFEST
 from chainrule.spec import from_plain
 from chainrule.study.conduct import STUDY
@@ -109,20 +109,21 @@ def _whole_lines(path: Path) -> list[str]:
     return _text(path).split("\n")[:-1]
 
 
-def data_of(one: Subject, given: Dataset | None) -> tuple[Dataset | None, str]:
+def data_of(one: Subject, given: Given) -> tuple[Dataset | None, str]:
     """The data that the run was trained on, or None and why they cannot be had.
 
     Raises a DataError where data were given and are others.
     """
     trained_on = one.environment.get("data_sha256")
     if given is not None:
+        given = given if isinstance(given, Dataset) else _read(given, one.config.data)
         if given.digest != trained_on:
             raise DataError(
                 f"{given.name}: these are not the data that {one.name} was trained on; their digest differs."
             )
         return given, ""
     try:
-        data = _read(one.config.data)
+        data = _read(None, one.config.data)
     except DataError as error:
         return None, str(error)
     if data.digest != trained_on:
@@ -131,5 +132,5 @@ def data_of(one: Subject, given: Dataset | None) -> tuple[Dataset | None, str]:
 
 
 @lru_cache(maxsize=2)
-def _read(options: DataOptions) -> Dataset:
-    return read_data(options)
+def _read(source: str | None, options: DataOptions) -> Dataset:
+    return read_given(source, options)

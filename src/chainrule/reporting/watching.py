@@ -8,13 +8,13 @@ from threading import Lock
 from typing import Any
 
 from chainrule.comparing.groups import folders
-from chainrule.data import Dataset
 from chainrule.errors import ChainruleError
 from chainrule.reporting.about_study import ledgered
 from chainrule.reporting.blocks import Page, Section, Words
 from chainrule.reporting.compose import compose
 from chainrule.reporting.page import html
 from chainrule.runs.directory import CONFIG, ENVIRONMENT, HISTORY, METRICS
+from chainrule.runs.run import Given
 from chainrule.runs.sealed import MANIFEST
 from chainrule.study.conduct import STUDY
 
@@ -22,7 +22,7 @@ from chainrule.study.conduct import STUDY
 class Watched:
     """The page about `asked`, kept until what it is made from has changed."""
 
-    def __init__(self, asked: Sequence[Path], data: Dataset | None, database: str | None) -> None:
+    def __init__(self, asked: Sequence[Path], data: Given, database: str | None) -> None:
         self.asked, self.data, self.database = list(asked), data, database
         self.lock, self.made_of, self.page = Lock(), "", ""
 
@@ -99,9 +99,7 @@ def handler_of(watched: Watched) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def serve(
-    asked: Sequence[Path], data: Dataset | None, database: str | None, port: int, started: Callable[[str], None]
-) -> None:
+def serve(asked: Sequence[Path], data: Given, database: str | None, port: int, started: Callable[[str], None]) -> None:
     """Serve until interrupted. started: told the address. Raises at once for what is no run or study."""
     watched = Watched(asked, data, database)
     compose(asked, data, database)

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from chainrule.backends import World
+from chainrule.data import Dataset
+from chainrule.data.streaming import Shards
 from chainrule.errors import (
     ChainruleError,
     ConfigError,
@@ -30,6 +32,7 @@ from chainrule.runs.in_step import Follower, InStep
 from chainrule.runs.interrupts import Interrupts
 from chainrule.runs.keeper import Keeper
 from chainrule.runs.resume import flat
+from chainrule.runs.run import training_data
 from chainrule.runs.start import planned
 from chainrule.spec import from_plain
 from chainrule.training.config import Config
@@ -56,18 +59,19 @@ def widened(config: Config, world: World) -> Config:
                    compute=replace(config.compute, backend="torch"))  # fmt: skip
 
 
-def planned_for(world: World, config: Config, *given: Any) -> Plan:
+def planned_for(world: World, config: Config, data: Dataset | Shards | None, *given: Any) -> Plan:
     """The plan of one process with this configuration, on this rank's device. Raises as `planned` does."""
     if world.size == 1:
-        return planned(config, *given)
-    compute = config.compute
-    decided = planned(replace(config, compute=replace(compute, device=world.device(compute.device))), *given)
-    batches = decided.batches
-    if decided.scan is not None:
+        return planned(config, data, *given)
+    data = training_data(config.data) if data is None else data
+    if isinstance(data, Shards):
         raise ConfigError(
-            f"{decided.data.name} is streamed, which {world.size} processes cannot share; train it with one process, "
+            f"{data.name} is streamed, which {world.size} processes cannot share; train it with one process, "
             "or set data.stream.when = 'never'"
         )
+    compute = config.compute
+    decided = planned(replace(config, compute=replace(compute, device=world.device(compute.device))), data, *given)
+    batches = decided.batches
     smallest = min(batches.size_of(0), batches.size_of(batches.per_epoch - 1))
     if smallest < world.size:
         raise ConfigError(

@@ -3,7 +3,7 @@
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ from chainrule.training.loop import to_host
 from chainrule.training.measure import Row
 from chainrule.training.plan import Plan
 from chainrule.training.position import Progress
+
+Given = Dataset | str | None
+"""What someone names in the place of a run's own data: in memory, by name or path, or not at all."""
 
 PYTHON = "python:"
 """Before the name of a data set that was made in Python, in the place of what `read` would take."""
@@ -81,6 +84,13 @@ def read_data(options: DataOptions) -> Dataset:
     """The same, to be looked at: of a streamed set the rows that are held."""
     data = training_data(options)
     return excerpt(data, options.split) if isinstance(data, Shards) else data
+
+
+def read_given(given: Given, options: DataOptions) -> Dataset:
+    """The data given in the place of the run's own: a data set, or what is read as the options have theirs read."""
+    if given is None or isinstance(given, Dataset):
+        return read_data(options) if given is None else given
+    return read_data(replace(options, source=given, path=None))
 
 
 def finished(decided: Plan, about: dict[str, Any], progress: Progress, directory: Path | None = None,

@@ -7,6 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from chainrule.data import Affine, Dataset, Preprocessing
+from chainrule.data.streaming import Shards
 from chainrule.errors import ConfigError
 from chainrule.network import Network
 from chainrule.optim import Optimizer
@@ -25,9 +26,14 @@ class Initial:
     slots: Mapping[str, tuple[NDArray[Any], ...]] | None = None
     step: int = 0
 
-    def prepares(self, data: Dataset) -> Preprocessing:
+    def prepares(self, data: Dataset | Shards) -> Preprocessing:
         """The preprocessing; raises a ConfigError where it cannot take the columns of `data`."""
-        if data.categories and isinstance(self.preprocessing, Affine):
+        if isinstance(data, Shards) and not isinstance(self.preprocessing, Affine):
+            raise ConfigError(
+                f"the model to go on from prepares all rows beforehand (preprocessing 'robust'), but {data.name} is "
+                "streamed; set data.stream.when = 'never', or train anew"
+            )
+        if isinstance(data, Dataset) and data.categories and isinstance(self.preprocessing, Affine):
             raise ConfigError(
                 f"the model to go on from takes numbers without gaps, and {data.name} has words or gaps; give it the "
                 "table that it was trained on, or train anew"

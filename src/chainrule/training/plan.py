@@ -108,7 +108,7 @@ def plan(config: Config, data: Dataset | Shards, network: Network, start: Initia
     config.data.augment.check(data.row_shape)
     rows = _parted(config, data)
     config = replace(config, loss=loss, data=replace(config.data, preprocessing=_kind(config, data)))  # type: ignore[arg-type]
-    prepared = _prepared(config, data, rows, start) if isinstance(data, Dataset) else None
+    prepared = _prepared(config, data, rows, start)
     network = _sized(config, data, network, prepared)
     n_train = len(rows.train) if isinstance(data, Dataset) else data.n_rows - len(rows.validation) - len(rows.test)
     size = _batch_size(config, network, n_train)
@@ -126,7 +126,7 @@ def plan(config: Config, data: Dataset | Shards, network: Network, start: Initia
     _check_weights(data, rows)
     batches = _batches(config, rows, found)
     n_steps = config.training.iterations or (config.training.epochs or 20) * batches.per_epoch
-    preprocessing = prepared or _looked(config, found, start)
+    preprocessing = prepared or _looked(config, found)
     target = _target(config, data, rows, found) if start is None else start.target
     if isinstance(loss, Poisson) and target.shift.any():
         raise ConfigError("loss 'poisson' needs targets as they are, but the start was trained on standardised ones")
@@ -166,14 +166,15 @@ def _kind(config: Config, data: Dataset | Shards) -> Kind:
     return "standardise" if kind == "auto" else kind
 
 
-def _prepared(config: Config, data: Dataset, rows: Rows, start: Initial | None) -> Preprocessing:
-    return fit(config.data.preprocessing, data, rows.train) if start is None else start.prepares(data)
-
-
-def _looked(config: Config, found: Scan | None, start: Initial | None) -> Preprocessing:
-    """The preprocessing of a streamed set."""
+def _prepared(config: Config, data: Dataset | Shards, rows: Rows, start: Initial | None) -> Preprocessing | None:
+    """The preprocessing, or None of a streamed set, for which all rows have to be looked at."""
     if start is not None:
-        return start.preprocessing
+        return start.prepares(data)
+    return fit(config.data.preprocessing, data, rows.train) if isinstance(data, Dataset) else None
+
+
+def _looked(config: Config, found: Scan | None) -> Preprocessing:
+    """The preprocessing of a streamed set."""
     if found is None:
         raise AssertionError("rows in memory are prepared sooner")
     return found.preprocessing(config.data.preprocessing)
