@@ -12,11 +12,17 @@ HOSTILE = "</script><img src=x onerror=document.title='owned'>\x1b[2J\u202egnp\u
 
 
 def edited(run: Path, change) -> None:
-    """The history of a run with `change` applied to its rows; its manifest goes, so the run counts as unfinished."""
+    """The history of a run with `change` applied to its rows; what a run has only at its end goes, so it counts as unfinished."""
     file = run / "history.jsonl"
     rows = change([json.loads(line) for line in file.read_text().splitlines()])
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (run / "manifest.json").unlink(missing_ok=True)
+    unfinish(run)
+
+
+def unfinish(run: Path) -> None:
+    """As it was before its end."""
+    for name in ("manifest.json", "metrics.json"):
+        (run / name).unlink(missing_ok=True)
 
 
 def hostile_runs(folder: Path):

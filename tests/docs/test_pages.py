@@ -13,7 +13,9 @@ FLOWERS = {"X": X[::2], "y": y[::2]}
 
 
 def test_readme(tmp_path):
-    assert run_python(ROOT / "README.md", tmp_path, dict(FLOWERS)) == 4
+    lines = (f"{a:.3f},{b:.3f},{3 * a - b:.3f}" for a, b in np.random.default_rng(0).normal(size=(60, 2)))
+    (tmp_path / "table.csv").write_text("\n".join(["a,b,price", *lines]))
+    assert run_python(ROOT / "README.md", tmp_path, dict(FLOWERS)) == 5
     assert (tmp_path / "runs" / "digits" / "manifest.json").is_file()
 
 

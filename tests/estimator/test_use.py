@@ -292,7 +292,7 @@ def test_a_class_whose_rows_all_weigh_nothing_stays_a_class():
         (classifier, {"solver": "lbfgs"}, "solver is 'lbfgs'; expected 'adam', 'sgd', 'adamw', 'rmsprop', or an Optimizer; "
          "for small data take 'adam' with all rows in one batch"),
         (classifier, {"schedule": "cos"}, "schedule is 'cos'; expected 'constant', 'exponential', 'step', 'cosine', "
-         "'one_cycle', or a Schedule"),
+         "'one_cycle', 'coslog', 'flat_cosine', or a Schedule"),
         (classifier, {"hidden_layer_sizes": (5, 0)}, "hidden_layer_sizes is (5, 0); expected whole numbers above 0, one a layer"),
         (classifier, {"alpha": -1.0}, "alpha is -1.0; expected a number from 0 to below inf"),
         (classifier, {"max_iter": 0}, "max_iter is 0; expected a whole number of at least 1"),

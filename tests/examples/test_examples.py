@@ -47,7 +47,7 @@ def source(request, path):
     """Where the data are that the configuration names; the test is left out where this machine has them not."""
     base = tomllib.loads(path.read_text())
     base = tomllib.loads((path.parent / base["base"]).read_text()) if "base" in base else base
-    name = base["data"]["source"]
+    name = base["data"].get("source", "digits")
     if name == "digits":
         return []
     fixture = {"cifar10": "cifar10", "fashion-mnist": "fashion_mnist"}[name]

@@ -280,5 +280,5 @@ def test_what_the_kernels_do_not_know_is_not_recorded(recording):
     assert not recordable(replace(decided, config=replace(decided.config, optimizer=Own(0.1))))
     wide = replace(decided.data, X=decided.data.X.astype(float))
     moved = replace(decided.config, data=DataOptions(augment=cr.Augment(flip=True)))
-    assert recordable(replace(decided, data=wide))
-    assert not recordable(replace(decided, data=wide, config=moved))
+    assert recordable(replace(decided, data=wide, X=wide.X))
+    assert not recordable(replace(decided, data=wide, X=wide.X, config=moved))

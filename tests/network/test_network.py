@@ -126,7 +126,7 @@ def test_repr_and_table_read_well():
         "3      linear 10    350 -> 10    W 350x10, b 10          3,510      7,010\n"
         "       total        3072 -> 10                       1,079,060  2,158,460"
     )
-    assert network._repr_html_().startswith("<pre>layer")
+    assert network._repr_html_().startswith("<table>")
 
 
 def test_networks_are_values():
@@ -149,7 +149,7 @@ def test_initial_arrays_depend_on_seed_and_name_only():
 def test_a_network_whose_last_width_is_open_waits_for_the_data():
     network = cr.mlp([6], n_in=4)
     assert repr(network) == "Network(4 | linear 6 | relu | linear)"
-    assert network._repr_html_() == "<pre>Network(4 | linear 6 | relu | linear)</pre>"
+    assert network._repr_html_() == "<code>Network(4 | linear 6 | relu | linear)</code>"
     assert network.sized(4, 3) == cr.mlp([6], n_in=4, n_out=3)
     with pytest.raises(cr.ConfigError, match=r"^layer 0 \(linear\): this linear layer has no width: "):
         cr.Network((cr.Linear(), cr.ReLU()), 4)

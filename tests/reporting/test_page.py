@@ -17,7 +17,7 @@ from chainrule.reporting.blocks import Diagnosed, Matrix, Points, Table, Tiles, 
 from chainrule.reporting.compose import compose
 from chainrule.reporting.page import html
 from chainrule.runs.integrity import seal_run
-from reported import DIGITS, HOSTILE, edited, hostile_runs
+from reported import DIGITS, HOSTILE, edited, hostile_runs, unfinish
 
 
 class Elements(HTMLParser):
@@ -312,7 +312,7 @@ def test_many_classes_are_an_image(tmp_path):
 )
 def test_a_damaged_unfinished_run_is_refused(runs, tmp_path, file, content, message):
     shutil.copytree(runs / "wide" / "seed-0", tmp_path / "run")
-    (tmp_path / "run" / "manifest.json").unlink()
+    unfinish(tmp_path / "run")
     (tmp_path / "run" / file).write_text(content)
     with pytest.raises(cr.DamagedError, match=message):
         cr.report(tmp_path / "run")

@@ -162,7 +162,7 @@ def test_a_study_while_it_runs(study, tmp_path):
     ledger.begin(Trial(0, 0, params, state="running", attempt=1, curve=[0.3, 0.5]))
     ledger.close()
     page = compose([tmp_path])
-    [running] = of(page, "trials", Table)[1:]
+    [running] = of(page, "trials", Table)
     assert running.title == "Running trials"
     assert running.rows == ((0, "[4]", "0.01", 2, 0.5, ""),)
     assert of(page, "summary", Headline)[0].items[0] == ("trials", "1", "1 running")

@@ -176,15 +176,15 @@ def test_what_cannot_be_shared_is_refused():
     ):
         widened(load(None, ["compute.backend=numpy"]), Two())
     one = load(None, ["training.batch_size=431"])
-    assert planned_for(Two(), widened(one, Two())).batches.size == 862
+    assert planned_for(Two(), widened(one, Two()), None).batches.size == 862
     with pytest.raises(cr.ConfigError, match=r"^training.batch_size 2000 is more than the 1294 training rows"):
-        planned_for(Two(), widened(load(None, ["training.batch_size=1000"]), Two()))
+        planned_for(Two(), widened(load(None, ["training.batch_size=1000"]), Two()), None)
     many = Two()
     many.size = 8
     with pytest.raises(
         cr.ConfigError, match=r"^the smallest batch of an epoch has 6 of the 1,294 training rows, too few for 8 "
     ):
-        planned_for(many, widened(load(None, ["training.batch_size=161"]), many))
+        planned_for(many, widened(load(None, ["training.batch_size=161"]), many), None)
 
 
 def test_other_commands_and_seeds_are_refused_to_several_processes(tmp_path):
@@ -198,7 +198,7 @@ def test_other_commands_and_seeds_are_refused_to_several_processes(tmp_path):
     with pytest.raises(
         cr.ConfigError, match=r"^--seeds 3 with 2 processes: they train one run together; start each seed$"
     ):
-        _new(None, [], tmp_path, 3, True, Two(), {})
+        _new(None, [], tmp_path, 3, True, [], Two(), {})
 
 
 @pytest.mark.parametrize(("n", "size"), [(100, 1), (94, 4), (7, 3), (4, 4)])

@@ -55,6 +55,7 @@ class World:
 
 
 ALONE = World()
+"""The world of a training that one process does by itself."""
 
 
 def size(environment: Mapping[str, str] = os.environ) -> int:

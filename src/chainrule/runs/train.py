@@ -218,8 +218,7 @@ def train_config(
     config = config and widened(config, world)
     directory, interrupts = Path(output), Interrupts()
     with interrupts.caught():
-        begun = checkpoint.listed(directory) or (config is None and (directory / CONFIG).is_file())
-        if resume and begun:
+        if resume and (checkpoint.listed(directory) or (config is None and (directory / CONFIG).is_file())):
             return _resumed(directory, config, call, interrupts)
         if config is None and directory.exists():
             raise nothing_at(directory, "run", CONFIG)

@@ -6,7 +6,7 @@ each, go there together, and a recorded step finds its own by counting.
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from chainrule import optim
 from chainrule.arrays import Array
 from chainrule.data import Batches
 from chainrule.kernels import takes
-from chainrule.layers import Embedding
+from chainrule.layers import Activation, BatchNorm, Dropout, LayerNorm, Linear
 from chainrule.network import own_layers
 from chainrule.objective import objective, with_penalty
 from chainrule.training.norms import Norms, norms
@@ -28,13 +28,15 @@ AHEAD = 256
 WARM = 2
 """Steps launched one by one first, so that all is built and allocated that a recording must not do."""
 
+TRIED = (Linear, Dropout, BatchNorm, LayerNorm, *get_args(Activation))
+"""Layers whose recorded steps were held against launched ones on a GPU; others are launched."""
+
 
 def recordable(plan: Plan) -> bool:
     """Whether steps are recorded: where the backend's kernels read a step from the device, and all parts are ours."""
     ours = type(plan.loss).__module__.startswith("chainrule.") and takes(plan.config.optimizer)
     bytes_moved = plan.config.data.augment.on_images and plan.X.dtype not in (np.uint8, np.float32)
-    layers = plan.network.layers
-    known = not own_layers(layers) and not any(isinstance(layer, Embedding) for layer in layers)
+    known = all(isinstance(layer, TRIED) for layer in plan.network.layers) and not own_layers(plan.network.layers)
     whole = plan.scan is None and plan.world.size == 1
     return plan.backend.records and whole and ours and known and not bytes_moved
 

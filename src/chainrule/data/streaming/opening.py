@@ -34,6 +34,14 @@ def shards(
     source: a folder of X-NAME.npy with y-NAME.npy, or of X.npy with y.npy; a folder of Parquet files, or one file.
     target: the column of a table to predict, the last one unless given. task: what the targets are, if not what they
     look like. All headers and all targets are read now, rows when they are needed. Raises a DataError.
+
+    >>> import numpy as np
+    >>> from tempfile import mkdtemp
+    >>> folder = Path(mkdtemp())
+    >>> np.save(folder / "X-0.npy", np.eye(4)), np.save(folder / "y-0.npy", np.array([0, 1, 0, 1]))
+    (None, None)
+    >>> shards(folder).n_rows
+    4
     """
     path, origin = Path(source).expanduser(), Origin(str(source), None, target, task)
     try:
