@@ -140,3 +140,9 @@ def test_other_kinds_are_refused_and_plain_numbers_may_ask_for_robust() -> None:
     plain = Dataset("p", np.arange(8.0).reshape(4, 2).astype("f4"), np.zeros(4), "regression", ("y",))
     assert settled("auto", plain) == "standardise"
     assert isinstance(fit("robust", plain, np.arange(4)), Preparation)
+
+
+def test_a_column_of_gaps_alone_is_0_whatever_comes() -> None:
+    found = fitted(table([[1, NAN], [2, NAN], [3, NAN]], (None, None)))
+    assert (found.gaps, found.constant, found.n_out) == ((), (1,), 2)
+    assert found(np.array([[2.0, NAN], [2.0, 7.0]])).tolist() == [[0, 0], [0, 0]]
