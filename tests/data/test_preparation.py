@@ -124,7 +124,7 @@ def test_validation_rows_have_no_say() -> None:
 
 def test_a_column_of_gaps_alone_is_0() -> None:
     found = fitted(table([[NAN, 0], [NAN, NAN]], (None, ("a",))), [0])
-    assert found(np.array([[NAN, 0], [4, NAN]])).tolist() == [[0, 1, 1], [0, 0, 0]]
+    assert found(np.array([[NAN, 0], [4, NAN]])).tolist() == [[0, 1], [0, 0]]
     without_words = fitted(table([[1, NAN], [2, 0]], (None, ("a",))), [0])
     assert without_words.categories == (None, ())
     assert without_words(np.array([[1, NAN], [1, -1]])).tolist() == [[0, 1], [0, 0]]
@@ -140,9 +140,3 @@ def test_other_kinds_are_refused_and_plain_numbers_may_ask_for_robust() -> None:
     plain = Dataset("p", np.arange(8.0).reshape(4, 2).astype("f4"), np.zeros(4), "regression", ("y",))
     assert settled("auto", plain) == "standardise"
     assert isinstance(fit("robust", plain, np.arange(4)), Preparation)
-
-
-def test_a_column_of_gaps_alone_is_0_whatever_comes() -> None:
-    found = fitted(table([[1, NAN], [2, NAN], [3, NAN]], (None, None)))
-    assert (found.gaps, found.constant, found.n_out) == ((), (1,), 2)
-    assert found(np.array([[2.0, NAN], [2.0, 7.0]])).tolist() == [[0, 0], [0, 0]]
