@@ -12,11 +12,11 @@ HOSTILE = "</script><img src=x onerror=document.title='owned'>\x1b[2J\u202egnp\u
 
 
 def edited(run: Path, change) -> None:
-    """The history of a run with `change` applied to its rows; what a run has only at its end goes, so it counts as unfinished."""
+    """The history of a run with `change` applied to its rows; its manifest goes: seal it again, or `unfinish` it."""
     file = run / "history.jsonl"
     rows = change([json.loads(line) for line in file.read_text().splitlines()])
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    unfinish(run)
+    (run / "manifest.json").unlink(missing_ok=True)
 
 
 def unfinish(run: Path) -> None:

@@ -70,3 +70,59 @@ def test_a_damaged_model_is_refused_with_exit_code_4(run, tmp_path):
     done = chainrule("evaluate", broken)
     assert done.returncode == 4
     assert "weights.safetensors is damaged: it has 31724 bytes, its manifest says 31824." in done.stderr
+
+
+@pytest.fixture(scope="module")
+def sums(tmp_path_factory):
+    """A run on x, z and their sum y, by a linear network, and where it is."""
+    folder = tmp_path_factory.mktemp("sums")
+    rows = np.random.default_rng(0).normal(size=(80, 2)) * [1, 100]
+    for name, header, columns in (
+        ("table", "x,z,y", [rows[:, 0], rows[:, 1], rows.sum(axis=1)]),
+        ("swapped", "more,z,x,y", [rows[:, 0], rows[:, 1], rows[:, 0], rows.sum(axis=1)]),
+        ("whole", "x,z,y", [rows[:, 0], rows[:, 1], np.arange(80) % 3]),
+        ("short", "x,y", [rows[:, 0], rows[:, 1]]),
+    ):
+        np.savetxt(folder / f"{name}.csv", np.column_stack(columns), delimiter=",", header=header, comments="")
+    # One row more, so that its digest is another and all of its rows are evaluated.
+    text = (folder / "table.csv").read_text()
+    (folder / "other.csv").write_text(text + text.splitlines()[1] + "\n")
+    swapped = (folder / "swapped.csv").read_text()
+    (folder / "swapped.csv").write_text(swapped + swapped.splitlines()[1] + "\n")
+    done = chainrule("train", "--data", folder / "table.csv", *QUICK, "-o", folder / "run", "-q")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def evaluated(folder, name):
+    done = chainrule("evaluate", folder / "run", "--data", folder / f"{name}.csv", "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_evaluate_finds_the_columns_of_other_data_by_their_names(sums):
+    one, other = evaluated(sums, "other"), evaluated(sums, "swapped")
+    assert one["n"] == 81
+    assert one["metrics"] == other["metrics"]
+    refused = chainrule("evaluate", sums / "run", "--data", sums / "short.csv")
+    assert refused.returncode == 3
+    assert "short: there is no column 'z', which the model was trained on." in refused.stderr
+
+
+def test_evaluate_takes_the_task_of_the_run_whatever_other_data_look_like(sums):
+    assert "rmse" in evaluated(sums, "whole")["metrics"]
+
+
+def test_evaluate_numbers_the_classes_of_other_data_as_the_model_does(tmp_path):
+    rows = [(f"{x:.3f}", "abc"[i % 3]) for i, x in enumerate(np.random.default_rng(0).normal(size=90))]
+    for name, kept in (("table", "abc"), ("fewer", "bc"), ("new", "cd")):
+        lines = [f"{x},{label.replace('b', 'd') if 'd' in kept else label}" for x, label in rows if label in kept + "b"]
+        (tmp_path / f"{name}.csv").write_text("x,y\n" + "\n".join(lines))
+    done = chainrule("train", "--data", tmp_path / "table.csv", *QUICK, "-o", tmp_path / "run", "-q")
+    assert done.returncode == 0, done.stderr
+    found = evaluated(tmp_path, "fewer")
+    said = list(csv.DictReader(chainrule("predict", tmp_path / "run", tmp_path / "fewer.csv").stdout.splitlines()))
+    right = [one["prediction"] == label for one, (_, label) in zip(said, [r for r in rows if r[1] != "a"], strict=True)]
+    assert found["metrics"]["accuracy"] == pytest.approx(np.mean(right))
+    refused = chainrule("evaluate", tmp_path / "run", "--data", tmp_path / "new.csv")
+    assert "the targets are classification of c, d, but the model was trained for" in refused.stderr

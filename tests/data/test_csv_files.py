@@ -95,7 +95,7 @@ NUMBERS = "Make numbers of what may matter (days since a day, month, day of the 
         ("a,b\n", "has a header but no rows."),
         ("a,b\n\n\n", "has a header but no rows."),
         ("a\n1\n", "the only column is 'a'; expected features and a target."),
-        ("a;b;c\n1;2;3\n", "the only column is 'a;b;c'; expected features and a target."),
+        ("a;b;c\n1;2;3\n", "the only column is 'a;b;c'; expected features and a target. Separate cells by commas, in a .tsv by tabs."),
         ("1,2.5\n3,4\n", "line 1 holds numbers, 1, 2.5; expected the names of the columns."),
         ("a,b,a\n1,2,3\n", "two columns are called 'a'. Rename or remove one of them."),
         (",a,b\n0,1,2\n", "column 1 has no name. Name it, or remove it if it is a row index."),

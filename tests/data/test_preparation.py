@@ -124,7 +124,7 @@ def test_validation_rows_have_no_say() -> None:
 
 def test_a_column_of_gaps_alone_is_0() -> None:
     found = fitted(table([[NAN, 0], [NAN, NAN]], (None, ("a",))), [0])
-    assert found(np.array([[NAN, 0], [4, NAN]])).tolist() == [[0, 1, 1], [0, 0, 0]]
+    assert found(np.array([[NAN, 0], [4, NAN]])).tolist() == [[0, 1], [0, 0]]
     without_words = fitted(table([[1, NAN], [2, 0]], (None, ("a",))), [0])
     assert without_words.categories == (None, ())
     assert without_words(np.array([[1, NAN], [1, -1]])).tolist() == [[0, 1], [0, 0]]

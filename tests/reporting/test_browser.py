@@ -8,7 +8,7 @@ import pytest
 import chainrule as cr
 from chainrule.reporting.blocks import Matrix, Page, Section, Table
 from chainrule.reporting.page import html
-from reported import HOSTILE, edited, hostile_runs
+from reported import HOSTILE, edited, hostile_runs, unfinish
 
 
 @contextmanager
@@ -120,6 +120,7 @@ def test_lines_are_toggled_and_scales_changed(browser, one):
 def test_a_logarithmic_scale_leaves_out_what_is_not_positive(browser, runs, tmp_path):
     shutil.copytree(runs / "wide" / "seed-0", tmp_path / "run")
     edited(tmp_path / "run", lambda rows: [rows[0] | {"validation_loss": 0.0}, *rows[1:]])
+    unfinish(tmp_path / "run")
     file = tmp_path / "zero.html"
     file.write_text(cr.report(tmp_path / "run"))
     with opened(browser, file) as page:

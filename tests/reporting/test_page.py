@@ -229,6 +229,7 @@ def test_an_unfinished_run_is_shown_as_far_as_it_has_come(runs, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(runs / "wide" / "seed-0", run)
     edited(run, lambda rows: rows[:2])
+    unfinish(run)
     with (run / "history.jsonl").open("a") as file:
         file.write('{"step": 63, "epo')  # a row in writing
     page = compose([run])

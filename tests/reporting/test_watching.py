@@ -8,7 +8,7 @@ import pytest
 
 from chainrule.errors import ConfigError
 from chainrule.reporting.watching import Watched, handler_of, serve
-from reported import edited
+from reported import edited, unfinish
 
 
 @pytest.fixture
@@ -16,6 +16,7 @@ def run(runs, tmp_path):
     """A run that has come to its second row."""
     shutil.copytree(runs / "wide" / "seed-0", tmp_path / "run")
     edited(tmp_path / "run", lambda rows: rows[:2])
+    unfinish(tmp_path / "run")
     return tmp_path / "run"
 
 

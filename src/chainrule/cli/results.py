@@ -47,12 +47,18 @@ def evaluate(
 
 
 def _read_as(run: Any, source: str) -> Any:
-    """Other data with the target of the run's own, where they are tables."""
+    """Other data with the target and categories of the run's own, where they are tables, and its task.
+
+    Few rows would tell another one: prices that happen to be whole are no classes.
+    """
+    from chainrule.data.registry import useful_options
     from chainrule.data.streaming import Stream, open_data
 
-    own = run.config.data
-    table = {} if own.target is None else {"target": own.target, "task": own.task, "categorical": own.categorical}
-    return open_data(source, Stream(), **table)
+    own, task = run.config.data, run.model.task
+    if own.target is not None:
+        return open_data(source, Stream(), target=own.target, task=task, categorical=own.categorical)
+    options = {"task": task, "categorical": own.categorical}
+    return open_data(source, Stream(), **{name: options[name] for name in options.keys() & useful_options(source)})
 
 
 def _means(found: list[tuple[Path, Any]]) -> dict[str, dict[str, float]]:

@@ -35,7 +35,7 @@ class Preparation:
     """Columns (n, n_columns) of numbers and codes, NaN a gap, to the network's input (n, n_out), in this order:
 
     numbers: x ↦ clip((x - shift)·scale), clip(z) = z/√(1 + (z/3)²); a gap is the median, and so 0.
-    indicators: 1 at a gap, of each column of numbers whose training rows had one.
+    indicators: 1 at a gap, of each column of numbers whose training rows had gaps, but not gaps alone.
     one-hot: of each column of at most 9 categories; a gap is a category where training rows had one.
     codes: of each other column of words, two digits to the base 256: 0 for an unseen word, 1, 2, ... for the words,
     then the gap where training rows had one.
@@ -43,7 +43,7 @@ class Preparation:
 
     shift, scale: (n_numeric,), the median and 1/(q₇₅ - q₂₅) of the training rows, or 2/(max - min) where the quartiles
     agree, or 0 for a column of one value. categories: the words that training rows had, None for a column of numbers.
-    gaps: the columns whose training rows had gaps.
+    gaps: the columns whose training rows had gaps; a column of numbers that held nothing else is 0 whatever comes.
     """
 
     shift: NDArray[np.float64]
@@ -154,7 +154,7 @@ def fit_preparation(data: Dataset, rows: NDArray[np.int64]) -> Preparation:
     for i, words in enumerate(data.categories or (None,) * data.n_features):
         column = data.X[rows, i].astype(np.float64)
         known = ~np.isnan(column)
-        if not known.all():
+        if not known.all() and (words is not None or known.any()):
             gaps.append(i)
         categories.append(None if words is None else _seen(words, column[known], data, i))
         if words is None:

@@ -71,6 +71,12 @@ def read(
         raise DataError(f"{source}: cannot be read: {error}") from error
 
 
+def useful_options(source: str) -> set[str]:
+    """The options of `read` that a file like this has a use for."""
+    suffix = Path(source).suffix.lower()
+    return _FILES[suffix][1] if suffix in _FILES else set()
+
+
 def fetch(name: str, path: str | Path | None = None) -> Path:
     """Download the set called `name`, checked, into `path` or its usual place; the folder in which `read` finds it."""
     from chainrule.data.readers.download import fetch_all  # only here is the network's machinery needed

@@ -12,6 +12,7 @@ from chainrule.data.streaming import Shards, excerpt
 from chainrule.errors import ConfigError, DataError
 from chainrule.intervals import proportion_interval
 from chainrule.runs.model import Model
+from chainrule.runs.other_data import as_trained
 from chainrule.runs.run import Run, read_data
 from chainrule.training.metrics import names, score
 
@@ -68,7 +69,8 @@ def assess_run(
 def assess(
     model: Model, data: Dataset, rows: NDArray[np.int64], part: str, more: tuple[str, ...], compute: Compute
 ) -> Assessment:
-    """Metrics of `model` on the named rows."""
+    """Metrics of `model` on the named rows; columns and classes are found by their names."""
+    data = as_trained(model, data)
     if (data.task, data.target_names) != (model.task, model.target_names):
         raise DataError(
             f"{data.name}: the targets are {data.task} of {_short(data.target_names)}, but the model was trained for "

@@ -225,7 +225,8 @@ def load(path: Path | None = None, changes: Iterable[str] = ()) -> Config:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"The configuration {path} cannot be read: {cause(error)}") from None
         except (ValueError, RecursionError) as error:
-            raise ConfigError(f"The configuration {path} is not TOML: {error}") from None
+            hint = "" if path.suffix.lower() == ".toml" else f"; to train on it, give --data {path}"
+            raise ConfigError(f"The configuration {path} is not TOML: {error}{hint}") from None
     for change in changes:
         set_option(plain, change)
     if isinstance(plain.get("optimizer"), dict):

@@ -20,7 +20,9 @@ def target_index(path: Path, names: Sequence[str], target: str | None) -> int:
     """Where the target is among the columns: the named one, or the last."""
     _check_names(path, names)
     if len(names) < 2:
-        raise DataError(f"{path}: the only column is {shown(repr(names[0]))}; expected features and a target.")
+        other = any(mark in names[0] for mark in ";\t|")
+        hint = " Separate cells by commas, in a .tsv by tabs." if other else ""
+        raise DataError(f"{path}: the only column is {shown(repr(names[0]))}; expected features and a target.{hint}")
     return len(names) - 1 if target is None else _index(path, names, target)
 
 
