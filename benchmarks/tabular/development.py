@@ -20,7 +20,7 @@ SPLITS = (100, 101)
 SCHEDULES = {"coslog": cr.CosLog(), "flat": cr.FlatCosine(), "cosine": cr.Cosine()}
 
 
-def fit(table: Table, rows: Parts, seed: int, *, members: int = 4, embed: bool = False, clip: float | None = 3.0,
+def fit(table: Table, rows: Parts, seed: int, *, members: int = 4, embed: bool = False, clip: float | None = None,
         preprocessing: str = "robust", schedule: str = "coslog", lr: float = 2e-3, epochs: int = 64, batch: int = 128,
         smoothing: float = 0.1, activation: str = "relu", dropout: float = 0.0) -> np.ndarray:  # fmt: skip
     """Predictions for the test rows."""
