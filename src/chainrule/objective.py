@@ -55,14 +55,15 @@ def mean_loss(
 
     It is the loss of k rows for each row, one a member.
     """
-    xp, z = context.xp, logits
-    if n_members > 1:
-        z = logits.reshape(*logits.shape[:-2], logits.shape[-2] * n_members, -1)  # (..., batch·k, n_out)
-        target = _repeated(target, n_members, -1 if xp.isdtype(target.dtype, "integral") and target.ndim < z.ndim
-                           and target.shape[-1] == logits.shape[-2] else -2, xp)  # fmt: skip
-        weight = None if weight is None else _repeated(weight, n_members, -1, xp)
-    compiled = context.kernels and context.kernels.loss(loss, z, target, weight)
-    value, dz = compiled or loss(z, target, weight, xp)
+    xp = context.xp
+    if n_members == 1:
+        compiled = context.kernels and context.kernels.loss(loss, logits, target, weight)
+        return compiled or loss(logits, target, weight, xp)
+    z = logits.reshape(*logits.shape[:-2], logits.shape[-2] * n_members, -1)  # (..., batch·k, n_out)
+    by_class = xp.isdtype(target.dtype, "integral") and target.ndim < z.ndim and target.shape[-1] == logits.shape[-2]
+    target = _repeated(target, n_members, -1 if by_class else -2, xp)
+    weight = None if weight is None else _repeated(weight, n_members, -1, xp)
+    value, dz = mean_loss(loss, z, target, weight, context)
     return value, dz.reshape(logits.shape)
 
 

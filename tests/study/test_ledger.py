@@ -60,12 +60,9 @@ def test_ten_thousand_trials_are_listed_within_a_second(ledger):
     table = sa.table("chainrule_trials", *map(sa.column, [*columns, "number"]))
     with ledger.engine.begin() as connection:
         connection.execute(table.insert(), [columns | {"number": number} for number in range(10_000)])
-    took = []
-    for _ in range(3):
-        begin = time.process_time()  # what it takes, not what else the machine does
-        assert len(ledger.trials()) == 10_000
-        took.append(time.process_time() - begin)
-    assert min(took) < 1.0
+    begin = time.process_time()  # what it takes, not what else the machine does
+    assert len(ledger.trials()) == 10_000
+    assert time.process_time() - begin < 1.0
 
 
 def test_what_is_wrong_with_a_database_is_said(tmp_path):

@@ -103,7 +103,10 @@ def _over_rows(terms: Array, parameter: Array, xp: Any) -> Array:
 
 def members_of(layers: Sequence[Layer]) -> int:
     """How many members stand side by side at the end of `layers`; 1 without such layers."""
-    return next((layer.members for layer in layers if isinstance(layer, MemberLinear)), 1)
+    for layer in layers:  # in every step, so no generator
+        if isinstance(layer, MemberLinear):
+            return layer.members
+    return 1
 
 
 _MIXING = ("linear", "layer_norm")

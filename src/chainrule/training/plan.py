@@ -90,7 +90,7 @@ class Plan:
 
     def part(self, step: int) -> Part | None:
         """What this process has of the batch of `step`, or None where it has all of it."""
-        return self.world.part(self.batches.size_of(step))
+        return None if self.world.size == 1 else self.world.part(self.batches.size_of(step))
 
     def due(self, step: int) -> bool:
         """Whether a row of the history follows `step`."""

@@ -119,6 +119,8 @@ def draw(plan: Plan, step: int, rows: NDArray[np.int64]) -> Draw:
     moves = augment.moves(len(rows), plan.data.row_shape, seed, step) if augment.on_images else None
     if augment.mixup:
         return Draw(rows, moves, *augment.mixture(len(rows), seed, step))
+    if plan.world.size == 1:
+        return Draw(rows, moves)
     own = plan.world.own(len(rows))
     return Draw(rows[own], None if moves is None else moves[own])
 
