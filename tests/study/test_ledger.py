@@ -1,5 +1,6 @@
 """The ledger keeps what it is told, is quick to list, and says what is wrong with a database."""
 
+import gc
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -60,9 +61,12 @@ def test_ten_thousand_trials_are_listed_within_a_second(ledger):
     table = sa.table("chainrule_trials", *map(sa.column, [*columns, "number"]))
     with ledger.engine.begin() as connection:
         connection.execute(table.insert(), [columns | {"number": number} for number in range(10_000)])
-    begin = time.process_time()  # what it takes, not what else the machine does
+    gc.freeze()  # what other tests left in memory is not gone through again and again
+    begin = time.thread_time()  # what it takes, not what else the machine or the process does
     assert len(ledger.trials()) == 10_000
-    assert time.process_time() - begin < 1.0
+    took = time.thread_time() - begin
+    gc.unfreeze()
+    assert took < 1.0
 
 
 def test_what_is_wrong_with_a_database_is_said(tmp_path):
