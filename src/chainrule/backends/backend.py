@@ -150,8 +150,7 @@ class Backend(ABC):
         begin = part.begin if part else 0
 
         def mask(path: str, rows: int, n: int, rate: float, dtype: Any) -> Array:
-            threshold = min(round(rate * _LEVELS), _LEVELS - 1)
-            scale = _LEVELS / (_LEVELS - threshold)
+            threshold, scale = thresholds(rate)
             if self.kernels and dtype == self.dtype and begin == 0:
                 made = self.kernels.mask(seed, path, step, (rows, n), threshold, scale)
                 if made is not None:
@@ -173,6 +172,12 @@ _LEVELS = 2**16
 
 _BLOCK = 16
 """Draws of 16 bits in what Philox makes at one value of its counter."""
+
+
+def thresholds(rate: float) -> tuple[int, float]:
+    """The draw of 16 bits from which an entry is kept, and what it is then multiplied by, 1 over its probability."""
+    threshold = min(round(rate * _LEVELS), _LEVELS - 1)
+    return threshold, _LEVELS / (_LEVELS - threshold)
 
 
 def _kept(seed: int, path: str, step: int, shape: tuple[int, int], threshold: int, begin: int) -> NDArray[np.bool_]:

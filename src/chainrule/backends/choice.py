@@ -35,8 +35,13 @@ BUILDING = 2.0
 """Seconds that building the compiled kernels takes."""
 
 
-def choose(compute: Compute, flops_per_step: float, steps: float = 0, parameters: int = 0) -> Backend:
-    """The backend for `steps` training steps of `flops_per_step` operations of a network of so many parameters."""
+def choose(
+    compute: Compute, flops_per_step: float, steps: float = 0, parameters: int = 0, *, plain: bool = False
+) -> Backend:
+    """The backend for `steps` training steps of `flops_per_step` operations of a network of so many parameters.
+
+    plain: whether all its layers can be written as a program.
+    """
     threads = compute.threads or available_threads()
     name, why = _library(compute, flops_per_step)
     if name == "numpy":
@@ -46,7 +51,7 @@ def choose(compute: Compute, flops_per_step: float, steps: float = 0, parameters
 
         backend = hardware.torch_backend(compute.device, compute.precision, threads, why)
     # The kernels may change a last bit, so the length of the run decides, not what happens to be built.
-    kind = backend.device.partition(":")[0]
+    kind = "program" if plain and name == "numpy" else backend.device.partition(":")[0]
     if compute.compiled == "auto" and steps * _saved(kind, parameters) > BUILDING:
         backend.compile()
     return backend
@@ -54,7 +59,7 @@ def choose(compute: Compute, flops_per_step: float, steps: float = 0, parameters
 
 def _saved(kind: str, parameters: int) -> float:
     """Seconds of a step that compiled kernels save at least: docs/performance.md."""
-    return 1e-3 if kind == "cuda" else 2e-5 + 1e-9 * parameters
+    return 1e-3 if kind == "cuda" else (8e-5 if kind == "program" else 2e-5) + 1e-9 * parameters
 
 
 def available_threads() -> int:

@@ -1,4 +1,4 @@
-"""Build `step.c` with the machine's C compiler, once: the library is kept in the user's cache and loaded from there.
+"""Build `step.c` and `program.c` with the machine's C compiler, once: the library is kept in the user's cache.
 
 Nothing needs it: what it computes stands in for Python that is always there.
 """
@@ -14,7 +14,8 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("step.c")
+HEADER = Path(__file__).with_name("step.h")
+SOURCES = (HEADER.with_suffix(".c"), HEADER.with_name("program.c"))
 FLAGS = ("-O3", "-march=native", "-std=c11", "-fPIC", "-ffp-contract=off", "-fno-math-errno")
 """No fused multiply-adds and no reassociation: they would change bits."""
 
@@ -47,7 +48,8 @@ def cached_at(runtime: Path | None) -> Path | None:
     """In the user's cache, under a hash of all that decides what is built; None where this was never tried."""
     if platform.system() != "Linux" or platform.machine() not in ("x86_64", "aarch64"):
         return None
-    about = "\n".join([SOURCE.read_text(encoding="utf-8"), *FLAGS, str(runtime), platform.machine(), _cpu_flags()])
+    texts = [path.read_text(encoding="utf-8") for path in (HEADER, *SOURCES)]
+    about = "\n".join([*texts, *FLAGS, str(runtime), platform.machine(), _cpu_flags()])
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "chainrule" / f"step-{sha256(about.encode()).hexdigest()[:24]}.so"
 
@@ -75,13 +77,14 @@ def _build(path: Path, runtime: Path | None) -> bool:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            code, made = Path(folder, "step.o"), Path(folder, "step.so")
+            made, objects = Path(folder, "step.so"), [Path(folder, source.stem + ".o") for source in SOURCES]
             threads = ["-fopenmp"] if runtime else []
             # Linked apart: -fopenmp would name the system's runtime, which need not be the one that is loaded.
             runtimes = [runtime] if runtime else []
-            compile_it = [compiler, *FLAGS, *threads, "-c", SOURCE, "-o", code]
-            link_it = [compiler, "-shared", code, "-o", made, *runtimes, "-lm"]
-            for command in (compile_it, link_it):
+            compile_them = [[compiler, *FLAGS, *threads, "-c", source, "-o", code]
+                            for source, code in zip(SOURCES, objects, strict=True)]  # fmt: skip
+            link_them = [compiler, "-shared", *objects, "-o", made, *runtimes, "-lm"]
+            for command in (*compile_them, link_them):
                 subprocess.run(list(map(str, command)), check=True, capture_output=True, timeout=120)  # noqa: S603
             made.chmod(0o700)
             made.replace(path)

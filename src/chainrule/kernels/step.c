@@ -5,8 +5,9 @@
    rows are in another order, and the exponential of the loss is our own. bfloat16 is the upper half of a float32, rounded
    to nearest, ties to even. */
 
+#include "step.h"
+
 #include <math.h>
-#include <stdint.h>
 #include <string.h>
 
 #define LARGE 32768 /* entries from which a second thread pays */
@@ -29,24 +30,6 @@ static inline uint16_t narrowed(float x) {
     uint16_t rounded = (uint16_t)((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
     return x == x ? rounded : (uint16_t)0x7FC0;
 }
-
-/* One parameter: its master p, gradient g (float32, or bfloat16 where `narrow`), slots a and b, and w, the bfloat16 copy
-   that the layers use (or NULL). weight: whether it is penalised and decayed. rule: by which of the rules. */
-typedef struct {
-    float *p;
-    const void *g;
-    float *a, *b;
-    uint16_t *w;
-    int64_t n;
-    int32_t narrow, weight, rule;
-} Entry;
-
-/* g <- scale (g + penalty p), p <- decay p, then the rule. */
-typedef struct {
-    float lr, penalty, scale, decay;
-    int32_t scaled, nesterov;
-    float momentum, beta1, rest1, beta2, rest2, epsilon;
-} Rule;
 
 #define EACH(CONSTANTS, RULE)                                                                                          \
     for (int64_t k = 0; k < n_entries; k++) {                                                                          \

@@ -1,9 +1,13 @@
 """An optimiser's step for all parameters of a network in one call of `step.c`, in place."""
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ctypes import c_float, c_int32, c_int64, c_void_p
 from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from chainrule.arrays import Array
 from chainrule.kernels.calls import Kernels
@@ -11,6 +15,8 @@ from chainrule.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from chainrule.optim.optimizers import adam_constants
 
 Numbers = float | list[float]
+Rules = NDArray[np.void]
+"""A rule's numbers of several steps, as step.c reads them."""
 
 
 class _Entry(ctypes.Structure):
@@ -22,6 +28,9 @@ class _Rule(ctypes.Structure):
     _fields_ = [("lr", c_float), ("penalty", c_float), ("scale", c_float), ("decay", c_float), ("scaled", c_int32),
                 ("nesterov", c_int32), ("momentum", c_float), ("beta1", c_float), ("rest1", c_float),
                 ("beta2", c_float), ("rest2", c_float), ("epsilon", c_float)]  # fmt: skip
+
+
+_RULE = np.dtype(_Rule)
 
 
 class Update:
@@ -75,6 +84,25 @@ class Update:
             self._set(rule, _of(lr, k), t, _of(penalty, k))
             rule.scaled, rule.scale = scale is not None, scale or 0.0
         self.call(*self.arguments)
+
+    def bound(self, gradients: Mapping[str, Array]) -> tuple[ctypes.Array[_Entry], Any]:
+        """What step.c's function is given for these gradients of one network, in float32, and the function."""
+        entries = (_Entry * len(self.entries)).from_buffer_copy(self.entries)
+        for entry, (name, _) in zip(entries, self.places, strict=True):
+            entry.g, entry.narrow = self.kernels.address(gradients[name]), False
+        return entries, self.call
+
+    def rules_of(self, lrs: Sequence[float], t: int, penalty: float) -> Rules:
+        """The rule's numbers of the steps from update `t` on, whose rates are `lrs`; nothing is clipped."""
+        rules = np.tile(np.frombuffer(bytes(_constant(self.optimizer)), _RULE), len(lrs))  # (n_steps,)
+        rates, decay = np.asarray(lrs), self.optimizer.decay
+        rules["decay"], rules["penalty"] = 1 - rates * decay, 2 * penalty
+        if isinstance(self.optimizer, (Adam, AdamW)):
+            constants = [adam_constants(self.optimizer, lr, t + k) for k, lr in enumerate(lrs)]
+            rules["lr"], rules["epsilon"] = zip(*constants, strict=True)
+        else:
+            rules["lr"] = rates
+        return rules
 
     def _set(self, rule: _Rule, lr: float, t: int, penalty: float) -> None:
         rule.lr, rule.decay, rule.penalty = lr, 1 - lr * self.optimizer.decay, 2 * penalty

@@ -108,6 +108,10 @@ class Keeper(Audience):
         """Whoever interrupts twice does not want to wait for a disk; what was being written is then whole, or gone."""
         self.background.wait(1.0 if kind is KeyboardInterrupt else None)
 
+    def ahead(self, step: int) -> int:
+        """To the next checkpoint that is counted in steps."""
+        return min((n - step % n for n in self.distances), default=super().ahead(step))
+
     def wants(self, step: int) -> bool:
         """Whether a checkpoint is due, or the end."""
         super().wants(step)

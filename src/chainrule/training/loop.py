@@ -15,9 +15,12 @@ from chainrule.training.measure import Clock, Row, measure
 from chainrule.training.patience import is_better, stalled
 from chainrule.training.plan import Plan
 from chainrule.training.position import Position, Progress
+from chainrule.training.programmed import Programmed, programmable
 from chainrule.training.recorded import Recorded, recordable
 from chainrule.training.step import Resident, State, Stepper, on_device, start
 from chainrule.training.watch import Watch
+
+Steps = Stepper | Recorded | Programmed
 
 
 def fit(plan: Plan, restore: Callable[[Plan], Progress] | None = None, watch: Watch | None = None) -> Progress:
@@ -27,7 +30,7 @@ def fit(plan: Plan, restore: Callable[[Plan], Progress] | None = None, watch: Wa
         progress = begin(plan) if restore is None else restore(plan)
         clock = Clock(*progress.seconds)
         watch.keep(progress)
-        stepper: Stepper | Recorded | None = None
+        stepper: Steps | None = None
         while not ended(plan, progress):
             try:
                 stepper = stepping(plan, data, progress.now.state, stepper)
@@ -57,28 +60,41 @@ def ended(plan: Plan, progress: Progress) -> bool:
     return progress.now.norms is None and (waited or progress.now.step >= plan.n_steps)
 
 
-def stepping(plan: Plan, data: Resident, state: State, last: Stepper | Recorded | None) -> Stepper | Recorded:
-    """What steps from `state`, on a copy: the anchor is needed as it was. What was recorded `last` is used again."""
-    if isinstance(last, Recorded):
+def stepping(plan: Plan, data: Resident, state: State, last: Steps | None) -> Steps:
+    """What steps from `state`, on a copy: the anchor is needed as it was. What was recorded or written is kept."""
+    if isinstance(last, Recorded | Programmed):
         last.begin(state)
         return last
-    return Recorded([plan], data, state) if recordable(plan) else Stepper(plan, data, state)
+    if recordable(plan):
+        return Recorded([plan], data, state)
+    return Programmed(plan, data, state) if programmable(plan) else Stepper(plan, data, state)
 
 
-def advance(plan: Plan, stepper: Stepper | Recorded, progress: Progress, clock: Clock, watch: Watch) -> Progress:
+def advance(plan: Plan, stepper: Steps, progress: Progress, clock: Clock, watch: Watch) -> Progress:
     """Steps until a row of history is due."""
     position, scale = progress.now, progress.lr_scale
     while position.norms is None:
         step, losses = position.step, position.batch_losses
-        done = stepper(step, scale)
-        norms = done.norms and done.norms.plain()
-        position = Position(step + 1, done.state, losses + shared(done.loss, plan.batches.share(step)), norms)
-        if norms is None and watch.wants(step + 1):
+        many = stepper.ahead(step, watch.ahead(step)) if isinstance(stepper, Programmed) else 0
+        if isinstance(stepper, Programmed) and many:
+            losses = stepper.run(step, stepper.rules(step, many, scale), losses)
+            position = Position(step + many, stepper.state, losses)
+        else:
+            done = stepper(step, scale)
+            norms = done.norms and done.norms.plain()
+            position = Position(step + 1, done.state, losses + shared(done.loss, plan.batches.share(step)), norms)
+        if position.norms is None and asked(watch, step, position.step):
             progress = replace(progress, now=position, seconds=clock.read())
             check_finite(plan, progress)
             watch.keep(progress)
     plan.backend.wait()
     return replace(progress, now=position, seconds=clock.read())
+
+
+def asked(watch: Watch, before: int, now: int) -> bool:
+    """Whether the watch wants the position after the steps `before` to `now`; it is told of every one."""
+    wanted = [watch.wants(step) for step in range(before + 1, now + 1)]
+    return any(wanted)
 
 
 def shared(loss: Any, share: float) -> Any:

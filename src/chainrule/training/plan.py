@@ -15,6 +15,7 @@ from chainrule.data.preprocessing import Kind, fit, fit_target, identity, settle
 from chainrule.data.streaming import Scan, Shards, Windows, drawn, scan
 from chainrule.data.streaming.windows import windowed
 from chainrule.errors import ConfigError, DataError
+from chainrule.kernels import PLAIN
 from chainrule.losses import Huber, Loss, Poisson, SquaredError, default_loss
 from chainrule.network import Network
 from chainrule.seeds import stream
@@ -96,6 +97,10 @@ class Plan:
         """Whether a row of the history follows `step`."""
         return (step + 1) % self.every == 0 or step + 1 == self.n_steps
 
+    def before_due(self, step: int) -> int:
+        """How many steps from `step` on no row of the history follows."""
+        return min(self.every - step % self.every, self.n_steps - step) - 1
+
 
 def plan(config: Config, data: Dataset | Shards, network: Network, start: Initial | None = None) -> Plan:
     """Decide a run of `config` on `data`. Raises ConfigError and DataError, all before any training.
@@ -131,7 +136,9 @@ def plan(config: Config, data: Dataset | Shards, network: Network, start: Initia
     if isinstance(loss, Poisson) and target.shift.any():
         raise ConfigError("loss 'poisson' needs targets as they are, but the start was trained on standardised ones")
     sample = _sample(rows.train, evaluation.train_rows, config.data.split.seed)
-    backend = choose(config.compute, 3 * network.flops_per_row * batches.size, n_steps, network.n_parameters)
+    plain = all(type(layer) in PLAIN for layer in network.layers)
+    flops = 3 * network.flops_per_row * batches.size
+    backend = choose(config.compute, flops, n_steps, network.n_parameters, plain=plain)
     return Plan(
         config,
         network,

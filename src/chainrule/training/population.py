@@ -1,8 +1,9 @@
-"""Several runs trained together: their arrays stacked along a leading axis, so that they share each call.
+"""Several runs trained together: their arrays stacked along a leading axis, so that they share each call, or, where a
+step is a program, side by side.
 
 They differ in their seeds, learning rates and penalties alone.
 
-With NumPy that gives every member the bits that it would have alone, so a member may leave at any row of history,
+On the CPU that gives every member the bits that it would have alone, so a member may leave at any row of history,
 because it stops early or diverges, and go on by itself. On a GPU it may too, but its sums are in another order then.
 """
 
@@ -24,12 +25,14 @@ from chainrule.network import own_layers
 from chainrule.objective import objective, with_penalty
 from chainrule.training.config import Config
 from chainrule.training.divergence import NotFiniteError
-from chainrule.training.loop import begin, check_finite, ended, fit, shared, with_row
+from chainrule.training.loop import asked, begin, check_finite, ended, fit, shared, with_row
 from chainrule.training.measure import Clock
 from chainrule.training.norms import Norms, norms
 from chainrule.training.plan import Plan
 from chainrule.training.position import Position, Progress
+from chainrule.training.programmed import programmable
 from chainrule.training.recorded import Recorded, recordable
+from chainrule.training.side_by_side import SideBySide
 from chainrule.training.step import Resident, State, resident
 from chainrule.training.watch import Watch
 
@@ -69,7 +72,7 @@ def fit_together(plans: Sequence[Plan], watches: Sequence[Watch]) -> list[Progre
         members = {i: begin(plan) for i, plan in enumerate(plans)}
         _keep_all(members, watches)
         left: dict[int, Progress] = {}
-        stacked: Stacked | StackedOnGpu | None = None
+        stacked: Together | None = None
         while members:
             stacked = stacking(plans, data, members, stacked)
             measured = _measured(plans, data, watches, _advanced(stacked, members, watches, clock))
@@ -85,13 +88,19 @@ def fit_together(plans: Sequence[Plan], watches: Sequence[Watch]) -> list[Progre
     return [fit(plan, lambda _, i=i: left[i], watches[i]) for i, plan in enumerate(plans)]  # type: ignore[misc]
 
 
-def stacking(plans: Sequence[Plan], data: Resident, members: dict[int, Progress],
-             last: "Stacked | StackedOnGpu | None") -> "Stacked | StackedOnGpu":  # fmt: skip
-    """What steps the members, on a stacked copy of their states; what was recorded `last` for them is used again."""
+def stacking(
+    plans: Sequence[Plan], data: Resident, members: dict[int, Progress], last: "Together | None"
+) -> "Together":
+    """What steps the members, on a copy of their states; what was recorded or written `last` for them is used again."""
     own, states = [plans[i] for i in members], [members[i].now.state for i in members]
-    if not recordable(own[0]):
-        return Stacked(own, data, states)
-    return last if isinstance(last, StackedOnGpu) and last.plans == own else StackedOnGpu(own, data, states)
+    if isinstance(last, StackedOnGpu) and last.plans == own:
+        return last
+    if isinstance(last, SideBySide) and last.plans == own:
+        last.begin(states)
+        return last
+    if recordable(own[0]):
+        return StackedOnGpu(own, data, states)
+    return SideBySide(own, data, states) if programmable(own[0]) else Stacked(own, data, states)
 
 
 def _keep_all(members: dict[int, Progress], watches: Sequence[Watch]) -> None:
@@ -107,22 +116,28 @@ def _keep_all(members: dict[int, Progress], watches: Sequence[Watch]) -> None:
 
 
 def _advanced(
-    stacked: "Stacked | StackedOnGpu", members: dict[int, Progress], watches: Sequence[Watch], clock: Clock
+    stacked: "Together", members: dict[int, Progress], watches: Sequence[Watch], clock: Clock
 ) -> dict[int, Progress]:
     """Steps until a row of history is due."""
     step, found = next(iter(members.values())).now.step, None
     losses: Array = 0.0
     while found is None:
-        loss, found = stacked(step)
-        losses = losses + shared(loss, stacked.first.batches.share(step))
-        step += 1
-        wanted = [watches[i].wants(step) for i in members] if found is None else []
+        before, many = step, 0
+        if isinstance(stacked, SideBySide):
+            many = stacked.ahead(step, min(watches[i].ahead(step) for i in members))
+        if isinstance(stacked, SideBySide) and many:
+            losses = stacked.run(step, many, losses)
+        else:
+            loss, found = stacked(step)
+            losses = losses + shared(loss, stacked.first.batches.share(step))
+        step += many or 1
+        wanted = [asked(watches[i], before, step) for i in members] if found is None else []
         if any(wanted):
             _keep_all(_finite(stacked, _at(stacked, members, step, losses, None, clock)), watches)
     return _at(stacked, members, step, losses, found, clock)
 
 
-def _at(stacked: "Stacked | StackedOnGpu", members: dict[int, Progress], step: int, losses: Array,
+def _at(stacked: "Together", members: dict[int, Progress], step: int, losses: Array,
         found: Norms | None, clock: Clock) -> dict[int, Progress]:  # fmt: skip
     seconds = clock.read()
     return {
@@ -132,7 +147,7 @@ def _at(stacked: "Stacked | StackedOnGpu", members: dict[int, Progress], step: i
     }  # fmt: skip
 
 
-def _finite(stacked: "Stacked | StackedOnGpu", members: dict[int, Progress]) -> dict[int, Progress]:
+def _finite(stacked: "Together", members: dict[int, Progress]) -> dict[int, Progress]:
     found = {}
     for plan, (i, progress) in zip(stacked.plans, members.items(), strict=True):
         with suppress(NotFiniteError):  # it leaves at the next row
@@ -253,3 +268,6 @@ class Stacked:
 
     def _epoch_order(self, epoch: int) -> NDArray[np.int64]:
         return np.stack([one.order(epoch) for one in self.batches])  # (P, n_train)
+
+
+Together = Stacked | StackedOnGpu | SideBySide

@@ -10,8 +10,12 @@ from chainrule.training.step import Resident
 class Watch:
     """Does nothing; the loop of a run without a directory needs no more."""
 
+    def ahead(self, step: int) -> int:  # noqa: ARG002
+        """How many steps from `step` on may be done before it is asked of them; sooner it wants none of them."""
+        return 1_000_000
+
     def wants(self, step: int) -> bool:  # noqa: ARG002
-        """Asked after every step, so it must be cheap: whether `keep` should be called now."""
+        """Asked of every step, so it must be cheap: whether `keep` should be called now."""
         return False
 
     def keep(self, progress: Progress) -> None:

@@ -1,0 +1,85 @@
+/* Whole steps of a plain network, one after the other, with no return to Python between them: a program is the list of a
+   step's operations with the arrays they work on. Matrix products are those of the library that NumPy uses, with the
+   arguments that NumPy would give, so that they have its bits. */
+
+#include "step.h"
+
+/* cblas_sgemm, with indices of 64 bits. */
+typedef void (*Product)(int32_t order, int32_t transpose_a, int32_t transpose_b, int64_t rows, int64_t columns,
+                        int64_t inner, float alpha, const float *a, int64_t row_a, const float *b, int64_t row_b,
+                        float beta, float *c, int64_t row_c);
+typedef void (*Update)(const Entry *entries, int64_t n_entries, const Rule *rules, int32_t threads);
+
+/* As in program.py. */
+enum { PREPARE_U8, PREPARE_F32, CLASSES, PRODUCT, BIAS, RELU, RELU_BACK, MASK, TIMES, NORM, NORM_BACK, RUNNING, SUMS, LOSS };
+
+typedef struct {
+    int32_t kind, option;
+    int64_t n[3];
+    uint64_t key[2];
+    float number[4];
+    void *at[8];
+} Operation;
+
+static void product(const Operation *o, Product call) {
+    enum { ROW_MAJOR = 101, AS_IS = 111, TRANSPOSED = 112, LEFT = 1, RIGHT = 2 };
+    const int64_t rows = o->n[0], columns = o->n[1], inner = o->n[2];
+    const int left = o->option == LEFT, right = o->option == RIGHT;
+    call(ROW_MAJOR, left ? TRANSPOSED : AS_IS, right ? TRANSPOSED : AS_IS, rows, columns, inner, 1.0f, o->at[0],
+         left ? rows : inner, o->at[1], right ? inner : columns, 0.0f, o->at[2], columns);
+}
+
+static void running(const Operation *o, float *restrict held, const float *restrict now, float factor) {
+    for (int64_t j = 0; j < o->n[0]; j++) held[j] = o->number[0] * held[j] + o->number[1] * (now[j] * factor);
+}
+
+static void work(const Operation *o, const int64_t *rows, uint64_t position, Product call) {
+    float *const *at = (float *const *)o->at;
+    const int64_t *n = o->n;
+    switch (o->kind) {
+    case PREPARE_U8: prepare_u8_f32(o->at[0], rows, n[0], n[1], at[1], at[2], at[3], 1); break;
+    case PREPARE_F32: prepare_f32_f32(at[0], rows, n[0], n[1], at[1], at[2], at[3], 1); break;
+    case CLASSES:
+        for (int64_t i = 0; i < n[0]; i++) ((int64_t *)o->at[1])[i] = ((const int64_t *)o->at[0])[rows[i]];
+        break;
+    case PRODUCT: product(o, call); break;
+    case BIAS:
+        for (int64_t i = 0; i < n[0]; i++)
+            for (int64_t j = 0; j < n[1]; j++) at[0][i * n[1] + j] += at[1][j];
+        break;
+    case RELU: relu_f32(at[0], n[0], at[1], 1); break;
+    case RELU_BACK: relu_back_f32(at[0], at[1], n[0], at[2], 1); break;
+    case MASK: mask_f32(o->key[0], o->key[1], position, n[0], o->option, o->number[0], at[0], 1); break;
+    case TIMES:
+        for (int64_t i = 0; i < n[0]; i++) at[2][i] = at[0][i] * at[1][i];
+        break;
+    case NORM:
+        batch_norm_f32(at[0], 1, n[0], n[1], at[1], at[2], o->number[0], at[3], at[4], at[5], at[6], 1);
+        break;
+    case NORM_BACK:
+        batch_norm_back_f32(at[0], at[1], 1, n[0], n[1], at[2], at[3], at[4], at[5], at[6], at[7], 1);
+        break;
+    case RUNNING:
+        running(o, at[0], at[1], 1.0f);
+        running(o, at[2], at[3], o->number[2]);
+        break;
+    case SUMS: sum_rows_f32(at[0], 1, n[0], n[1], at[1], 1); break;
+    case LOSS:
+        cross_entropy_f32(at[0], o->at[1], 1, n[0], n[1], o->number[0], at[2], at[2], at[3], at[4], 1);
+        break;
+    }
+}
+
+/* n_steps steps, of which the first is the `position`-th of the run. rows (n_steps, batch): of X. rules: one a step.
+   Returns total + share loss + share loss + ..., loss being where the program leaves a step's. */
+float run(const Operation *operations, int64_t n_operations, Product call, Update update, const Entry *entries,
+          int64_t n_entries, const Rule *rules, const int64_t *rows, int64_t batch, uint64_t position, int64_t n_steps,
+          const float *loss, float share, float total) {
+    for (int64_t step = 0; step < n_steps; step++) {
+        for (int64_t k = 0; k < n_operations; k++)
+            work(operations + k, rows + step * batch, position + (uint64_t)step, call);
+        update(entries, n_entries, rules + step, 1);
+        total += *loss * share;
+    }
+    return total;
+}

@@ -1,0 +1,92 @@
+"""`program.c` called: many steps of a plain network in one call, in float32 on the CPU, to the bits of NumPy."""
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from ctypes import c_float, c_int32, c_int64, c_uint64, c_void_p
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.kernels.calls import Kernels
+from chainrule.kernels.update import Rules, Update
+from chainrule.layers import BatchNorm, Dropout, Linear, ReLU
+
+KINDS = ("prepare_u8", "prepare_f32", "classes", "product", "bias", "relu", "relu_back", "mask", "times", "norm",
+         "norm_back", "running", "sums", "loss")  # fmt: skip
+"""As in program.c."""
+
+PLAIN = (Linear, ReLU, Dropout, BatchNorm)
+"""Layers whose steps can be written as programs."""
+
+Floats = NDArray[np.float32]
+
+
+class _Operation(ctypes.Structure):
+    _fields_ = [("kind", c_int32), ("option", c_int32), ("n", c_int64 * 3), ("key", c_uint64 * 2),
+                ("number", c_float * 4), ("at", c_void_p * 8)]  # fmt: skip
+
+
+@cache
+def product() -> Any:
+    """cblas_sgemm of the library that NumPy's wheels bring, with indices of 64 bits; None where it has another one."""
+    found = sorted((Path(np.__file__).parents[1] / "numpy.libs").glob("libscipy_openblas64_*.so*"))
+    return getattr(ctypes.CDLL(str(found[0])), "scipy_cblas_sgemm64_", None) if len(found) == 1 else None
+
+
+class Program:
+    """The operations of one step, in the order in which they are added, each on arrays of its own.
+
+    batch: rows of a step. Arrays that are given are worked on where they lie, so they must stay.
+    """
+
+    def __init__(self, kernels: Kernels, batch: int) -> None:
+        self.kernels, self.batch = kernels, batch
+        self.held: list[Any] = []
+        self.operations: list[_Operation] = []
+        self.call: Any = None
+
+    def array(self, *shape: int, dtype: Any = np.float32) -> NDArray[Any]:
+        """Room for a result; zero until the first step."""
+        return np.zeros(shape, dtype)
+
+    def add(self, kind: str, *arrays: NDArray[Any], n: Sequence[int] = (), option: int = 0,
+            key: Sequence[int] = (), numbers: Sequence[float] = ()) -> None:  # fmt: skip
+        """One more operation; program.c says what each needs."""
+        made = _Operation(KINDS.index(kind), option)
+        made.n[: len(n)], made.key[: len(key)], made.number[: len(numbers)] = n, key, numbers
+        made.at[: len(arrays)] = [array.ctypes.data for array in arrays]
+        self.held.append(arrays)
+        self.operations.append(made)
+
+    def product(self, a: Floats, b: Floats, *, transposed: str = "") -> Floats:
+        """a b, aᵀ b where `transposed` is "left", or a bᵀ where it is "right"."""
+        rows, inner = a.shape[::-1] if transposed == "left" else a.shape
+        out = self.array(rows, b.shape[0] if transposed == "right" else b.shape[1])
+        self.add("product", a, b, out, n=(*out.shape, inner), option=("", "left", "right").index(transposed))
+        return out
+
+    def end(self, update: Update, gradients: Mapping[str, Floats], loss: Floats) -> None:
+        """A step ends with the update by `gradients`; `loss` (1,) is where the step's was left."""
+        listed = (_Operation * len(self.operations))(*self.operations)
+        entries, function = update.bound(gradients)
+        self.held += [listed, update, gradients, loss]
+        self.call = self.kernels.library.run
+        self.call.argtypes = [c_void_p, c_int64, c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_int64,
+                              c_uint64, c_int64, c_void_p, c_float, c_float]  # fmt: skip
+        self.call.restype = c_float
+        place = ctypes.cast(product(), c_void_p), ctypes.cast(function, c_void_p)
+        self.first = (ctypes.addressof(listed), len(listed), *place, ctypes.addressof(entries), len(entries))
+        self.held.append(entries)
+        self.loss = loss.ctypes.data
+
+    def run(self, rules: Rules, rows: NDArray[np.int64], position: int, share: float, total: float) -> np.float32:
+        """A step for each of `rows` (n_steps, batch), the first being step `position` of the run; one rule a step.
+
+        Returns total + share·loss + share·loss + ..., rounded after each.
+        """
+        n_steps, batch = rows.shape
+        return np.float32(self.call(*self.first, rules.ctypes.data, rows.ctypes.data, batch, position, n_steps,
+                                    self.loss, share, total))  # fmt: skip

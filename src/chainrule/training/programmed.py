@@ -1,0 +1,216 @@
+"""Steps of a small network on the CPU. They are written down as a program once, and many of them run in one call:
+between two of them there is no Python, which would take longer than their work.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.backends.backend import thresholds
+from chainrule.data import Batches
+from chainrule.kernels import PLAIN, Program, Rules, Update, product, takes
+from chainrule.layers import BatchNorm, Dropout, Linear, ReLU
+from chainrule.losses import SoftmaxCrossEntropy
+from chainrule.seeds import key
+from chainrule.training.plan import Plan
+from chainrule.training.step import Resident, State, Step, Stepper
+
+MOST = 64
+"""Steps of one call: a signal, or a checkpoint by the clock, waits for them."""
+
+Floats = NDArray[np.float32]
+Back = Callable[[Floats], Floats | None]
+
+
+def programmable(plan: Plan) -> bool:
+    """Whether steps are programs: NumPy in float32 with compiled kernels, a batch and layers that they are written for.
+
+    A side of 1 is left out, as NumPy multiplies vectors by other functions.
+    """
+    config, backend, layers = plan.config, plan.backend, plan.network.layers
+    backend_fits = backend.name == "numpy" and backend.kernels is not None and product() is not None
+    alone = plan.scan is None and plan.world.size == 1 and plan.data.weight is None
+    plain = not config.data.augment and config.training.clip_norm is None and takes(config.optimizer)
+    rows = plan.X.ndim == 2 and plan.X.dtype in (np.uint8, np.float32) and plan.batches.size > 1
+    widths = [n for parameter in plan.network.parameters.values() for n in parameter.shape]
+    known = type(plan.loss) is SoftmaxCrossEntropy and all(type(layer) in PLAIN for layer in layers)
+    return backend_fits and alone and plain and rows and known and min(widths, default=1) > 1
+
+
+class Programmed:
+    """Steps in place, on a copy of the arrays they start from, with the same bits as `train_step`."""
+
+    def __init__(self, plan: Plan, data: Resident, state: State) -> None:
+        self.plan, self.data = plan, data
+        self._start(state)
+
+    def _start(self, state: State) -> None:
+        self.stepper = Stepper(self.plan, self.data, state)
+        self.given: State | None = state
+        self.programs: dict[int, Program] = {}
+        roles = self.plan.network.parameters
+        self.running = {name: value for name, value in self.stepper.state.parameters.items()
+                        if roles[name].role == "running"}  # fmt: skip
+
+    @property
+    def state(self) -> State:
+        """Where the steps have come to; the next one overwrites it."""
+        return self.given or self.stepper.state
+
+    def begin(self, state: State) -> None:
+        """Go on from `state`, which nothing has to be done for where it is the one that the last step gave."""
+        if state is not self.given:
+            self._start(state)
+
+    def ahead(self, step: int, most: int) -> int:
+        """How many steps from `step` on, `most` at the most, are alike: of one epoch, and no row of history in them."""
+        plan, batches, per_epoch = self.plan, self.plan.batches, self.plan.batches.per_epoch
+        left = per_epoch - step % per_epoch
+        if left > 1 and batches.size_of(step + left - 1) != batches.size_of(step):
+            left -= 1  # the epoch's last batch
+        return min(left, plan.before_due(step), most, MOST)
+
+    def rules(self, step: int, n: int, lr_scale: float = 1.0) -> Rules:
+        """The numbers of the updates of n steps."""
+        plan = self.plan
+        lrs = [plan.lr(k) * lr_scale for k in range(step, step + n)]
+        return self._update.rules_of(lrs, plan.updates(step), plan.config.training.penalty)
+
+    def run(self, step: int, rules: Rules, losses: Any) -> np.float32:
+        """A step for each rule; `losses` and what they add to it, each batch's loss times its share of a full one."""
+        batches, n, self.given = self.plan.batches, len(rules), None
+        size = batches.size_of(step)
+        if size not in self.programs:
+            self.programs[size] = written(self.plan, self.data, self.stepper.state, self._update, size)
+        rows = _rows(batches, step, n, size)
+        return self.programs[size].run(rules, rows, step, batches.share(step), float(losses))
+
+    def __call__(self, step: int, lr_scale: float = 1.0) -> Step:
+        """One step by itself. Where a row of history is due its state is a copy that stays."""
+        done = self.stepper(step, lr_scale)
+        for name, value in self.running.items():  # the programs renew them where they were
+            value[...] = done.state.parameters[name]
+            self.stepper.state.parameters[name] = self.stepper.working[name] = value
+        self.given = self.stepper.state.copied(self.plan.backend.copy) if self.plan.due(step) else None
+        return done._replace(state=self.state)
+
+    @property
+    def _update(self) -> Update:
+        if self.stepper.update is None:
+            raise AssertionError("programs are for optimisers that the kernels take: `programmable`")
+        return self.stepper.update
+
+
+def _rows(batches: Any, step: int, n: int, size: int) -> NDArray[np.int64]:
+    """Row numbers of n batches of one epoch, (n, size)."""
+    if not isinstance(batches, Batches) or batches.replacement:
+        return np.stack([batches.rows(k) for k in range(step, step + n)])
+    epoch, begin, _ = batches.place(step)
+    return np.ascontiguousarray(batches.order(epoch)[begin : begin + n * size]).reshape(n, size)
+
+
+def written(plan: Plan, data: Resident, state: State, update: Update, batch: int) -> Program:
+    """The step of a batch of so many rows as a program on the arrays of `state`."""
+    made = _Writer(plan, state, Program(plan.backend.kernels, batch))
+    program, n_in, loss = made.program, data.X.shape[1], plan.loss
+    if not isinstance(loss, SoftmaxCrossEntropy):
+        raise AssertionError("programs are for classes: `programmable`")
+    x, classes = program.array(batch, n_in), program.array(batch, dtype=np.int64)
+    kind = "prepare_u8" if data.X.dtype == np.uint8 else "prepare_f32"
+    program.add(kind, data.X, data.shift, data.scale, x, n=x.shape)
+    program.add("classes", data.targets, classes, n=(batch,))
+    backs = []
+    for i, layer in enumerate(plan.network.layers):
+        x, back = _WRITTEN[type(layer)](made, layer, str(i), x)
+        backs.append(back)
+        made.needed = made.needed or any(name.startswith(f"{i}.") for name in state.parameters)
+    dz, values, value = program.array(*x.shape), program.array(batch), program.array(1)
+    program.add("loss", x, classes, dz, values, value, n=x.shape, numbers=(loss.label_smoothing,))
+    dy: Floats | None = dz
+    for back in reversed(backs):
+        dy = None if dy is None else back(dy)
+    program.end(update, made.gradients, value)
+    return program
+
+
+class _Writer:
+    """Layers as operations of a program. Each gives y and what writes its pullback, as `Layer.forward` does."""
+
+    def __init__(self, plan: Plan, state: State, program: Program) -> None:
+        self.plan, self.parameters, self.program = plan, state.parameters, program
+        self.gradients: dict[str, Floats] = {}
+        self.needed = False  # whether a layer below has parameters, so that dx is asked for
+
+    def linear(self, layer: Linear, path: str, x: Floats) -> tuple[Floats, Back]:  # noqa: ARG002
+        """y = x W + b; dx = dy Wᵀ, dW = xᵀ dy, db = Σ dy."""
+        W, b, program = self.parameters[f"{path}.W"], self.parameters.get(f"{path}.b"), self.program
+        y, needed = program.product(x, W), self.needed
+        if b is not None:
+            program.add("bias", y, b, n=y.shape)
+
+        def back(dy: Floats) -> Floats | None:
+            dx = program.product(dy, W, transposed="right") if needed else None  # (batch, n_in)
+            self.gradients[f"{path}.W"] = program.product(x, dy, transposed="left")  # (n_in, n_out)
+            if b is not None:
+                self.gradients[f"{path}.b"] = db = program.array(*b.shape)
+                program.add("sums", dy, db, n=dy.shape)
+            return dx
+
+        return y, back
+
+    def relu(self, layer: ReLU, path: str, x: Floats) -> tuple[Floats, Back]:  # noqa: ARG002
+        """y = max(x, 0); dx = dy where x > 0."""
+        y, dx = self.program.array(*x.shape), self.program.array(*x.shape)
+        self.program.add("relu", x, y, n=(x.size,))
+
+        def back(dy: Floats) -> Floats:
+            self.program.add("relu_back", x, dy, dx, n=(x.size,))
+            return dx
+
+        return y, back
+
+    def dropout(self, layer: Dropout, path: str, x: Floats) -> tuple[Floats, Back]:
+        """y = m ⊙ x; dx = m ⊙ dy."""
+        if layer.rate == 0:
+            return x, lambda dy: dy
+        threshold, kept = thresholds(layer.rate)
+        mask = self.program.array(*x.shape)
+        words = key(self.plan.config.training.seed, f"dropout/{path}").tolist()
+        self.program.add("mask", mask, n=(x.size,), option=threshold, key=words, numbers=(kept,))
+        return self._times(mask, x), partial(self._times, mask)
+
+    def _times(self, mask: Floats, x: Floats) -> Floats:
+        y = self.program.array(*x.shape)
+        self.program.add("times", x, mask, y, n=(x.size,))
+        return y
+
+    def norm(self, layer: BatchNorm, path: str, x: Floats) -> tuple[Floats, Back]:
+        """Batch norm in training, and its running statistics renewed."""
+        program, n = self.program, x.shape[0]
+        gamma, beta, running_mean, running_variance = (
+            self.parameters[f"{path}.{name}"] for name in ("gamma", "beta", "running_mean", "running_variance")
+        )
+        y, mean, variance, r = program.array(*x.shape), *(program.array(x.shape[1]) for _ in range(3))
+        program.add("norm", x, gamma, beta, y, mean, variance, r, n=x.shape, numbers=(layer.epsilon,))
+        m = layer.momentum
+        program.add("running", running_mean, mean, running_variance, variance, n=(x.shape[1],),
+                    numbers=(1 - m, m, n / max(n - 1, 1)))  # fmt: skip
+
+        def back(dy: Floats) -> Floats:
+            dx, dgamma, dbeta = program.array(*x.shape), *(program.array(x.shape[1]) for _ in range(2))
+            program.add("norm_back", x, dy, gamma, mean, r, dx, dgamma, dbeta, n=x.shape)
+            self.gradients |= {f"{path}.gamma": dgamma, f"{path}.beta": dbeta}
+            return dx
+
+        return y, back
+
+
+_WRITTEN: dict[type, Any] = {
+    Linear: _Writer.linear,
+    ReLU: _Writer.relu,
+    Dropout: _Writer.dropout,
+    BatchNorm: _Writer.norm,
+}

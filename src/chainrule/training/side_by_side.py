@@ -1,0 +1,71 @@
+"""Small networks trained beside each other, each by its own program, on as many threads as there are."""
+
+from collections.abc import Sequence
+from threading import Thread
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.training.norms import Norms
+from chainrule.training.plan import Plan
+from chainrule.training.programmed import Programmed
+from chainrule.training.step import Resident, State
+
+ALONE = 2**18
+"""Multiplications of a product up to which OpenBLAS uses one thread, so that its bits are the same on any of ours."""
+
+
+class SideBySide:
+    """The members' steps, in place, on copies of their states; to the bits of each alone."""
+
+    def __init__(self, plans: Sequence[Plan], data: Resident, states: Sequence[State]) -> None:
+        self.plans, self.first = plans, plans[0]
+        self.each = [Programmed(plan, data, state) for plan, state in zip(plans, states, strict=True)]
+        shapes = [one.shape for one in self.first.network.parameters.values() if len(one.shape) == 2]
+        small = all(n_in * n_out * self.first.batches.size <= ALONE for n_in, n_out in shapes)
+        self.threads = min(self.first.backend.threads, len(plans)) if small else 1
+        self.shared = len({(plan.config.optimizer.lr, plan.config.training.penalty) for plan in plans}) == 1
+
+    def begin(self, states: Sequence[State]) -> None:
+        """Go on from the members' states; see `Programmed.begin`."""
+        for one, state in zip(self.each, states, strict=True):
+            one.begin(state)
+
+    def member(self, place: int) -> State:
+        """One member's arrays."""
+        return self.each[place].state
+
+    def ahead(self, step: int, most: int) -> int:
+        """How many steps are taken in one call."""
+        return self.each[0].ahead(step, most)
+
+    def run(self, step: int, n: int, losses: Any) -> NDArray[np.float32]:
+        """n steps of all; `losses` (P,) and what they add to it."""
+        found = np.zeros(len(self.each), np.float32) + np.asarray(losses, np.float32)  # (P,)
+        alike = self.each[0].rules(step, n) if self.shared else None
+
+        def work(places: range) -> None:
+            for place in places:
+                one = self.each[place]
+                found[place] = one.run(step, one.rules(step, n) if alike is None else alike, found[place])
+
+        groups = [range(first, len(self.each), self.threads) for first in range(self.threads)]
+        beside = [Thread(target=work, args=(group,)) for group in groups[1:]]
+        for thread in beside:
+            thread.start()
+        work(groups[0])
+        for thread in beside:
+            thread.join()
+        return found
+
+    def __call__(self, step: int) -> tuple[NDArray[Any], Norms | None]:
+        """One step of all: the batches' losses (P,) and, where a row is due, the norms, (P,) each."""
+        done = [one(step) for one in self.each]
+        measured = [one.norms for one in done if one.norms is not None]
+        return np.array([one.loss for one in done]), _stacked(measured) if measured else None
+
+
+def _stacked(found: Sequence[Norms]) -> Norms:
+    gradients, updates = ({name: [one[part][name] for one in found] for name in found[0].gradients} for part in (1, 2))
+    return Norms([one.gradient for one in found], gradients, updates)

@@ -1,0 +1,204 @@
+"""Steps as programs: the bits of steps one by one, alone and side by side, through rows, checkpoints and setbacks."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import chainrule as cr
+from chainrule.backends import choice, choose
+from chainrule.kernels import library, product
+from chainrule.runs.seeds import train_seeds
+from chainrule.runs.train import train_config
+from chainrule.training import loop, population
+from chainrule.training.plan import plan, reseeded
+from chainrule.training.population import fit_together
+from chainrule.training.programmed import MOST, Programmed, programmable
+from chainrule.training.side_by_side import SideBySide
+from chainrule.training.step import Stepper, resident, start
+from chainrule.training.watch import Watch
+
+RULES = [cr.SGD(0.1), cr.SGD(0.1, momentum=0.9, nesterov=True), cr.Adam(0.01), cr.AdamW(0.01, 0.1), cr.RMSprop(0.01),
+         cr.RMSprop(0.01, momentum=0.5)]  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="module")
+def built():
+    if library(threaded=False) is None or product() is None:
+        pytest.skip("no C compiler here, or NumPy has its matrix products from elsewhere")
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """However short a run is, its kernels are compiled. How many steps were taken in one call, each time."""
+    taken, run = [], Programmed.run
+    monkeypatch.setattr(choice, "BUILDING", 0.0)
+    monkeypatch.setattr(Programmed, "run", lambda self, step, rules, losses: (
+        taken.append(len(rules)), run(self, step, rules, losses))[1])  # fmt: skip
+    return taken
+
+
+def data(n=203, columns=20, dtype=np.uint8, classes=3):
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 256, (n, columns)).astype(dtype)
+    return cr.Dataset("made", X, rng.integers(0, classes, n), "classification", tuple("abcdefg"[:classes]))
+
+
+def numbers():
+    made = data()
+    return cr.Dataset("numbers", made.X, np.linspace(0.0, 1.0, made.n_rows), "regression", ("y",))
+
+
+def planned(network, rule=None, here=None, loss=None, schedule=None, threads=1, **options):
+    config = cr.Config(optimizer=rule or cr.Adam(0.01), training=cr.Training(**({"batch_size": 16, "iterations": 10**6} | options)), loss=loss,
+                       schedule=schedule or cr.Constant(), compute=cr.Compute("numpy", threads=threads))  # fmt: skip
+    made = plan(config, here or data(), network)
+    return replace(made, backend=choose(config.compute, 0.0, 1e9), every=7)
+
+
+def steps(stepper, p, n, first=0):
+    """`n` steps one by one, or as many together as it takes; the sum of the batches' losses."""
+    total, step = 0.0, first
+    while step < first + n:
+        many = stepper.ahead(step, first + n - step) if isinstance(stepper, Programmed) else 0
+        if many:
+            total, step = stepper.run(step, stepper.rules(step, many), total), step + many
+        else:
+            total, step = total + loop.shared(stepper(step).loss, p.batches.share(step)), step + 1
+    return total
+
+
+def assert_same_bits(one, other):
+    for name, value in one.parameters.items():
+        np.testing.assert_array_equal(value, other.parameters[name], err_msg=name)
+    for name, held in one.slots.items():
+        for a, b in zip(held, other.slots[name], strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=name)
+
+
+def assert_a_program_is_its_steps(p, n=60):
+    assert programmable(p)
+    with p.backend.scope():
+        here, begin = resident(p), start(p)
+        one_by_one, program = Stepper(p, here, begin), Programmed(p, here, begin)
+        assert steps(one_by_one, p, n) == steps(program, p, n)
+        assert program.programs
+        assert_same_bits(one_by_one.state, program.state)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=repr)
+@pytest.mark.parametrize("norm", ["batch", None])
+def test_every_rule(rule, norm):
+    assert_a_program_is_its_steps(planned(cr.mlp([33, 18], norm=norm, dropout=0.3), rule, penalty=0.01))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(2, 70), max_size=3), st.integers(2, 40), st.integers(2, 60), st.integers(2, 7),
+       st.sampled_from([np.uint8, np.float32]), st.booleans(), st.booleans(), st.integers(0, 99))  # fmt: skip
+def test_every_shape(hidden, batch, columns, classes, dtype, replacement, bias, seed):
+    here = data(101, columns, dtype, classes)
+    layers = [one for n in hidden for one in (cr.Linear(n, bias=bias), cr.ReLU())]
+    p = planned(cr.Network((*layers, cr.Linear())), here=here, batch_size=batch, replacement=replacement, seed=seed)
+    assert_a_program_is_its_steps(p, 30)
+
+
+def test_other_options():
+    loss, schedule = cr.SoftmaxCrossEntropy(label_smoothing=0.1), cr.Cosine(warm_up=1)
+    assert_a_program_is_its_steps(planned(cr.mlp([9], dropout=[0.0]), loss=loss, schedule=schedule, iterations=200))
+    first = cr.Network((cr.BatchNorm(), cr.Dropout(0.2), cr.Linear(8), cr.ReLU(), cr.Linear()))
+    assert_a_program_is_its_steps(planned(first))
+
+
+def test_what_is_not_written_goes_one_by_one():
+    network, weighted = cr.mlp([9]), replace(data(), weight=np.linspace(0.5, 1.5, 203))
+    assert programmable(planned(network))
+    others = [planned(cr.mlp([9], activation="tanh")), planned(cr.mlp([1])), planned(network, clip_norm=1.0),
+              planned(network, here=weighted), planned(network, batch_size=1),
+              planned(network, here=data(dtype=np.float64)),
+              planned(cr.mlp([9], norm="layer")), planned(network, here=numbers())]  # fmt: skip
+    assert [programmable(p) for p in others] == [False] * len(others)
+    p = planned(network)
+    assert not programmable(replace(p, backend=choose(cr.Compute("numpy", compiled="never"), 0.0, 1e9)))
+    assert not programmable(replace(p, backend=choose(cr.Compute("numpy", precision="float64"), 0.0, 1e9)))
+
+
+def test_a_call_ends_with_the_epoch_before_a_row_and_after_at_most_so_many_steps():
+    p = replace(planned(cr.mlp([9]), batch_size=7), every=50)  # 144 training rows: 20 batches of 7 and one of 4
+    with p.backend.scope():
+        program = Programmed(p, resident(p), start(p))
+    ahead = {step: program.ahead(step, 10**6) for step in (0, 5, 20, 21, 42, 48, 49)}
+    assert ahead == {0: 20, 5: 15, 20: 1, 21: 20, 42: 7, 48: 1, 49: 0}
+    assert program.ahead(0, 3) == 3
+    long = replace(planned(cr.mlp([9]), batch_size=2), every=10**6)
+    with long.backend.scope():
+        assert Programmed(long, resident(long), start(long)).ahead(0, 10**6) == MOST
+
+
+def trained(monkeypatch, written, output, n=None, **more):
+    if not written:
+        monkeypatch.setattr(loop, "programmable", lambda _: False)
+        monkeypatch.setattr(population, "programmable", lambda _: False)
+    config = cr.Config(training=cr.Training(epochs=3, batch_size=50), compute=cr.Compute("numpy", threads=2),
+                       evaluation=cr.Evaluation(every_steps=40, keep="best"), **more)  # fmt: skip
+    seen, how = [], {"network": cr.mlp([24], norm="batch", dropout=0.2), "data": cr.read("digits")}
+    if n is not None:
+        return train_seeds(config, n, output, **how)
+    return train_config(config, output, **how, on_step=seen.append), seen
+
+
+TIMES = ("seconds", "rows_per_second", "epoch_seconds")
+
+
+def told(run):
+    return [{name: value for name, value in row.items() if name not in TIMES} for row in run.history]
+
+
+def test_a_training_has_the_same_rows_and_model(compiled, monkeypatch, tmp_path):
+    distances = {"checkpoint": cr.Checkpoint(every_steps=7, keep=100)}
+    one, seen = trained(monkeypatch, True, tmp_path / "one", **distances)
+    assert max(compiled) == 7
+    compiled.clear()
+    other, expected = trained(monkeypatch, False, tmp_path / "other", **distances)
+    assert not compiled
+    assert told(one) == told(other)
+    assert seen == expected
+    for name, value in one.model.parameters.items():
+        np.testing.assert_array_equal(value, other.model.parameters[name])
+    kept = [sorted(path.name for path in (tmp_path / run / "checkpoints").iterdir()) for run in ("one", "other")]
+    assert kept[0] == kept[1]
+    assert len(kept[0]) > 8
+
+
+def test_seeds_side_by_side_are_those_stacked_and_those_alone(compiled, monkeypatch, tmp_path):
+    beside = trained(monkeypatch, True, tmp_path / "beside", 5)
+    alone, _ = trained(monkeypatch, True, tmp_path / "alone")
+    stacked = trained(monkeypatch, False, tmp_path / "stacked", 5)
+    assert told(beside[0]) == told(alone)
+    for one, other in zip(beside, stacked, strict=True):
+        assert told(one) == told(other)
+        for name, value in one.model.parameters.items():
+            np.testing.assert_array_equal(value, other.model.parameters[name])
+
+
+def test_rates_of_their_own_and_a_member_that_leaves():
+    """The second diverges, halves its rate alone and comes to the end that it has by itself."""
+    first = planned(cr.mlp([24]), cr.SGD(0.1), iterations=80, threads=2, on_divergence="reduce-lr")
+    wild = replace(first.config, optimizer=cr.SGD(40.0), training=replace(first.config.training, penalty=1e-4))
+    plans = [first, replace(first, config=wild), reseeded(first, 3)]
+    ends = fit_together(plans, [Watch() for _ in plans])
+    assert [len(end.setbacks) > 0 for end in ends] == [False, True, False]
+    for p, end in zip(plans, ends, strict=True):
+        alone = loop.fit(p)
+        assert len(alone.history) == len(end.history)
+        assert_same_bits(alone.now.state, end.now.state)
+
+
+def test_large_products_are_not_taken_side_by_side():
+    """The library may share them among its threads, which could give them other bits."""
+    for hidden, threads in ((24, 2), (2000, 1)):
+        p = planned(cr.mlp([hidden]), threads=2)
+        with p.backend.scope():
+            made = SideBySide([p, reseeded(p, 1)], resident(p), [start(p)] * 2)
+        assert made.threads == threads
