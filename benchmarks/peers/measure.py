@@ -47,6 +47,22 @@ def stepping(
     return Contestant(name, run)
 
 
+def calling(name: str, call: Callable[[], int], scope: Callable[[], AbstractContextManager[Any]]) -> Contestant:
+    """A contestant that does several steps in a call, and says how many."""
+
+    def run(seconds: float) -> dict[str, float]:
+        with scope():
+            begin = perf_counter()
+            while perf_counter() - begin < seconds / 10:  # warm-up
+                call()
+            begin, n = perf_counter(), call()
+            while perf_counter() - begin < seconds:
+                n += call()
+            return {name: 1e3 * (perf_counter() - begin) / n}
+
+    return Contestant(name, run)
+
+
 def fitting(name: str, fit: Callable[[int], Any], steps_per_epoch: int) -> Contestant:
     """A contestant that can only be asked for whole epochs: the time of a fit over its steps."""
     epochs = 2

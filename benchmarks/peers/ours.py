@@ -6,15 +6,19 @@ from typing import Any
 
 import chainrule as cr
 from chainrule.data import Split
+from chainrule.training import loop, population
 from chainrule.training.config import DataOptions
+from chainrule.training.loop import begin
 from chainrule.training.plan import Plan, plan, reseeded
-from chainrule.training.population import Stacked
+from chainrule.training.programmed import Programmed
+from chainrule.training.side_by_side import SideBySide
 from chainrule.training.step import Stepper, resident, start
 
 from .cases import Case, noise
-from .measure import Contestant, stepping
+from .measure import Contestant, calling, stepping
 
-AUTO, FLOAT32, STACKED = "ours", "ours, float32", "ours, 16 seeds stacked"
+AUTO, FLOAT32 = "ours", "ours, float32"
+STACKED, ON_TWO = "ours, 16 seeds", "ours, 16 seeds, 2 threads"
 _LONG = 10**7  # steps: a run long enough for kernels in C, with no row of history among those measured
 
 
@@ -40,16 +44,38 @@ def next_step(p: Plan) -> Callable[[], Any]:
     return lambda: advance(next(numbers)).loss
 
 
-def stacked(p: Plan, n: int = 16) -> Contestant:
-    """`n` seeds of the training, stacked: a step of all."""
-    plans, numbers = [reseeded(p, seed) for seed in range(n)], count()
+def stacked(name: str, p: Plan, n: int = 16) -> Contestant:
+    """`n` seeds of the training together: a step of all."""
+    plans = [reseeded(p, seed) for seed in range(n)]
     with p.backend.scope():
-        advance = Stacked(plans, resident(p), [start(one) for one in plans])
-    return stepping(STACKED, lambda: advance(next(numbers))[0], p.backend.scope)
+        advance = population.stacking(plans, resident(p), {i: begin(one) for i, one in enumerate(plans)}, None)
+    if isinstance(advance, SideBySide):
+        return calling(name, in_calls(advance, lambda step, many: advance.run(step, many, 0.0)), p.backend.scope)
+    numbers = count()
+    return stepping(name, lambda: advance(next(numbers))[0], p.backend.scope)
 
 
 def contestant(name: str, p: Plan) -> Contestant:
+    with p.backend.scope():
+        found = loop.stepping(p, resident(p), start(p), None)
+    if isinstance(found, Programmed):
+        call = in_calls(found, lambda step, many: found.run(step, found.rules(step, many), 0.0))
+        return calling(name, call, p.backend.scope)
     return stepping(name, next_step(p), p.backend.scope, lambda _: p.backend.wait())
+
+
+def in_calls(stepper: Programmed | SideBySide, run: Callable[[int, int], Any]) -> Callable[[], int]:
+    """A function that does as many steps as the training takes at once, and says how many."""
+    step = 0
+
+    def call() -> int:
+        nonlocal step
+        many = stepper.ahead(step, _LONG)
+        run(step, many)
+        step += many
+        return many
+
+    return call
 
 
 def described(p: Plan) -> str:

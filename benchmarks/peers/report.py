@@ -33,6 +33,7 @@ TARGETS = [
     Target("C", ours.AUTO, [pytorch.EAGER], least=4.0),
     Target("C", ours.AUTO, [numpy_by_hand.PLAIN, numpy_by_hand.FLAT], most=1.1),
     Target("C", ours.STACKED, [ours.AUTO], most=5.0),
+    Target("C", ours.ON_TWO, [ours.AUTO], most=5.0),
     Target("A", ours.FLOAT32, pytorch.FLOAT32, most=1.0),
     Target("B", ours.FLOAT32, pytorch.FLOAT32, most=1.0),
 ]
