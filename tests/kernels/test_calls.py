@@ -205,6 +205,21 @@ def test_cross_entropy(way, smoothing, shape, scale):
     np.testing.assert_allclose(made.numpy(dz), slope, rtol=bound, atol=bound / shape[-2] / 50)
 
 
+@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize(("shape", "scale"), [((1, 1), 1), ((32, 3), 5), ((3, 7, 5), 50), ((300, 401), 1e4)])
+def test_squared_error(way, shape, scale):
+    made, rng = compiled(*way), np.random.default_rng(4)
+    z = made.array(rng.normal(size=shape) * scale, made.dtype)
+    target = made.array(rng.normal(size=shape) * scale, made.master)
+    value, dz = made.kernels.loss(cr.SquaredError(), z, target, None)
+    exact, slope = cr.SquaredError()(made.numpy(z).astype(np.float64), made.numpy(target).astype(np.float64), None, np)
+    assert value.shape == shape[:-2]
+    assert (value.dtype, dz.dtype) == (made.xp.float32, made.dtype)
+    np.testing.assert_allclose(made.numpy(value), exact, rtol=1e-5)
+    bound = 0.005 if way[1] == "bfloat16" else 1e-6
+    np.testing.assert_allclose(made.numpy(dz), slope, rtol=bound, atol=bound * scale / shape[-2])
+
+
 def test_cross_entropy_of_what_is_not_finite_is_not_finite():
     made = compiled("numpy", "float32", 1)
     for bad in (np.nan, np.inf):
@@ -222,7 +237,11 @@ def test_other_losses_weights_and_probabilities_stay_in_python():
     assert loss(cr.SoftmaxCrossEntropy(), z, classes, None) is not None
     assert loss(cr.SoftmaxCrossEntropy(), z, classes, np.ones(4, np.float32)) is None
     assert loss(cr.SoftmaxCrossEntropy(), z, np.ones((4, 3), np.float32) / 3, None) is None
-    assert loss(cr.SquaredError(), z, z, None) is None
+    assert loss(cr.Huber(), z, z, None) is None
+    assert loss(cr.SquaredError(), z, z, None) is not None
+    assert loss(cr.SquaredError(), z, z.astype(np.float64), None) is None
+    assert loss(cr.SquaredError(), z, z, np.ones(4, np.float32)) is None
+    assert loss(cr.SquaredError(), z, z[:, :1], None) is None
     assert loss(cr.SoftmaxCrossEntropy(), z.T.copy().T, classes, None) is None
 
 

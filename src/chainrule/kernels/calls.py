@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.arrays import Array
-from chainrule.losses import Loss, SoftmaxCrossEntropy
+from chainrule.losses import Loss, SoftmaxCrossEntropy, SquaredError
 from chainrule.seeds import key
 
 _P, _N, _T, _F = c_void_p, c_int64, c_int32, c_float
@@ -24,6 +24,7 @@ _SIGNATURES: dict[str, list[Any]] = {
     "batch_norm_back": [_P, _P, _N, _N, _N, _P, _P, _P, _P, _P, _P, _T],
     "sum_rows": [_P, _N, _N, _N, _P, _T],
     "cross_entropy": [_P, _P, _N, _N, _N, _F, _P, _P, _P, _P, _T],
+    "squared_error": [_P, _P, _N, _N, _N, _P, _P, _P, _T],
 }
 _PREPARE = [_P, _P, _N, _N, _P, _P, _P, _T]
 _PREPARE_MOVED = [_P, _P, _N, _P, _N, _N, _N, _N, _P, _P, _P, _T]
@@ -144,10 +145,14 @@ class Kernels:
         return out
 
     def loss(self, loss: Loss, logits: Array, target: Array, weight: Array | None) -> tuple[Array, Array] | None:
-        """Softmax cross-entropy of class indices (..., batch), every row of the same weight: loss (...) and dlogits."""
-        if not isinstance(loss, SoftmaxCrossEntropy) or weight is not None or target.dtype != self.xp.int64:
+        """Loss (...) and dlogits, every row of the same weight: softmax cross-entropy of class indices (..., batch), or
+        squared error of numbers (..., batch, n_out).
+        """
+        if weight is not None or not self._takes(logits):
             return None
-        if type(loss) is not SoftmaxCrossEntropy or target.shape != logits.shape[:-1] or not self._takes(logits):
+        if type(loss) is SquaredError:
+            return self._squared_error(logits, target)
+        if type(loss) is not SoftmaxCrossEntropy or target.dtype != self.xp.int64 or target.shape != logits.shape[:-1]:
             return None
         place, wide = self.address, self.xp.float32
         dlogits = self.empty(logits.shape, dtype=self.dtype)
@@ -156,6 +161,15 @@ class Kernels:
         self.calls["cross_entropy"](place(logits), place(target), *sizes(logits), loss.label_smoothing, place(scratch),
                                     place(dlogits), place(values), place(value), self.threads)  # fmt: skip
         return value, dlogits
+
+    def _squared_error(self, z: Array, target: Array) -> tuple[Array, Array] | None:
+        if target.dtype != self.xp.float32 or target.shape != z.shape or not self.arrays.contiguous(target):
+            return None
+        place, wide, dz = self.address, self.xp.float32, self.empty(z.shape, dtype=self.dtype)
+        values, value = self.empty(z.shape[:-1], dtype=wide), self.empty(z.shape[:-2], dtype=wide)
+        self.calls["squared_error"](place(z), place(target), *sizes(z), place(dz), place(values), place(value),
+                                    self.threads)  # fmt: skip
+        return value, dz
 
     def _takes(self, x: Array) -> bool:
         """Whether x has the working dtype and lies in order in memory."""

@@ -4,14 +4,21 @@
 
 #include "step.h"
 
-/* cblas_sgemm, with indices of 64 bits. */
-typedef void (*Product)(int32_t order, int32_t transpose_a, int32_t transpose_b, int64_t rows, int64_t columns,
-                        int64_t inner, float alpha, const float *a, int64_t row_a, const float *b, int64_t row_b,
-                        float beta, float *c, int64_t row_c);
+/* cblas_sgemm and cblas_sgemv, with indices of 64 bits. */
+typedef struct {
+    void (*matrices)(int32_t order, int32_t transpose_a, int32_t transpose_b, int64_t rows, int64_t columns, int64_t inner,
+                     float alpha, const float *a, int64_t row_a, const float *b, int64_t row_b, float beta, float *c,
+                     int64_t row_c);
+    void (*vector)(int32_t order, int32_t transpose, int64_t rows, int64_t columns, float alpha, const float *a,
+                   int64_t row_a, const float *x, int64_t step_x, float beta, float *y, int64_t step_y);
+} Products;
 typedef void (*Update)(const Entry *entries, int64_t n_entries, const Rule *rules, int32_t threads);
 
 /* As in program.py. */
-enum { PREPARE_U8, PREPARE_F32, CLASSES, PRODUCT, BIAS, RELU, RELU_BACK, MASK, TIMES, NORM, NORM_BACK, RUNNING, SUMS, LOSS };
+enum {
+    PREPARE_U8, PREPARE_F32, CLASSES, NUMBERS, PRODUCT, BIAS, RELU, RELU_BACK, MASK, TIMES, NORM, NORM_BACK, RUNNING, SUMS,
+    CROSS_ENTROPY, SQUARED_ERROR
+};
 
 typedef struct {
     int32_t kind, option;
@@ -21,19 +28,26 @@ typedef struct {
     void *at[8];
 } Operation;
 
-static void product(const Operation *o, Product call) {
-    enum { ROW_MAJOR = 101, AS_IS = 111, TRANSPOSED = 112, LEFT = 1, RIGHT = 2 };
+static void product(const Operation *o, const Products *call) {
+    enum { ROW_MAJOR = 101, COLUMN_MAJOR = 102, AS_IS = 111, TRANSPOSED = 112, LEFT = 1, RIGHT = 2 };
     const int64_t rows = o->n[0], columns = o->n[1], inner = o->n[2];
     const int left = o->option == LEFT, right = o->option == RIGHT;
-    call(ROW_MAJOR, left ? TRANSPOSED : AS_IS, right ? TRANSPOSED : AS_IS, rows, columns, inner, 1.0f, o->at[0],
-         left ? rows : inner, o->at[1], right ? inner : columns, 0.0f, o->at[2], columns);
+    if (columns == 1 && left)
+        call->vector(ROW_MAJOR, TRANSPOSED, inner, rows, 1.0f, o->at[0], rows, o->at[1], 1, 0.0f, o->at[2], 1);
+    else if (columns == 1)
+        call->vector(COLUMN_MAJOR, TRANSPOSED, inner, rows, 1.0f, o->at[0], inner, o->at[1], 1, 0.0f, o->at[2], 1);
+    else if (rows == 1)
+        call->vector(ROW_MAJOR, TRANSPOSED, inner, columns, 1.0f, o->at[1], columns, o->at[0], 1, 0.0f, o->at[2], 1);
+    else
+        call->matrices(ROW_MAJOR, left ? TRANSPOSED : AS_IS, right ? TRANSPOSED : AS_IS, rows, columns, inner, 1.0f,
+                       o->at[0], left ? rows : inner, o->at[1], right ? inner : columns, 0.0f, o->at[2], columns);
 }
 
 static void running(const Operation *o, float *restrict held, const float *restrict now, float factor) {
     for (int64_t j = 0; j < o->n[0]; j++) held[j] = o->number[0] * held[j] + o->number[1] * (now[j] * factor);
 }
 
-static void work(const Operation *o, const int64_t *rows, uint64_t position, Product call) {
+static void work(const Operation *o, const int64_t *rows, uint64_t position, const Products *call) {
     float *const *at = (float *const *)o->at;
     const int64_t *n = o->n;
     switch (o->kind) {
@@ -41,6 +55,10 @@ static void work(const Operation *o, const int64_t *rows, uint64_t position, Pro
     case PREPARE_F32: prepare_f32_f32(at[0], rows, n[0], n[1], at[1], at[2], at[3], 1); break;
     case CLASSES:
         for (int64_t i = 0; i < n[0]; i++) ((int64_t *)o->at[1])[i] = ((const int64_t *)o->at[0])[rows[i]];
+        break;
+    case NUMBERS:
+        for (int64_t i = 0; i < n[0]; i++)
+            for (int64_t j = 0; j < n[1]; j++) at[1][i * n[1] + j] = at[0][rows[i] * n[1] + j];
         break;
     case PRODUCT: product(o, call); break;
     case BIAS:
@@ -64,15 +82,16 @@ static void work(const Operation *o, const int64_t *rows, uint64_t position, Pro
         running(o, at[2], at[3], o->number[2]);
         break;
     case SUMS: sum_rows_f32(at[0], 1, n[0], n[1], at[1], 1); break;
-    case LOSS:
+    case CROSS_ENTROPY:
         cross_entropy_f32(at[0], o->at[1], 1, n[0], n[1], o->number[0], at[2], at[2], at[3], at[4], 1);
         break;
+    case SQUARED_ERROR: squared_error_f32(at[0], at[1], 1, n[0], n[1], at[2], at[3], at[4], 1); break;
     }
 }
 
 /* n_steps steps, of which the first is the `position`-th of the run. rows (n_steps, batch): of X. rules: one a step.
    Returns total + share loss + share loss + ..., loss being where the program leaves a step's. */
-float run(const Operation *operations, int64_t n_operations, Product call, Update update, const Entry *entries,
+float run(const Operation *operations, int64_t n_operations, const Products *call, Update update, const Entry *entries,
           int64_t n_entries, const Rule *rules, const int64_t *rows, int64_t batch, uint64_t position, int64_t n_steps,
           const float *loss, float share, float total) {
     for (int64_t step = 0; step < n_steps; step++) {

@@ -14,8 +14,8 @@ from chainrule.kernels.calls import Kernels
 from chainrule.kernels.update import Rules, Update
 from chainrule.layers import BatchNorm, Dropout, Linear, ReLU
 
-KINDS = ("prepare_u8", "prepare_f32", "classes", "product", "bias", "relu", "relu_back", "mask", "times", "norm",
-         "norm_back", "running", "sums", "loss")  # fmt: skip
+KINDS = ("prepare_u8", "prepare_f32", "classes", "numbers", "product", "bias", "relu", "relu_back", "mask", "times",
+         "norm", "norm_back", "running", "sums", "cross_entropy", "squared_error")  # fmt: skip
 """As in program.c."""
 
 PLAIN = (Linear, ReLU, Dropout, BatchNorm)
@@ -29,11 +29,22 @@ class _Operation(ctypes.Structure):
                 ("number", c_float * 4), ("at", c_void_p * 8)]  # fmt: skip
 
 
+class _Products(ctypes.Structure):
+    _fields_ = [("matrices", c_void_p), ("vector", c_void_p)]
+
+
 @cache
-def product() -> Any:
-    """cblas_sgemm of the library that NumPy's wheels bring, with indices of 64 bits; None where it has another one."""
+def products() -> _Products | None:
+    """cblas_sgemm and cblas_sgemv, indices of 64 bits, of the library in NumPy's wheels; None where it has another."""
     found = sorted((Path(np.__file__).parents[1] / "numpy.libs").glob("libscipy_openblas64_*.so*"))
-    return getattr(ctypes.CDLL(str(found[0])), "scipy_cblas_sgemm64_", None) if len(found) == 1 else None
+    if len(found) != 1:
+        return None
+    library = ctypes.CDLL(str(found[0]))
+    try:
+        both = library.scipy_cblas_sgemm64_, library.scipy_cblas_sgemv64_
+    except AttributeError:
+        return None
+    return _Products(*(ctypes.cast(one, c_void_p) for one in both))
 
 
 class Program:
@@ -77,9 +88,12 @@ class Program:
         self.call.argtypes = [c_void_p, c_int64, c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_int64,
                               c_uint64, c_int64, c_void_p, c_float, c_float]  # fmt: skip
         self.call.restype = c_float
-        place = ctypes.cast(product(), c_void_p), ctypes.cast(function, c_void_p)
-        self.first = (ctypes.addressof(listed), len(listed), *place, ctypes.addressof(entries), len(entries))
-        self.held.append(entries)
+        both = products()
+        if both is None:
+            raise AssertionError("programs need NumPy's products: `programmable`")
+        self.first = (ctypes.addressof(listed), len(listed), ctypes.addressof(both), ctypes.cast(function, c_void_p),
+                      ctypes.addressof(entries), len(entries))  # fmt: skip
+        self.held += [entries, both]
         self.loss = loss.ctypes.data
 
     def run(self, rules: Rules, rows: NDArray[np.int64], position: int, share: float, total: float) -> np.float32:

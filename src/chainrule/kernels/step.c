@@ -343,6 +343,15 @@ static inline float exponential(float x) {
     return x < -87.0f ? 0.0f : p * power;
 }
 
+/* The mean of each network's values (n_networks, n_rows). */
+static void means(const float *values, int64_t n_networks, int64_t n_rows, float *out) {
+    for (int64_t k = 0; k < n_networks; k++) {
+        double sum = 0.0;
+        for (int64_t i = 0; i < n_rows; i++) sum += values[k * n_rows + i];
+        out[k] = (float)(sum / (double)n_rows);
+    }
+}
+
 /* Softmax cross-entropy of logits z (n_networks, n_rows, n_out) against class indices: the mean over rows, one a network,
    and dz = (softmax(z) - t) / n_rows, t the smoothed targets. e: scratch for all of z. values: a row's loss. A block of
    rows has its exponentials taken in one loop, however few outputs a row has. */
@@ -375,11 +384,30 @@ static inline float exponential(float x) {
                 for (int64_t j = 0; j < n_out; j++) dz[i * n_out + j] = STORE((row[j] * rest - off) * share);          \
             }                                                                                                          \
         }                                                                                                              \
-        for (int64_t k = 0; k < n_networks; k++) {                                                                     \
-            double sum = 0.0;                                                                                          \
-            for (int64_t i = 0; i < n_rows; i++) sum += values[k * n_rows + i];                                        \
-            loss[k] = (float)(sum / (double)n_rows);                                                                   \
-        }                                                                                                              \
+        means(values, n_networks, n_rows, loss);                                                                       \
     }
 CROSS_ENTROPY(f32, float, SAME, SAME)
 CROSS_ENTROPY(bf16, uint16_t, widened, narrowed)
+
+/* Squared error of z (n_networks, n_rows, n_out) and targets t of its shape: the mean over rows, one a network, and
+   dz = 2 (z - t) / (n_out n_rows). */
+#define SQUARED_ERROR(NAME, T, WIDE, STORE)                                                                            \
+    void squared_error_##NAME(const T *z, const float *t, int64_t n_networks, int64_t n_rows, int64_t n_out, T *dz,    \
+                              float *values, float *loss, int32_t threads) {                                           \
+        const int64_t all = n_networks * n_rows, n = all * n_out;                                                      \
+        const float share = 2.0f / (float)n_out, count = (float)n_rows;                                                \
+        (void)n, (void)threads;                                                                                        \
+        PARALLEL                                                                                                       \
+        for (int64_t i = 0; i < all; i++) {                                                                            \
+            float sum = 0.0f;                                                                                          \
+            for (int64_t j = i * n_out; j < (i + 1) * n_out; j++) {                                                    \
+                const float d = WIDE(z[j]) - t[j];                                                                     \
+                sum += d * d;                                                                                          \
+                dz[j] = STORE(d * share / count);                                                                      \
+            }                                                                                                          \
+            values[i] = sum / (float)n_out;                                                                            \
+        }                                                                                                              \
+        means(values, n_networks, n_rows, loss);                                                                       \
+    }
+SQUARED_ERROR(f32, float, SAME, SAME)
+SQUARED_ERROR(bf16, uint16_t, widened, narrowed)

@@ -40,3 +40,5 @@ void batch_norm_back_f32(const float *x, const float *dy, int64_t n_networks, in
 void sum_rows_f32(const float *x, int64_t n_networks, int64_t n_rows, int64_t columns, float *out, int32_t threads);
 void cross_entropy_f32(const float *z, const int64_t *classes, int64_t n_networks, int64_t n_rows, int64_t n_out,
                        float smoothing, float *e, float *dz, float *values, float *loss, int32_t threads);
+void squared_error_f32(const float *z, const float *t, int64_t n_networks, int64_t n_rows, int64_t n_out, float *dz,
+                       float *values, float *loss, int32_t threads);

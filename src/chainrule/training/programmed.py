@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from chainrule.backends.backend import thresholds
 from chainrule.data import Batches
-from chainrule.kernels import PLAIN, Program, Rules, Update, product, takes
+from chainrule.kernels import PLAIN, Program, Rules, Update, products, takes
 from chainrule.layers import BatchNorm, Dropout, Linear, ReLU
-from chainrule.losses import SoftmaxCrossEntropy
+from chainrule.losses import SoftmaxCrossEntropy, SquaredError
 from chainrule.seeds import key
 from chainrule.training.plan import Plan
 from chainrule.training.step import Resident, State, Step, Stepper
@@ -26,18 +26,17 @@ Back = Callable[[Floats], Floats | None]
 
 
 def programmable(plan: Plan) -> bool:
-    """Whether steps are programs: NumPy in float32 with compiled kernels, a batch and layers that they are written for.
-
-    A side of 1 is left out, as NumPy multiplies vectors by other functions.
-    """
+    """Whether steps are programs: NumPy in float32 with compiled kernels, and options that they are written for."""
     config, backend, layers = plan.config, plan.backend, plan.network.layers
-    backend_fits = backend.name == "numpy" and backend.kernels is not None and product() is not None
+    backend_fits = backend.name == "numpy" and backend.kernels is not None and products() is not None
     alone = plan.scan is None and plan.world.size == 1 and plan.data.weight is None
     plain = not config.data.augment and config.training.clip_norm is None and takes(config.optimizer)
     rows = plan.X.ndim == 2 and plan.X.dtype in (np.uint8, np.float32) and plan.batches.size > 1
-    widths = [n for parameter in plan.network.parameters.values() for n in parameter.shape]
-    known = type(plan.loss) is SoftmaxCrossEntropy and all(type(layer) in PLAIN for layer in layers)
-    return backend_fits and alone and plain and rows and known and min(widths, default=1) > 1
+    shapes = [parameter.shape for parameter in plan.network.parameters.values()]
+    no_number = (1, 1) not in shapes  # NumPy takes another function for numbers than for vectors
+    known = all(type(layer) in PLAIN for layer in layers) and type(plan.loss) in (SoftmaxCrossEntropy, SquaredError)
+    classes = type(plan.loss) is SquaredError or (plan.data.y.dtype == np.int64 and plan.data.y.ndim == 1)
+    return backend_fits and alone and plain and rows and known and classes and no_number
 
 
 class Programmed:
@@ -115,24 +114,19 @@ def _rows(batches: Any, step: int, n: int, size: int) -> NDArray[np.int64]:
 def written(plan: Plan, data: Resident, state: State, update: Update, batch: int) -> Program:
     """The step of a batch of so many rows as a program on the arrays of `state`."""
     made = _Writer(plan, state, Program(plan.backend.kernels, batch))
-    program, n_in, loss = made.program, data.X.shape[1], plan.loss
-    if not isinstance(loss, SoftmaxCrossEntropy):
-        raise AssertionError("programs are for classes: `programmable`")
-    x, classes = program.array(batch, n_in), program.array(batch, dtype=np.int64)
+    program, x = made.program, made.program.array(batch, data.X.shape[1])
     kind = "prepare_u8" if data.X.dtype == np.uint8 else "prepare_f32"
     program.add(kind, data.X, data.shift, data.scale, x, n=x.shape)
-    program.add("classes", data.targets, classes, n=(batch,))
     backs = []
     for i, layer in enumerate(plan.network.layers):
         x, back = _WRITTEN[type(layer)](made, layer, str(i), x)
         backs.append(back)
         made.needed = made.needed or any(name.startswith(f"{i}.") for name in state.parameters)
-    dz, values, value = program.array(*x.shape), program.array(batch), program.array(1)
-    program.add("loss", x, classes, dz, values, value, n=x.shape, numbers=(loss.label_smoothing,))
+    dz, loss = made.loss(x, data.targets)
     dy: Floats | None = dz
     for back in reversed(backs):
         dy = None if dy is None else back(dy)
-    program.end(update, made.gradients, value)
+    program.end(update, made.gradients, loss)
     return program
 
 
@@ -143,6 +137,20 @@ class _Writer:
         self.plan, self.parameters, self.program = plan, state.parameters, program
         self.gradients: dict[str, Floats] = {}
         self.needed = False  # whether a layer below has parameters, so that dx is asked for
+
+    def loss(self, z: Floats, targets: NDArray[Any]) -> tuple[Floats, Floats]:
+        """dz, and where the loss is left, (1,)."""
+        program, loss, batch = self.program, self.plan.loss, len(z)
+        dz, values, value = program.array(*z.shape), program.array(batch), program.array(1)
+        if isinstance(loss, SoftmaxCrossEntropy):
+            target = program.array(batch, dtype=np.int64)
+            program.add("classes", targets, target, n=(batch,))
+            program.add("cross_entropy", z, target, dz, values, value, n=z.shape, numbers=(loss.label_smoothing,))
+        else:
+            target = program.array(*z.shape)
+            program.add("numbers", targets, target, n=z.shape)
+            program.add("squared_error", z, target, dz, values, value, n=z.shape)
+        return dz, value
 
     def linear(self, layer: Linear, path: str, x: Floats) -> tuple[Floats, Back]:  # noqa: ARG002
         """y = x W + b; dx = dy Wᵀ, dW = xᵀ dy, db = Σ dy."""

@@ -13,7 +13,8 @@ from chainrule.training.programmed import Programmed
 from chainrule.training.step import Resident, State
 
 ALONE = 2**18
-"""Multiplications of a product up to which OpenBLAS uses one thread, so that its bits are the same on any of ours."""
+"""Multiplications of a product up to which OpenBLAS uses one thread. Larger ones it shares among its own, for which
+networks side by side would wait in turn."""
 
 
 class SideBySide:
