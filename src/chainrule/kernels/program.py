@@ -48,13 +48,13 @@ def products() -> _Products | None:
 
 
 class Program:
-    """The operations of one step, in the order in which they are added, each on arrays of its own.
+    """The operations of one step, in the order in which they are added.
 
-    batch: rows of a step. Arrays that are given are worked on where they lie, so they must stay.
+    Arrays that are given are worked on where they lie; the program keeps them alive.
     """
 
-    def __init__(self, kernels: Kernels, batch: int) -> None:
-        self.kernels, self.batch = kernels, batch
+    def __init__(self, kernels: Kernels) -> None:
+        self.kernels = kernels
         self.held: list[Any] = []
         self.operations: list[_Operation] = []
         self.call: Any = None
@@ -65,7 +65,7 @@ class Program:
 
     def add(self, kind: str, *arrays: NDArray[Any], n: Sequence[int] = (), option: int = 0,
             key: Sequence[int] = (), numbers: Sequence[float] = ()) -> None:  # fmt: skip
-        """One more operation; program.c says what each needs."""
+        """One more operation; `work` in program.c says what each is given."""
         made = _Operation(KINDS.index(kind), option)
         made.n[: len(n)], made.key[: len(key)], made.number[: len(numbers)] = n, key, numbers
         made.at[: len(arrays)] = [array.ctypes.data for array in arrays]

@@ -113,7 +113,7 @@ def _rows(batches: Any, step: int, n: int, size: int) -> NDArray[np.int64]:
 
 def written(plan: Plan, data: Resident, state: State, update: Update, batch: int) -> Program:
     """The step of a batch of so many rows as a program on the arrays of `state`."""
-    made = _Writer(plan, state, Program(plan.backend.kernels, batch))
+    made = _Writer(plan, state, Program(plan.backend.kernels))
     program, x = made.program, made.program.array(batch, data.X.shape[1])
     kind = "prepare_u8" if data.X.dtype == np.uint8 else "prepare_f32"
     program.add(kind, data.X, data.shift, data.scale, x, n=x.shape)
