@@ -105,7 +105,8 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 over X and y, their dtypes and shapes: the same rows in the same order give the same text.
+        """sha256 over X and y, their dtypes and shapes, and what the classes are called where they are not only numbered:
+        the same rows in the same order give the same text.
 
         That of the whole set where the rows are an excerpt.
         """
@@ -117,7 +118,15 @@ class Dataset:
             h.update(np.ascontiguousarray(array).view(np.uint8).data)
         if self.categories:
             h.update(repr(self.categories).encode())
+        if not self._only_numbered:
+            h.update(repr(tuple(self.target_names)).encode())
         return h.hexdigest()
+
+    @property
+    def _only_numbered(self) -> bool:
+        """Whether classes, or labels, have no names but their numbers, or there are none."""
+        prefix = {"classification": "", "multilabel": "y"}.get(self.task)
+        return prefix is None or tuple(self.target_names) == tuple(f"{prefix}{i}" for i in range(self.n_outputs))
 
     def take(self, rows: Any) -> "NDArray[Any] | Table":
         """The named rows without their targets, as a model takes them: X of them, or a table with its words."""
