@@ -124,5 +124,13 @@ def test_evaluate_numbers_the_classes_of_other_data_as_the_model_does(tmp_path):
     said = list(csv.DictReader(chainrule("predict", tmp_path / "run", tmp_path / "fewer.csv").stdout.splitlines()))
     right = [one["prediction"] == label for one, (_, label) in zip(said, [r for r in rows if r[1] != "a"], strict=True)]
     assert found["metrics"]["accuracy"] == pytest.approx(np.mean(right))
+    for label in "abc":  # of one class alone, which can be judged by, though not learnt from
+        alone = [f"{x},{label}" for x, _ in rows]
+        (tmp_path / "alone.csv").write_text("x,y\n" + "\n".join(alone))
+        said = list(csv.DictReader(chainrule("predict", tmp_path / "run", tmp_path / "alone.csv").stdout.splitlines()))
+        right = [one["prediction"] == label for one in said]
+        assert evaluated(tmp_path, "alone")["metrics"]["accuracy"] == pytest.approx(np.mean(right))
+    refused = chainrule("train", "--data", tmp_path / "alone.csv", "-o", tmp_path / "none")
+    assert "alone: every row has the label 'c'; a classifier needs two classes." in refused.stderr
     refused = chainrule("evaluate", tmp_path / "run", "--data", tmp_path / "new.csv")
     assert "the targets are classification of c, d, but the model was trained for" in refused.stderr

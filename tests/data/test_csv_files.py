@@ -136,9 +136,8 @@ def test_huge_but_finite_numbers_are_numbers(tmp_path: Path) -> None:
     assert read(str(written(tmp_path, "a,b,c\n1e308,1e308,0\n1,2,1\n"))).X[0].tolist() == [1e308, 1e308]
 
 
-def test_one_class(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"every row has the label 'x'; a classifier needs two classes"):
-        read(str(written(tmp_path, "a,b\n1,x\n2,x\n")))
+def test_one_class_is_read_and_can_be_judged_by(tmp_path: Path) -> None:
+    assert read(str(written(tmp_path, "a,b\n1,x\n2,x\n"))).target_names == ("x",)
 
 
 def test_unknown_target(tmp_path: Path) -> None:

@@ -163,7 +163,9 @@ _ADVICE = {
 
 
 def check(data: Dataset) -> None:
-    """Raise a DataError for rows or targets that no training could use."""
+    """Raise a DataError for rows or targets that no training could use, nor a metric. Rows of one class can be judged
+    by, so it is the split that refuses them.
+    """
     name, X, y = data.name, data.X, data.y
     _check_arrays(data)
     if not isinstance(data.task, str) or data.task not in _CHECKS:
@@ -346,10 +348,6 @@ def _check_labels(data: Dataset) -> None:
     if outside.size:
         row = int(outside[0])
         raise DataError(f"{data.name}: label {int(y[row])} at row {row} is outside 0..{k - 1} ({k} classes).")
-    if not data.partial and np.unique(y).size < 2:
-        raise DataError(
-            f"{data.name}: every row has the label {data.target_names[int(y[0])]!r}; a classifier needs two classes."
-        )
 
 
 def _check_multilabel(data: Dataset) -> None:
