@@ -43,6 +43,35 @@ def test_predict_writes_a_line_a_row(run, tmp_path):
     assert json.loads(chainrule("predict", run, tmp_path / "rows.npy", "--json").stdout)[0]["prediction"] == lines[1][1]
 
 
+def test_predict_writes_what_the_suffix_says_and_refuses_others_before_any_work(run, tmp_path):
+    from chainrule import read
+
+    np.save(tmp_path / "rows.npy", read("digits").X[:5])
+    said = chainrule("predict", run, tmp_path / "rows.npy").stdout
+    for name in ("out.csv", "out.tsv", "out.json", "out", "new/out.parquet"):
+        done = chainrule("predict", run, tmp_path / "rows.npy", "-o", tmp_path / name)
+        assert done.stderr == f"5 rows predicted, written to {tmp_path / name}\n"
+    assert (tmp_path / "out").read_text() == said == (tmp_path / "out.tsv").read_text().replace("\t", ",")
+    assert json.loads((tmp_path / "out.json").read_text())[4]["row"] == 4
+    assert (tmp_path / "new" / "out.parquet").read_bytes()[:4] == b"PAR1"
+    for arguments, message in (
+        (
+            ("-o", "out.xlsx"),
+            "output out.xlsx: its suffix '.xlsx' is not one of .csv .tsv .json .parquet .arrow .feather",
+        ),
+        (
+            ("-o", "out.csv", "--json"),
+            "output out.csv: --json writes JSON; give it the suffix .json, or leave --json out",
+        ),
+    ):
+        refused = chainrule("predict", "nowhere", "missing.csv", *arguments)
+        assert (refused.returncode, message in refused.stderr) == (2, True), refused.stderr
+    kept = (tmp_path / "out.csv").read_text()
+    refused = chainrule("predict", run, tmp_path / "out.csv", "-o", tmp_path / "new" / ".." / "out.csv")
+    assert "out.csv is the file with the rows to predict; name another" in refused.stderr
+    assert (tmp_path / "out.csv").read_text() == kept
+
+
 def test_predict_takes_a_table_by_column_names_and_refuses_a_missing_one(tmp_path):
     rng = np.random.default_rng(0)
     rows = [[x, z, "yes" if x > 0 else "no"] for x, z in rng.normal(size=(80, 2))]

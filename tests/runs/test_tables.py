@@ -80,7 +80,7 @@ def test_a_new_word_and_a_gap_without_a_category_are_zeros(run):
         (pd.DataFrame([["old", 1, "red", "city 01", 7]], columns=["age", "size", "colour", "city", "const"]),
          "column 'age' holds words, such as 'old' at row 0; expected numbers. Give numbers there."),
         (pd.DataFrame([[np.inf, 1, "red", "city 01", 7]], columns=["age", "size", "colour", "city", "const"]),
-         "frame: row 0, column 'age': inf is no value. Fill the gap, or remove the row or the column."),
+         "frame: row 0, column 'age': inf is infinite; expected a finite number. Correct it, or leave the row out."),
     ],
 )  # fmt: skip
 def test_refused(run, X, message):

@@ -105,8 +105,8 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 over X and y, their dtypes and shapes, and what the classes are called where they are not only numbered:
-        the same rows in the same order give the same text.
+        """sha256 over X and y, their dtypes and shapes, and the names of classes that are not only numbered: the same
+        rows in the same order give the same text.
 
         That of the whole set where the rows are an excerpt.
         """

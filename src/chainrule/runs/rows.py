@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ def _in_order(table: Table, names: Sequence[str]) -> Table:
     if missing is not None:
         raise DataError(f"the rows have no column {missing!r}, which this model takes; they have {table.names}.")
     order = [table.names.index(name) for name in names]
-    return Table(table.X[:, order], tuple(table.categories[i] for i in order), tuple(names))
+    return replace(table, X=table.X[:, order], categories=tuple(table.categories[i] for i in order), names=tuple(names))
 
 
 def _check_finite(preprocessing: Preprocessing, table: Table) -> None:
@@ -81,7 +82,8 @@ def _check_finite(preprocessing: Preprocessing, table: Table) -> None:
     if not sound.all():
         row, column = (int(i) for i in np.argwhere(~sound)[0])
         what = "finite numbers, and NaN for a gap" if gaps else "finite numbers"
-        raise DataError(f"X is {table.X[row, column]} at row {row}, column {column}; this model takes {what}.")
+        at = f"row {table.first + row}, column {column}"
+        raise DataError(f"X is {table.X[row, column]} at {at}; this model takes {what}.")
     if not gaps and any(words is not None for words in table.categories):
         column = next(i for i, words in enumerate(table.categories) if words is not None)
         name = repr(table.names[column]) if table.names else str(column)

@@ -74,20 +74,24 @@ def table(
                    categories=features.categories, told=how)  # fmt: skip
 
 
-def gap(path: Path, where: str, name: str, value: object) -> DataError:
-    """The error for a cell without a value."""
-    return DataError(
-        f"{path}: {where}, column {shown(repr(name))}: {shown(repr(value))} is no value. Fill the gap, or remove the "
-        "row or the column."
-    )
+def gap(path: Path, where: str, name: str, value: object, *, learn: bool = True) -> DataError:
+    """The error for a cell without a value. learn: whether the rows are to be learnt from; else they are predicted."""
+    advice = "Fill the gap, or remove the row or the column." if learn else f"The model knows no gaps. {_TO_PREDICT}"
+    return _cell(path, where, name, value, "is no value", advice)
 
 
-def no_number(path: Path, where: str, name: str, value: object) -> DataError:
+def no_number(path: Path, where: str, name: str, value: object, *, learn: bool = True) -> DataError:
     """The error for a cell, or a whole column, of something else than numbers."""
-    return DataError(
-        f"{path}: {where}, column {shown(repr(name))}: {shown(repr(value))} is no number. Encode the column as numbers "
-        "or remove it; if it is what to predict, name it as the target."
-    )
+    advice = "Encode the column as numbers or remove it; if it is what to predict, name it as the target."
+    return _cell(path, where, name, value, "is no number",
+                 advice if learn else f"The model takes numbers there. {_TO_PREDICT}")  # fmt: skip
+
+
+_TO_PREDICT = "Correct the cell, or leave the row out."
+
+
+def _cell(path: Path, where: str, name: str, value: object, what: str, advice: str) -> DataError:
+    return DataError(f"{path}: {where}, column {shown(repr(name))}: {shown(repr(value))} {what}. {advice}")
 
 
 def check_label(path: Path, name: str, longest: int) -> None:
