@@ -138,6 +138,27 @@ def test_evaluate_finds_the_columns_of_other_data_by_their_names(sums):
     assert "short: there is no column 'z', which the model was trained on." in refused.stderr
 
 
+def test_evaluate_finds_the_target_wherever_it_stands(sums):
+    header, *lines = (sums / "other.csv").read_text().splitlines()
+    turned = "".join(",".join(line.split(",")[::-1]) + "\n" for line in [header, *lines])
+    (sums / "turned.csv").write_text(turned)
+    assert evaluated(sums, "turned")["metrics"] == evaluated(sums, "other")["metrics"]
+    named = "".join("w," + line if i == 0 else "1," + line for i, line in enumerate(turned.splitlines(keepends=True)))
+    (sums / "named.csv").write_text(named)  # beside another column, by the name that a regression keeps
+    assert evaluated(sums, "named")["metrics"] == evaluated(sums, "other")["metrics"]
+    (sums / "either.csv").write_text("u,v,z,x\n1,2,3,4\n5,6,7,8\n")
+    (sums / "bare.csv").write_text("z,x\n1,2\n3,4\n")
+    for name, message in (
+        (
+            "either",
+            "its last column, 'x', is one that the model was trained on, and any of 'u', 'v' may be the target.",
+        ),
+        ("bare", "has no column beside the model's own; to evaluate it needs the target, too."),
+    ):
+        refused = chainrule("evaluate", sums / "run", "--data", sums / f"{name}.csv")
+        assert (refused.returncode, message in refused.stderr) == (3, True), refused.stderr
+
+
 def test_evaluate_takes_the_task_of_the_run_whatever_other_data_look_like(sums):
     assert "rmse" in evaluated(sums, "whole")["metrics"]
 

@@ -53,13 +53,19 @@ def _read_as(run: Any, source: str) -> Any:
 
     Few rows would tell another one: prices that happen to be whole are no classes.
     """
-    from chainrule.data.registry import useful_options
+    from chainrule.data.registry import names_in, useful_options
     from chainrule.data.streaming import Stream, open_data
+    from chainrule.runs.other_data import target_among
 
     own, task = run.config.data, run.model.task
-    if own.target is not None:
-        return open_data(source, Stream(), target=own.target, task=task, categorical=own.categorical)
-    options = {"task": task, "categorical": own.categorical}
+    names = names_in(source)
+    target = own.target or target_among(run.model, source, names)
+    # Few rows may hold as many words as an identifier does; what the model takes for words is told already.
+    words = {*own.categorical, *(name for name in run.model.columns_of_words or () if name in names)}
+    categorical = tuple(sorted(words))
+    if target is not None:
+        return open_data(source, Stream(), target=target, task=task, categorical=categorical)
+    options = {"task": task, "categorical": categorical}
     return open_data(source, Stream(), **{name: options[name] for name in options.keys() & useful_options(source)})
 
 

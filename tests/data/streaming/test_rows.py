@@ -1,5 +1,6 @@
 """Rows to predict are found by name in tables, and have the width that the model takes."""
 
+import gzip
 import tracemalloc
 from datetime import date
 from pathlib import Path
@@ -48,6 +49,24 @@ def test_csv_by_name(tmp_path: Path) -> None:
     assert rows(path, ("a", "b"), 2) == [[2, 1], [1, 3]]
     assert refusal(path, ("a", "c"), 2) == "there is no column 'c'; its columns are note, b, a"
     assert refusal(path, (), 3).startswith("line 2, column 'note': 'first' is no number.")
+
+
+def test_other_columns_may_be_called_anything(tmp_path: Path) -> None:
+    path = tmp_path / "new.csv"
+    path.write_text(",b,n,n,a,__index_level_0__\nx,1,2,3,4,5\n")
+    assert rows(path, ("a", "b"), 2) == [[4, 1]]
+    assert refusal(path, (), 6) == "column 1 has no name. Name it, or remove it if it is a row index."
+    path.write_text("b,a,b\n1,2,3\n")
+    assert refusal(path, ("a", "b"), 2) == "two columns are called 'b'. Rename or remove one of them."
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_cells_that_are_separated_otherwise(tmp_path: Path, mark: str) -> None:
+    path = tmp_path / "new.csv"
+    path.write_text(f"a{mark}b\n1{mark}2\n")
+    assert refusal(path, ("a", "b"), 2) == (
+        f"there is no column 'a'; its only column is {f'a{mark}b'!r}. Separate cells by commas, in a .tsv by tabs."
+    )
 
 
 def test_csv_without_names(tmp_path: Path) -> None:
@@ -176,5 +195,8 @@ def test_other_files(tmp_path: Path) -> None:
     assert refusal(tmp_path / "a.txt", (), 2) == (
         "its suffix '.txt' is not one of .csv .tsv .parquet .arrow .feather .npy .npz."
     )
+    assert refusal(tmp_path, (), 2) == "is a folder; name a file with the rows."
+    (tmp_path / "packed.csv").write_bytes(gzip.compress(b"a,b\n1,2\n"))
+    assert refusal(tmp_path / "packed.csv", (), 2) == "is packed by gzip. Unpack it first."
     assert refusal(tmp_path / "a.csv.gz", (), 2).endswith(".npz. Unpack it first.")
     assert refusal(tmp_path / "a.npy", (), 2) == "there is no such file. Check the path."

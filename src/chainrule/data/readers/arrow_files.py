@@ -71,6 +71,12 @@ def arrow_blocks(
             first += len(X)
 
 
+def arrow_names(path: Path) -> list[str]:
+    """The names of all columns."""
+    with _opened(path) as file:
+        return file.names
+
+
 def _check_to_predict(path: Path, name: str, kind: Any, *, words: bool) -> None:
     if not arrow_columns.is_known(kind):
         raise DataError(

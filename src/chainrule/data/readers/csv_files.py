@@ -94,6 +94,12 @@ def csv_blocks(path: Path, wanted: Sequence[str], categorical: Collection[str] |
             first += len(X)
 
 
+def csv_names(path: Path) -> list[str]:
+    """The names of all columns."""
+    with _opened(path) as lines:
+        return _header(path, lines)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[_Lines]:
     if not path.is_file():
@@ -102,6 +108,8 @@ def _opened(path: Path) -> Iterator[_Lines]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield _Lines(path, file, "\t" if path.suffix.lower() == ".tsv" else ",")
     except UnicodeDecodeError as error:
+        if error.object.startswith(b"\x1f\x8b"):
+            raise DataError(f"{path}: is packed by gzip. Unpack it first.") from error
         raise DataError(f"{path}: is not UTF-8 ({error.reason}, byte {error.start:,}). Save it as UTF-8.") from error
     except (csv.Error, OSError) as error:
         raise DataError(f"{path}: cannot be read as CSV: {error}. Save it again.") from error

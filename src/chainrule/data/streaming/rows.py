@@ -30,6 +30,8 @@ def row_blocks(
     categorical: names of the columns of words, for a model that takes words and gaps; arrays, which hold no words, are
     for models without such columns.
     """
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; name a file with the rows.")
     suffix = path.suffix.lower()
     if suffix in _TABLES:
         for rows in _TABLES[suffix](path, feature_names, categorical, n_rows):
