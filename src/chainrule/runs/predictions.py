@@ -20,7 +20,7 @@ Scores = NDArray[np.float64]
 
 BINARY = (".parquet", ".arrow", ".feather")
 SUFFIXES = (".csv", ".tsv", ".json", *BINARY)
-_NUMBERS = 2**22  # of the widest thing that is held of a block
+_NUMBERS = 2**18  # of the widest thing that is held of a block
 
 
 def form(output: Path | None, *, as_json: bool) -> str:
