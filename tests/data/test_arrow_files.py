@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chainrule.data import read
+from chainrule.data.readers.arrow_files import arrow_blocks
 from chainrule.errors import DataError
 
 pa = pytest.importorskip("pyarrow")
@@ -180,3 +181,5 @@ def test_damaged_files_are_read_or_refused(
     path.write_bytes(content[: changes[0][0] % len(content)] if cut else content)
     with suppress(DataError):
         read(str(path))
+    with suppress(DataError):
+        list(arrow_blocks(path, (), tuple(COLUMNS), 2))
