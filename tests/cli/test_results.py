@@ -43,6 +43,35 @@ def test_predict_writes_a_line_a_row(run, tmp_path):
     assert json.loads(chainrule("predict", run, tmp_path / "rows.npy", "--json").stdout)[0]["prediction"] == lines[1][1]
 
 
+def test_predict_writes_what_the_suffix_says_and_refuses_others_before_any_work(run, tmp_path):
+    from chainrule import read
+
+    np.save(tmp_path / "rows.npy", read("digits").X[:5])
+    said = chainrule("predict", run, tmp_path / "rows.npy").stdout
+    for name in ("out.csv", "out.tsv", "out.json", "out", "new/out.parquet"):
+        done = chainrule("predict", run, tmp_path / "rows.npy", "-o", tmp_path / name)
+        assert done.stderr == f"5 rows predicted, written to {tmp_path / name}\n"
+    assert (tmp_path / "out").read_text() == said == (tmp_path / "out.tsv").read_text().replace("\t", ",")
+    assert json.loads((tmp_path / "out.json").read_text())[4]["row"] == 4
+    assert (tmp_path / "new" / "out.parquet").read_bytes()[:4] == b"PAR1"
+    for arguments, message in (
+        (
+            ("-o", "out.xlsx"),
+            "output out.xlsx: its suffix '.xlsx' is not one of .csv .tsv .json .parquet .arrow .feather",
+        ),
+        (
+            ("-o", "out.csv", "--json"),
+            "output out.csv: --json writes JSON; give it the suffix .json, or leave --json out",
+        ),
+    ):
+        refused = chainrule("predict", "nowhere", "missing.csv", *arguments)
+        assert (refused.returncode, message in refused.stderr) == (2, True), refused.stderr
+    kept = (tmp_path / "out.csv").read_text()
+    refused = chainrule("predict", run, tmp_path / "out.csv", "-o", tmp_path / "new" / ".." / "out.csv")
+    assert "out.csv is the file with the rows to predict; name another" in refused.stderr
+    assert (tmp_path / "out.csv").read_text() == kept
+
+
 def test_predict_takes_a_table_by_column_names_and_refuses_a_missing_one(tmp_path):
     rng = np.random.default_rng(0)
     rows = [[x, z, "yes" if x > 0 else "no"] for x, z in rng.normal(size=(80, 2))]
@@ -109,6 +138,27 @@ def test_evaluate_finds_the_columns_of_other_data_by_their_names(sums):
     assert "short: there is no column 'z', which the model was trained on." in refused.stderr
 
 
+def test_evaluate_finds_the_target_wherever_it_stands(sums):
+    header, *lines = (sums / "other.csv").read_text().splitlines()
+    turned = "".join(",".join(line.split(",")[::-1]) + "\n" for line in [header, *lines])
+    (sums / "turned.csv").write_text(turned)
+    assert evaluated(sums, "turned")["metrics"] == evaluated(sums, "other")["metrics"]
+    named = "".join("w," + line if i == 0 else "1," + line for i, line in enumerate(turned.splitlines(keepends=True)))
+    (sums / "named.csv").write_text(named)  # beside another column, by the name that a regression keeps
+    assert evaluated(sums, "named")["metrics"] == evaluated(sums, "other")["metrics"]
+    (sums / "either.csv").write_text("u,v,z,x\n1,2,3,4\n5,6,7,8\n")
+    (sums / "bare.csv").write_text("z,x\n1,2\n3,4\n")
+    for name, message in (
+        (
+            "either",
+            "its last column, 'x', is one that the model was trained on, and any of 'u', 'v' may be the target.",
+        ),
+        ("bare", "has no column beside the model's own; to evaluate it needs the target, too."),
+    ):
+        refused = chainrule("evaluate", sums / "run", "--data", sums / f"{name}.csv")
+        assert (refused.returncode, message in refused.stderr) == (3, True), refused.stderr
+
+
 def test_evaluate_takes_the_task_of_the_run_whatever_other_data_look_like(sums):
     assert "rmse" in evaluated(sums, "whole")["metrics"]
 
@@ -124,5 +174,13 @@ def test_evaluate_numbers_the_classes_of_other_data_as_the_model_does(tmp_path):
     said = list(csv.DictReader(chainrule("predict", tmp_path / "run", tmp_path / "fewer.csv").stdout.splitlines()))
     right = [one["prediction"] == label for one, (_, label) in zip(said, [r for r in rows if r[1] != "a"], strict=True)]
     assert found["metrics"]["accuracy"] == pytest.approx(np.mean(right))
+    for label in "abc":  # of one class alone, which can be judged by, though not learnt from
+        alone = [f"{x},{label}" for x, _ in rows]
+        (tmp_path / "alone.csv").write_text("x,y\n" + "\n".join(alone))
+        said = list(csv.DictReader(chainrule("predict", tmp_path / "run", tmp_path / "alone.csv").stdout.splitlines()))
+        right = [one["prediction"] == label for one in said]
+        assert evaluated(tmp_path, "alone")["metrics"]["accuracy"] == pytest.approx(np.mean(right))
+    refused = chainrule("train", "--data", tmp_path / "alone.csv", "-o", tmp_path / "none")
+    assert "alone: every row has the label 'c'; a classifier needs two classes." in refused.stderr
     refused = chainrule("evaluate", tmp_path / "run", "--data", tmp_path / "new.csv")
     assert "the targets are classification of c, d, but the model was trained for" in refused.stderr

@@ -50,6 +50,9 @@ def test_predict_and_evaluate_take_raw_rows(made, tmp_path):
     assert list(csv.reader(chainrule("predict", run, bare).stdout.splitlines())) == lines
     assert json.loads(chainrule("evaluate", run, "--json").stdout)["n"] == 60
     assert json.loads(chainrule("evaluate", run, "--data", again, "--json").stdout)["n"] == 20
+    new = [f"1,2,red,town {i},7,{i}.5" for i in range(25)]  # each of another town: for learning, an identifier
+    (tmp_path / "towns.csv").write_text("\n".join(["size,age,colour,city,const,price", *new]))
+    assert json.loads(chainrule("evaluate", run, "--data", tmp_path / "towns.csv", "--json").stdout)["n"] == 25
     refused = chainrule("predict", run, written(tmp_path, 3, order=(0, 1, 2, 4, 5)))
     assert (refused.returncode, "there is no column 'city'" in refused.stderr) == (3, True)
     (tmp_path / "mixed.csv").write_text("size,age,colour,city,const\n1,old,red,city 01,7\n")

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chainrule.data import read
+from chainrule.data.readers.arrow_files import arrow_blocks
 from chainrule.errors import DataError
 
 pa = pytest.importorskip("pyarrow")
@@ -80,20 +81,21 @@ def test_what_the_target_is(tmp_path: Path, y: object, task: str, values: list, 
 
 
 FILL = "Fill the gap, or remove the row or the column."
+CORRECT_IT = "expected a finite number. Correct it, or remove the row or the column."
 ENCODE = "Encode the column as numbers or remove it; if it is what to predict, name it as the target."
 
 
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"a": [1.0, np.inf], "y": [0, 1]}, f"row 1, column 'a': inf is no value. {FILL}"),
+        ({"a": [1.0, np.inf], "y": [0, 1]}, f"row 1, column 'a': inf is infinite; {CORRECT_IT}"),
         ({"a": [datetime.date(2020, 1, 1)] * 2, "y": [0, 1]},
          "column 'a' holds dates or times, such as 'date32[day]'. Make numbers of what may matter (days since a day, "
          "month, day of the week, hour) and remove the column."),
         ({"a": [f"n{i}" for i in range(30)], "y": list(range(30))},
          "column 'a' holds 30 different texts in 30 rows, such as 'n0'; so many are an identifier or free text, of which "
          "there is nothing to learn. Remove it, or make columns of what in it matters."),
-        ({"a": [1, 2], "y": [0.5, np.inf]}, f"row 1, column 'y': inf is no value. {FILL}"),
+        ({"a": [1, 2], "y": [0.5, np.inf]}, f"row 1, column 'y': inf is infinite; {CORRECT_IT}"),
         ({"a": [1, 2], "y": [None, "a"]}, f"row 0, column 'y': None is no value. {FILL}"),
         ({"a": [1, 2], "y": ["", "a"]}, f"row 0, column 'y': '' is no value. {FILL}"),
         ({"a": [[1], [2]], "y": [0, 1]}, f"row 0, column 'a': 'list<element: int64>' is no number. {ENCODE}"),
@@ -179,3 +181,5 @@ def test_damaged_files_are_read_or_refused(
     path.write_bytes(content[: changes[0][0] % len(content)] if cut else content)
     with suppress(DataError):
         read(str(path))
+    with suppress(DataError):
+        list(arrow_blocks(path, (), tuple(COLUMNS), 2))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.data.readers.rows import read_rows
+from chainrule.data.streaming import row_blocks
 from faults.bad_arrays import put, trained
 
 RNG = np.random.default_rng(0)
@@ -50,7 +50,7 @@ def from_npy(folder: Path, X: Any = X, y: Any = LABELS) -> cr.Dataset:
 NAMES = {"target_names": np.array(["no", "yes"])}
 REFUSED_FILES: dict[str, tuple[Callable[[Path], cr.Dataset], str]] = {
     "csv: a text among numbers": (partial(from_csv, text=table(LABELS, put(X, (4, 1), "red", object))), "line 6, column 'b': 'red' is no number, as"),
-    "csv: -inf": (partial(from_csv, text=table(LABELS, put(X, (4, 1), -np.inf))), "line 6, column 'b': '-inf' is no value."),
+    "csv: -inf": (partial(from_csv, text=table(LABELS, put(X, (4, 1), -np.inf))), "line 6, column 'b': '-inf' is infinite; expected a finite number."),
     "csv: 1e300": (partial(from_csv, text=table(LABELS, put(X, (4, 1), 1e300))), "d: X is 1e+300 at row 4, column 'b'; expected"),
     "csv: None in the target": (partial(from_csv, text=table(put(NUMBERS, 4, None, object))), "line 6, column 't': 'None' is no value."),
     "csv: target of 1e300": (partial(from_csv, text=table(put(NUMBERS, 4, 1e300))), "d: y is 1e+300 at row 4; expected numbers"),
@@ -96,8 +96,8 @@ def test_trained_from_a_file(tmp_path: Path, make: Callable[[Path], cr.Dataset])
     ("values", "message"),
     [
         (X[:, :2], "holds shape (20, 2) of float64; the model takes rows of 3 numbers."),
-        (put(X, (4, 1), np.nan), "is nan at row 4, column 'b'. Fill the gap or remove the row."),
-        (put(X, (4, 1), HUGE, LONG), "is inf at row 4, column 'b'. Fill the gap or remove the row."),
+        (put(X, (4, 1), np.nan), "is nan at row 4, column 'b'. Correct it, or leave the row out."),
+        (put(X, (4, 1), HUGE, LONG), "is inf at row 4, column 'b'. Correct it, or leave the row out."),
         (X.astype(str), "holds shape (20, 3) of <U32; the model takes rows of 3 numbers."),
         (X[:0], "holds shape (0, 3) of float64; the model takes rows of 3 numbers."),
     ],
@@ -106,4 +106,4 @@ def test_trained_from_a_file(tmp_path: Path, make: Callable[[Path], cr.Dataset])
 def test_rows_to_predict_from_a_file(tmp_path: Path, values: np.ndarray, message: str) -> None:
     np.save(tmp_path / "rows.npy", values)
     with pytest.raises(cr.DataError, match=re.escape(message)):
-        read_rows(tmp_path / "rows.npy", ("a", "b", "c"), 3)
+        list(row_blocks(tmp_path / "rows.npy", ("a", "b", "c"), 3, None, 1024))

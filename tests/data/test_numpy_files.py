@@ -128,8 +128,6 @@ def test_task_forced(tmp_path: Path) -> None:
         ([0, np.nan, 2], "classification", "y is nan at row 1; class labels must be whole numbers or text."),
         ([[1, 0], [0, 1], [0, 1]], "classification", "If each row is one-hot, store its argmax(axis=1)."),
         ([0, np.nan, 2], None, "y is nan at row 1"),
-        ([1, 1, 1], None, "every row has the label '1'; a classifier needs two classes."),
-        (["a", "a", "a"], None, "every row has the label 'a'; a classifier needs two classes."),
         ([1j, 2, 3], None, "has dtype complex128"),
         ([[0, 2], [1, 1], [0, 0]], "multilabel", "label 2 at row 0, column 1; expected 0 or 1."),
         (np.zeros((3, 2, 2)), None, "y has shape (3, 2, 2) and dtype float64; expected a number or text for each row."),

@@ -77,6 +77,13 @@ def test_a_split_that_cannot_be_is_refused(how, message):
     assert str(caught.value).startswith(message)
 
 
+@pytest.mark.parametrize("names", [("yes",), ("no", "yes")])
+def test_rows_of_one_class_are_no_training_set(names):
+    y = np.full(9, len(names) - 1)
+    with pytest.raises(cr.DataError, match="d: every row has the label 'yes'; a classifier needs two classes"):
+        cr.split(cr.Dataset("d", np.zeros((9, 1)), y, "classification", names), cr.Split())
+
+
 def test_stratifying_numbers_is_refused():
     numbers = cr.Dataset("d", np.zeros((9, 1)), np.zeros(9), "regression", ("t",))
     with pytest.raises(cr.DataError, match="'stratified' needs classes, but the task is regression"):

@@ -8,7 +8,7 @@ from faults.fuzz_target import Target, alone, source
 
 
 def csv() -> Target:
-    from chainrule.data.readers.csv_files import read_csv_columns
+    from chainrule.data.readers.csv_files import csv_blocks
 
     seeds = ["a,b\n1,2\n3,4\n", "a,b,c\n1.5,x,yes\n2,y,no\n".replace("x", "7").replace("y,", "8,"), "\ufeffa;b\n1;2\n",
              'a,"b\nb"\n"1","2"\n3,NA\n', "a,b\ntrue,1e3\nfalse,-inf\n", "a,b\r\n1,0x5\r\n",
@@ -16,8 +16,8 @@ def csv() -> Target:
     words = (b",", b'"', b"\r\n", b"NaN", b"1e999", b"true", b"_", b"\xef\xbb\xbf", b"\0", b"''")
 
     def columns(path: Path) -> object:
-        read_csv_columns(path, ("a",), ("a",))
-        return read_csv_columns(path, ("a",))
+        list(csv_blocks(path, ("a",), ("a",), 2))
+        return list(csv_blocks(path, ("a",), None, 2))
 
     return alone("table.csv", [seed.encode() for seed in seeds], source, columns, words=words)
 

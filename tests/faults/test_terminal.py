@@ -72,7 +72,7 @@ def test_info_and_evaluate(table: Path, run: Path, sandbox: Sandbox, tmp_path: P
     ["train", "config.toml"],
 ])  # fmt: skip
 def test_errors(table: Path, sandbox: Sandbox, tmp_path: Path, arguments: list[str]) -> None:
-    write(tmp_path / "cells.csv", ["a", "b"], [[CLEAR, 1]])
+    write(tmp_path / "cells.csv", ["a", "b"], [[1, 1], [CLEAR, 1]])
     (tmp_path / "config.toml").write_text('[optimizer]\nkind = "a\\u001b[2J"\n["\\u001b[2J"]\nx = 1\n')
     done = sandbox.run(*(table if each == "TABLE" else each for each in arguments), cwd=tmp_path)
     assert done.code in (2, 3, 4), done.err

@@ -80,7 +80,7 @@ def test_a_new_word_and_a_gap_without_a_category_are_zeros(run):
         (pd.DataFrame([["old", 1, "red", "city 01", 7]], columns=["age", "size", "colour", "city", "const"]),
          "column 'age' holds words, such as 'old' at row 0; expected numbers. Give numbers there."),
         (pd.DataFrame([[np.inf, 1, "red", "city 01", 7]], columns=["age", "size", "colour", "city", "const"]),
-         "frame: row 0, column 'age': inf is no value. Fill the gap, or remove the row or the column."),
+         "frame: row 0, column 'age': inf is infinite; expected a finite number. Correct it, or leave the row out."),
     ],
 )  # fmt: skip
 def test_refused(run, X, message):
@@ -94,7 +94,7 @@ def test_a_plain_model_takes_frames_by_name_and_still_knows_no_gaps():
     model = cr.train(cr.mlp([4]), cr.read(frame, target="y"), training=cr.Training(epochs=1), compute=NUMPY).model
     expected = model.predict(frame[["a", "b"]].to_numpy())
     np.testing.assert_array_equal(model.predict(frame[["y", "b", "a"]]), expected)
-    with pytest.raises(cr.DataError, match="X is nan at row 0, column 1; this model takes finite numbers"):
+    with pytest.raises(cr.DataError, match="X is nan at row 0, column 'b'; this model takes finite numbers"):
         model.predict(frame.assign(b=np.nan))
     with pytest.raises(cr.DataError, match="column 'a' holds words; this model takes numbers alone"):
         model.predict(frame.assign(a="x"))

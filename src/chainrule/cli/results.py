@@ -1,7 +1,9 @@
 """Evaluate and predict with finished runs."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import Annotated, Any
 
 import typer
@@ -51,13 +53,19 @@ def _read_as(run: Any, source: str) -> Any:
 
     Few rows would tell another one: prices that happen to be whole are no classes.
     """
-    from chainrule.data.registry import useful_options
+    from chainrule.data.registry import names_in, useful_options
     from chainrule.data.streaming import Stream, open_data
+    from chainrule.runs.other_data import target_among
 
     own, task = run.config.data, run.model.task
-    if own.target is not None:
-        return open_data(source, Stream(), target=own.target, task=task, categorical=own.categorical)
-    options = {"task": task, "categorical": own.categorical}
+    names = names_in(source)
+    target = own.target or target_among(run.model, source, names)
+    # Few rows may hold as many words as an identifier does; what the model takes for words is told already.
+    words = {*own.categorical, *(name for name in run.model.columns_of_words or () if name in names)}
+    categorical = tuple(sorted(words))
+    if target is not None:
+        return open_data(source, Stream(), target=target, task=task, categorical=categorical)
+    options = {"task": task, "categorical": categorical}
     return open_data(source, Stream(), **{name: options[name] for name in options.keys() & useful_options(source)})
 
 
@@ -96,24 +104,35 @@ def predict(
     rows: Annotated[
         Path, typer.Argument(metavar="INPUT", help="CSV, Parquet, Arrow, npy or npz with rows to predict.")
     ],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="CSV file; stdout if not given.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File to write: .csv, .tsv, .json, .parquet, .arrow or .feather; "
+                     "CSV on stdout if not given."),
+    ] = None,
     as_json: Json = False,
-) -> None:
+) -> None:  # fmt: skip
     """Predict raw rows: one line each, the prediction and the scores behind it."""
-    from chainrule.data.readers import read_rows
     from chainrule.runs.directory import make_above
-    from chainrule.runs.files import write
     from chainrule.runs.model import find_model
-    from chainrule.runs.predictions import as_csv, as_records
+    from chainrule.runs.predictions import as_text, form, score_blocks, write_predictions
 
+    suffix = form(output, as_json=as_json)
+    if output is not None and output.exists() and rows.exists() and output.samefile(rows):
+        raise ConfigError(f"output {output} is the file with the rows to predict; name another")
     model = find_model(run)
-    X = read_rows(rows, model.feature_names, model.preprocessing.n_in, model.columns_of_words)
-    if output is not None:
-        make_above(output)
-    scores = model.scores(X)
-    text = json.dumps(as_records(model, scores)) if as_json else as_csv(model, scores)
+    blocks = score_blocks(model, rows)
     if output is None:
-        show(text.rstrip("\n"), data=True)
-    else:
-        write(output, text.encode())
-        warn(f"{len(X):,} rows predicted, written to {output}")
+        _show_at_the_end(as_text(model, blocks, suffix))
+        return
+    make_above(output)
+    n = write_predictions(model, blocks, output, suffix)
+    warn(f"{n:,} rows predicted, written to {output}")
+
+
+def _show_at_the_end(pieces: Iterator[str]) -> None:
+    """All of a text, or nothing of it where making it fails; what is large waits on the disk."""
+    with SpooledTemporaryFile(2**24, "w+", encoding="utf-8", newline="\n") as file:
+        file.writelines(pieces)
+        file.seek(0)
+        for line in file:
+            show(line.rstrip("\n"), data=True)

@@ -105,7 +105,8 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 over X and y, their dtypes and shapes: the same rows in the same order give the same text.
+        """sha256 over X and y, their dtypes and shapes, and the names of classes that are not only numbered: the same
+        rows in the same order give the same text.
 
         That of the whole set where the rows are an excerpt.
         """
@@ -117,7 +118,15 @@ class Dataset:
             h.update(np.ascontiguousarray(array).view(np.uint8).data)
         if self.categories:
             h.update(repr(self.categories).encode())
+        if not self._only_numbered:
+            h.update(repr(tuple(self.target_names)).encode())
         return h.hexdigest()
+
+    @property
+    def _only_numbered(self) -> bool:
+        """Whether classes, or labels, have no names but their numbers, or there are none."""
+        prefix = {"classification": "", "multilabel": "y"}.get(self.task)
+        return prefix is None or tuple(self.target_names) == tuple(f"{prefix}{i}" for i in range(self.n_outputs))
 
     def take(self, rows: Any) -> "NDArray[Any] | Table":
         """The named rows without their targets, as a model takes them: X of them, or a table with its words."""
@@ -154,7 +163,9 @@ _ADVICE = {
 
 
 def check(data: Dataset) -> None:
-    """Raise a DataError for rows or targets that no training could use."""
+    """Raise a DataError for rows or targets that no training could use, nor a metric. Rows of one class can be judged
+    by, so it is the split that refuses them.
+    """
     name, X, y = data.name, data.X, data.y
     _check_arrays(data)
     if not isinstance(data.task, str) or data.task not in _CHECKS:
@@ -337,10 +348,6 @@ def _check_labels(data: Dataset) -> None:
     if outside.size:
         row = int(outside[0])
         raise DataError(f"{data.name}: label {int(y[row])} at row {row} is outside 0..{k - 1} ({k} classes).")
-    if not data.partial and np.unique(y).size < 2:
-        raise DataError(
-            f"{data.name}: every row has the label {data.target_names[int(y[0])]!r}; a classifier needs two classes."
-        )
 
 
 def _check_multilabel(data: Dataset) -> None:

@@ -122,7 +122,8 @@ class Preparation:
         """X with codes into this preparation's `categories`, (n, n_columns)."""
         names = rows.feature_names if isinstance(rows, Dataset) else rows.names
         categories = rows.categories or (None,) * rows.X.shape[1]
-        return recoded(Table(rows.X.astype(np.float64, copy=False), categories, names), self.categories)
+        first = 0 if isinstance(rows, Dataset) else rows.first
+        return recoded(Table(rows.X.astype(np.float64, copy=False), categories, names, first), self.categories)
 
     def __call__(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """Prepare X (n, n_columns), with codes into `categories`, to (n, n_out)."""

@@ -28,6 +28,8 @@ _FILES: dict[str, tuple[Read, set[str]]] = {
     ".feather": (arrow_files.read_arrow, _OF_TABLES),
     ".npz": (numpy_files.read_npz, {"task"}),
 }
+_NAMES = {".csv": csv_files.csv_names, ".tsv": csv_files.csv_names, ".parquet": arrow_files.arrow_names,
+          ".arrow": arrow_files.arrow_names, ".feather": arrow_files.arrow_names}  # fmt: skip
 _DEBIAN = {"fashion-mnist": Path("/usr/share/datasets/fashion-mnist")}
 
 
@@ -75,6 +77,12 @@ def useful_options(source: str) -> set[str]:
     """The options of `read` that a file like this has a use for."""
     suffix = Path(source).suffix.lower()
     return _FILES[suffix][1] if suffix in _FILES else set()
+
+
+def names_in(source: str) -> list[str]:
+    """The columns of a file that is a table, the target among them; none of other data."""
+    path = Path(source).expanduser()
+    return _NAMES[path.suffix.lower()](path) if path.suffix.lower() in _NAMES and source not in NAMES else []
 
 
 def fetch(name: str, path: str | Path | None = None) -> Path:

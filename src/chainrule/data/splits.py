@@ -1,5 +1,6 @@
 """Which rows train, validate and test: sizes or fractions, in file order, shuffled or stratified, disjoint by check."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -75,6 +76,8 @@ def split(data: Dataset, how: Split) -> Rows:
     if data.excerpt is not None:
         ends = np.cumsum([data.excerpt.n_train, data.excerpt.n_validation])
         return Rows(*np.split(np.arange(data.n_rows, dtype=np.int64), ends))
+    if data.task == "classification" and not data.partial:
+        check_several(data.name, [data.target_names[label] for label in np.unique(data.y)])
     order = how.order
     if order == "auto":
         order = "stratified" if data.task == "classification" else "shuffled"
@@ -126,6 +129,12 @@ def _take(left: Indices, size: float, order: str, data: Dataset, seed: int, part
     taken = np.zeros(len(left), dtype=bool)
     taken[places] = True
     return np.sort(shuffled[~taken]), np.sort(shuffled[taken])
+
+
+def check_several(name: str, classes: Sequence[str]) -> None:
+    """Raise a DataError where all rows of the set called `name` are of one class."""
+    if len(classes) == 1:
+        raise DataError(f"{name}: every row has the label {classes[0]!r}; a classifier needs two classes.")
 
 
 def _check(data: Dataset, rows: Rows) -> None:

@@ -28,12 +28,14 @@ Categories = tuple[Words | None, ...]
 class Table:
     """X (n_rows, n_columns), float64: numbers, or the place of a word among its column's `categories`; NaN is a gap.
 
-    categories: the words of each column, None for a column of numbers. names: of the columns, or ().
+    categories: the words of each column, None for a column of numbers. names: of the columns, or (). first: the number
+    of its first row, where it is a part of a larger one.
     """
 
     X: NDArray[np.float64]
     categories: Categories
     names: tuple[str, ...] = ()
+    first: int = 0
 
     def __len__(self) -> int:
         return len(self.X)
@@ -99,8 +101,8 @@ def recoded(table: Table, categories: Sequence[Words | None]) -> NDArray[np.floa
                 continue
             row = int(np.argmin(np.isnan(X[:, i])))
             raise DataError(
-                f"column {column_name(table.names, i)} holds words, such as {_shown(held, X[row, i])!r} at row {row}; "
-                "expected numbers. Give numbers there."
+                f"column {column_name(table.names, i)} holds words, such as {_shown(held, X[row, i])!r} at row "
+                f"{table.first + row}; expected numbers. Give numbers there."
             )
         known = ~np.isnan(X[:, i])
         codes = {name: float(code) for code, name in enumerate(wanted)}

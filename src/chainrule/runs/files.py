@@ -45,8 +45,8 @@ def write_durably(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def sync_directory(path: Path) -> None:
-    """The names in the directory at `path` are on disk when this returns."""
+def sync(path: Path) -> None:
+    """What the file at `path` holds, or the names in the directory, are on disk when this returns."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -56,14 +56,21 @@ def sync_directory(path: Path) -> None:
 
 def write(path: Path, content: bytes) -> None:
     """`content` at `path`, whole or not at all. Raises an OutputError."""
+    with written(path) as temporary:
+        write_durably(temporary, content)
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """A name to write under: what is there in the end is at `path` then, whole or not at all. Raises an OutputError."""
     temporary = temporary_name(path)
     with writing(path):
         try:
-            write_durably(temporary, content)
+            yield temporary
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        sync_directory(path.parent)
+        sync(path.parent)
 
 
 def format_json(value: Any) -> bytes:

@@ -92,9 +92,8 @@ class Model:
         if not np.isfinite(z).all():
             row = int(np.argmin(np.isfinite(z).all(axis=1)))
             raise DataError(
-                f"row {row} gives outputs that are not finite; its values, {np.nanmin(table.X[row]):.3g} to "
-                f"{np.nanmax(table.X[row]):.3g}, "
-                "are too far from those of the training. Check its units."
+                f"row {table.first + row} gives outputs that are not finite; its values, {np.nanmin(table.X[row]):.3g} "
+                f"to {np.nanmax(table.X[row]):.3g}, are too far from those of the training. Check its units."
             )
         return z
 

@@ -1,5 +1,6 @@
 """Other data than a run's own, as its model was trained: columns by name, labels numbered as its classes are."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,25 @@ def as_trained(model: Model, data: Dataset) -> Dataset:
     Columns without names are taken as they stand. Raises a DataError for a column that is not there.
     """
     return _numbered(model, _ordered(model, data))
+
+
+def target_among(model: Model, source: str, names: Sequence[str]) -> str | None:
+    """The target among a table's columns, for a model whose training named none; None where it is the last, as there.
+
+    Raises a DataError where the last column is one of the model's and no other can be meant.
+    """
+    if not model.feature_names or not names or names[-1] not in model.feature_names:
+        return None
+    others = [name for name in names if name not in model.feature_names]
+    wanted = [name for name in others if model.task != "classification" and name in model.target_names] or others
+    if len(wanted) == 1:
+        return wanted[0]
+    if not others:
+        raise DataError(f"{source}: has no column beside the model's own; to evaluate it needs the target, too.")
+    raise DataError(
+        f"{source}: its last column, {names[-1]!r}, is one that the model was trained on, and any of "
+        f"{', '.join(map(repr, others[:5]))} may be the target. Put the target last."
+    )
 
 
 def _ordered(model: Model, data: Dataset) -> Dataset:

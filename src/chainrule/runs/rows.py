@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from chainrule.data import Dataset, Preparation, Preprocessing, Table
 from chainrule.data.readers.columns import assembled
 from chainrule.data.readers.frames import from_objects, is_frame, rows_of
+from chainrule.data.tables import column_name
 from chainrule.errors import DataError
 
 
@@ -31,7 +33,7 @@ def rows_for(preprocessing: Preprocessing, names: Sequence[str], given: Any) -> 
         X = _in_order(X, names)
     if X.X.ndim != 2 or X.X.shape[1] != preprocessing.n_in:
         raise DataError(f"the rows have {X.X.shape[1]} columns; this model takes {preprocessing.n_in}.")
-    _check_finite(preprocessing, X)
+    _check_finite(preprocessing, names, X)
     return X
 
 
@@ -70,10 +72,10 @@ def _in_order(table: Table, names: Sequence[str]) -> Table:
     if missing is not None:
         raise DataError(f"the rows have no column {missing!r}, which this model takes; they have {table.names}.")
     order = [table.names.index(name) for name in names]
-    return Table(table.X[:, order], tuple(table.categories[i] for i in order), tuple(names))
+    return replace(table, X=table.X[:, order], categories=tuple(table.categories[i] for i in order), names=tuple(names))
 
 
-def _check_finite(preprocessing: Preprocessing, table: Table) -> None:
+def _check_finite(preprocessing: Preprocessing, names: Sequence[str], table: Table) -> None:
     if table.X.dtype.kind != "f":
         return
     gaps = isinstance(preprocessing, Preparation)
@@ -81,7 +83,8 @@ def _check_finite(preprocessing: Preprocessing, table: Table) -> None:
     if not sound.all():
         row, column = (int(i) for i in np.argwhere(~sound)[0])
         what = "finite numbers, and NaN for a gap" if gaps else "finite numbers"
-        raise DataError(f"X is {table.X[row, column]} at row {row}, column {column}; this model takes {what}.")
+        at = f"row {table.first + row}, column {column_name(names or table.names, column)}"
+        raise DataError(f"X is {table.X[row, column]} at {at}; this model takes {what}.")
     if not gaps and any(words is not None for words in table.categories):
         column = next(i for i, words in enumerate(table.categories) if words is not None)
         name = repr(table.names[column]) if table.names else str(column)

@@ -16,7 +16,7 @@ from chainrule.runs.files import (
     TEMPORARY,
     format_json,
     parse_json,
-    sync_directory,
+    sync,
     temporary_name,
     write_durably,
     writing,
@@ -47,11 +47,11 @@ def write_sealed(directory: Path, files: Mapping[str, bytes]) -> None:
             for name, content in files.items():
                 write_durably(temporary / name, content)
             write_durably(temporary / MANIFEST, manifest(files))
-            sync_directory(temporary)
+            sync(temporary)
             _replace(temporary, directory)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        sync_directory(directory.parent)
+        sync(directory.parent)
 
 
 def _replace(source: Path, target: Path) -> None:

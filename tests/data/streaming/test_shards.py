@@ -161,6 +161,12 @@ def test_parquet_with_a_gap_names_file_row_and_column(tmp_path):
     )
 
 
+def test_shards_of_one_class_are_refused_before_a_look_through_them(tmp_path):
+    folder = made.parquet(tmp_path / "t", {"a": np.arange(100.0), "y": np.full(100, 3)})
+    with pytest.raises(cr.DataError, match="t: every row has the label '3'; a classifier needs two classes"):
+        cr.train(cr.mlp([2]), cr.shards(folder, task="classification"))
+
+
 def test_what_cannot_be_streamed(tmp_path):
     (tmp_path / "t.csv").write_text("a,y\n1,2\n")
     assert refused(tmp_path / "t.csv") == (

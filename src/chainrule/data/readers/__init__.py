@@ -9,4 +9,3 @@ from chainrule.data.readers.idx import read_idx as read_idx
 from chainrule.data.readers.images import read_images as read_images
 from chainrule.data.readers.numpy_files import read_npy as read_npy
 from chainrule.data.readers.numpy_files import read_npz as read_npz
-from chainrule.data.readers.rows import read_rows as read_rows

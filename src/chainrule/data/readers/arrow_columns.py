@@ -10,8 +10,11 @@ from chainrule.data.readers.values import Texts, native
 from chainrule.data.tables import MOST_WORDS, is_gap, word
 
 
-def column(source: Source, name: str, values: Any) -> NDArray[Any] | Texts:
-    """A chunked array of a type that `is_known`. Raises a DataError for more texts than a column of categories has."""
+def column(source: Source, name: str, values: Any, *, learn: bool = True) -> NDArray[Any] | Texts:
+    """A chunked array of a type that `is_known`.
+
+    Raises a DataError for more texts than a column of categories has, where the rows are to be learnt from.
+    """
     from pyarrow import types
 
     if types.is_null(values.type):
@@ -21,7 +24,7 @@ def column(source: Source, name: str, values: Any) -> NDArray[Any] | Texts:
     coded = (values if is_dictionary(values.type) else values.dictionary_encode()).combine_chunks()
     codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     used = np.unique(codes[codes >= 0])
-    if len(used) > MOST_WORDS:
+    if learn and len(used) > MOST_WORDS:
         raise too_many(source, name, f"{len(used):,} different texts", str(coded.dictionary[int(used[0])].as_py()))
     places = np.full(len(coded.dictionary) + 1, -1, np.int64)  # the last one is for code -1
     words = [coded.dictionary[int(code)].as_py() for code in used]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from chainrule.data.dataset import Dataset, Task
 from chainrule.data.readers import arrow_columns, arrow_messages, parquet_pages
 from chainrule.data.readers.arrow_columns import is_numeric, is_text
-from chainrule.data.readers.columns import Features, assembled, check_categorical, date
+from chainrule.data.readers.columns import Features, assembled, check_categorical, date, infinite
 from chainrule.data.readers.files import LABEL_BYTES, refuse_bomb
 from chainrule.data.readers.tables import check_label, column_indices, gap, no_number, table, target_index
 from chainrule.data.readers.values import Texts, shown
@@ -22,12 +22,15 @@ from chainrule.errors import DataError
 
 @dataclass(frozen=True)
 class _File:
-    """A table whose columns are read when asked for, by their numbers: `read([2, 0])` has them in that order."""
+    """A table whose columns are read when asked for, by their numbers: `read([2, 0])` has them in that order, and
+    `parts([2, 0], n)` in parts of about n rows, as the file has them.
+    """
 
     names: list[str]
     types: list[Any]
     n_rows: int
     read: Callable[[list[int]], Any]
+    parts: Callable[[list[int], int], Iterator[Any]]
 
 
 def read_arrow(
@@ -40,26 +43,79 @@ def read_arrow(
     with _opened(path) as file:
         at = target_index(path, file.names, target)
         check_categorical(path, file.names, file.names[at], categorical)
-        features = _features(path, file, [i for i in range(len(file.names)) if i != at], categorical,
-                             gaps=True, tell=True)  # fmt: skip
+        features = _features(path, file, [i for i in range(len(file.names)) if i != at], categorical)
         y = _target(path, file, at)
     return table(path, features, y, file.names, at, task)
 
 
-def read_arrow_columns(path: Path, wanted: Sequence[str], categorical: Collection[str] | None = None) -> Table:
-    """The columns with the wanted names, in that order, or all if none are named; other columns may hold anything.
+def arrow_blocks(
+    path: Path, wanted: Sequence[str], categorical: Collection[str] | None, n_rows: int
+) -> Iterator[Table]:
+    """Rows to predict, `n_rows` at a time: the columns with the wanted names, in that order, or all if none are named.
 
-    categorical: those that hold names of categories; then cells may be without a value. None: all hold numbers.
+    Other columns may hold anything. categorical: those that hold names of categories; then cells may be without a
+    value. None: all hold numbers.
     """
     with _opened(path) as file:
         chosen = column_indices(path, file.names, wanted)
-        if categorical is None:
-            for i in chosen:
-                if not is_numeric(file.types[i]):
-                    value = file.read([i]).column(0)[0].as_py() if is_text(file.types[i]) else str(file.types[i])
-                    raise no_number(path, "row 0", file.names[i], value)
-        X, categories = _features(path, file, chosen, categorical or (), gaps=categorical is not None, tell=False)
-    return Table(X, categories or (None,) * X.shape[1], tuple(file.names[i] for i in chosen))
+        names = [file.names[i] for i in chosen]
+        for i, name in zip(chosen, names, strict=True):
+            _check_to_predict(path, name, file.types[i], words=name in (categorical or ()))
+        first = 0
+        for content in _regrouped(file.parts(chosen, n_rows), n_rows):
+            columns = [arrow_columns.column(path, name, one, learn=False) if name in (categorical or ())
+                       else _to_predict(path, name, one, first, gaps=categorical is not None)
+                       for name, one in zip(names, content.columns, strict=True)]  # fmt: skip
+            X, categories = assembled(path, names, columns, categorical or (), tell=False, first=first)
+            yield Table(X, categories or (None,) * X.shape[1], tuple(names), first)
+            first += len(X)
+
+
+def arrow_names(path: Path) -> list[str]:
+    """The names of all columns."""
+    with _opened(path) as file:
+        return file.names
+
+
+def _check_to_predict(path: Path, name: str, kind: Any, *, words: bool) -> None:
+    if not arrow_columns.is_known(kind):
+        raise DataError(
+            f"{path}: column {shown(repr(name))} is {kind}; the model takes {'words' if words else 'numbers'} there. "
+            "Write the column as it was for the training."
+        )
+
+
+def _to_predict(path: Path, name: str, column: Any, first: int, *, gaps: bool) -> NDArray[Any]:
+    """A column of numbers, or of nothing but gaps."""
+    if is_numeric(column.type):
+        return arrow_columns.numbers(column) if gaps else numbers(path, name, column, first, learn=False)
+    found = arrow_columns.column(path, name, column, learn=False)
+    if isinstance(found, Texts) and (known := found.codes >= 0).any():
+        row = int(np.argmax(known))
+        raise no_number(path, f"row {first + row}", name, found.words[found.codes[row]], learn=False)
+    if not gaps:
+        raise gap(path, f"row {first}", name, None, learn=False)
+    return np.full(len(column), np.nan)
+
+
+def _regrouped(parts: Iterator[Any], n_rows: int) -> Iterator[Any]:
+    """The same rows in tables of `n_rows`, but for the last one."""
+    import pyarrow as pa
+
+    held: list[Any] = []
+    n = 0
+    for part in parts:
+        held.append(part)
+        n += len(part)
+        if n < n_rows:
+            continue
+        content = pa.concat_tables(held)
+        whole = n - n % n_rows
+        for start in range(0, whole, n_rows):
+            yield content.slice(start, n_rows)
+        held, n = [content.slice(whole)], n - whole
+    if n:
+        yield pa.concat_tables(held)
 
 
 @contextmanager
@@ -82,6 +138,7 @@ def _opened(path: Path) -> Iterator[_File]:
 
 @contextmanager
 def _parquet(path: Path) -> Iterator[_File]:
+    import pyarrow as pa
     from pyarrow import parquet
 
     metadata, schema = _footer(path)
@@ -93,7 +150,12 @@ def _parquet(path: Path) -> Iterator[_File]:
             content = file.read(columns=[schema.names[i] for i in chosen])
             return validated(path, content.select([schema.names[i] for i in chosen]))
 
-        yield _File(list(schema.names), list(schema.types), metadata.num_rows, read)
+        def parts(chosen: list[int], n_rows: int) -> Iterator[Any]:
+            names = [schema.names[i] for i in chosen]
+            for batch in file.iter_batches(n_rows, columns=names):
+                yield validated(path, pa.Table.from_batches([batch]).select(names))
+
+        yield _File(list(schema.names), list(schema.types), metadata.num_rows, read, parts)
 
 
 def _footer(path: Path) -> tuple[Any, Any]:
@@ -137,13 +199,19 @@ def _ipc(path: Path) -> Iterator[_File]:
         source.seek(start)
         schema = pa.ipc.open_stream(source).schema
 
-        def read(chosen: list[int]) -> Any:
+        def opened(chosen: list[int]) -> Any:
             source.seek(start)
-            options = pa.ipc.IpcReadOptions(included_fields=sorted(chosen))
-            content = pa.ipc.open_stream(source, options=options).read_all()
-            return validated(path, content.select([schema.names[i] for i in chosen]))
+            return pa.ipc.open_stream(source, options=pa.ipc.IpcReadOptions(included_fields=sorted(chosen)))
 
-        yield _File(list(schema.names), list(schema.types), n_rows, read)
+        def read(chosen: list[int]) -> Any:
+            return validated(path, opened(chosen).read_all().select([schema.names[i] for i in chosen]))
+
+        def parts(chosen: list[int], n_rows: int) -> Iterator[Any]:  # noqa: ARG001
+            for batch in opened(chosen):
+                content = pa.Table.from_batches([batch])
+                yield validated(path, content.select([schema.names[i] for i in chosen]))
+
+        yield _File(list(schema.names), list(schema.types), n_rows, read, parts)
 
 
 def validated(path: Path, content: Any) -> Any:
@@ -167,9 +235,7 @@ def _refuse_bomb(path: Path, unpacked: int) -> None:
     refuse_bomb(path, path.stat().st_size, unpacked, instead="write it uncompressed, or as .npz with numpy.savez")
 
 
-def _features(
-    path: Path, file: _File, chosen: list[int], categorical: Collection[str], *, gaps: bool, tell: bool
-) -> Features:
+def _features(path: Path, file: _File, chosen: list[int], categorical: Collection[str]) -> Features:
     for i in chosen:
         if arrow_columns.is_date(file.types[i]):
             raise date(path, file.names[i], str(file.types[i]))
@@ -180,19 +246,20 @@ def _features(
     whole = all(is_numeric(column.type) and not column.null_count for column in content.columns)
     widest = max(max(column.type.bit_width, 8) for column in content.columns) // 8 if whole else 8
     _refuse_bomb(path, content.num_rows * (len(names) * widest + LABEL_BYTES))
-    columns = [arrow_columns.column(path, name, one) if gaps else numbers(path, name, one)
-               for name, one in zip(names, content.columns, strict=True)]  # fmt: skip
+    columns = [arrow_columns.column(path, name, one) for name, one in zip(names, content.columns, strict=True)]
     declared = [file.names[i] for i in chosen if arrow_columns.is_dictionary(file.types[i])]
-    return assembled(path, names, columns, categorical, declared, tell=tell)
+    return assembled(path, names, columns, categorical, declared)
 
 
-def numbers(path: Path, name: str, column: Any, first: int = 0) -> NDArray[Any]:
+def numbers(path: Path, name: str, column: Any, first: int = 0, *, learn: bool = True) -> NDArray[Any]:
     """A column of numbers that has no gap, whose rows begin at row `first` of the file."""
     values = arrow_columns.numbers(column)
     if column.null_count or (values.dtype.kind == "f" and not np.isfinite(values).all()):
         wrong = column.is_null().to_numpy() if column.null_count else ~np.isfinite(values)
         row = int(np.argmax(wrong))
-        raise gap(path, f"row {first + row}", name, None if column.null_count else float(values[row]))
+        value = None if column.null_count else float(values[row])
+        error = gap if value is None or np.isnan(value) else infinite
+        raise error(path, f"row {first + row}", name, value, learn=learn)
     return values
 
 

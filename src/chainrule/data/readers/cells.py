@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chainrule.data.readers.columns import Features, mixed, sorted_words, too_many
+from chainrule.data.readers.columns import Features, infinite, mixed, sorted_words, too_many
 from chainrule.data.readers.tables import gap, no_number
 from chainrule.data.readers.values import Texts
 from chainrule.data.tables import MOST_WORDS, Words, is_gap
@@ -46,15 +46,17 @@ class Cells:
         if self.words[i] is not None:
             return self._code(i, line, cell)
         value = BOOLEANS.get(cell.strip().lower(), number(cell))
-        if (is_gap(cell) if value is None else math.isnan(value)) and self.gaps:
-            return math.nan
-        if is_gap(cell) if value is None else not math.isfinite(value):
-            raise gap(self.path, f"line {line}", self.names[i], cell)
+        if is_gap(cell) if value is None else math.isnan(value):
+            if self.gaps:
+                return math.nan
+            raise gap(self.path, f"line {line}", self.names[i], cell, learn=self.tell)
+        if value is not None and math.isinf(value):
+            raise infinite(self.path, f"line {line}", self.names[i], cell, learn=self.tell)
         if value is not None:
             self.is_number[i] = True
             return value
         if not self.tell:
-            raise no_number(self.path, f"line {line}", self.names[i], cell)
+            raise no_number(self.path, f"line {line}", self.names[i], cell, learn=False)
         if self.is_number[i]:
             raise mixed(self.path, f"line {line}", self.names[i], cell, "no number, as the cells above it are")
         self.words[i], self.plain = {}, False

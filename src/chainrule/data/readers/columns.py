@@ -46,6 +46,15 @@ def mixed(source: Source, where: str, name: str, value: object, found: str) -> D
     )
 
 
+def infinite(source: Source, where: str, name: str, value: object, *, learn: bool = True) -> DataError:
+    """The error for a number without end. learn: whether the rows are to be learnt from; else they are predicted."""
+    advice = "Correct it, or remove the row or the column." if learn else "Correct it, or leave the row out."
+    return DataError(
+        f"{source}: {where}, column {shown(repr(name))}: {shown(repr(value))} is infinite; expected a finite number. "
+        f"{advice}"
+    )
+
+
 def too_many(source: Source, name: str, n: str, example: str) -> DataError:
     """The error for a column of which almost every text is another."""
     return DataError(
@@ -119,11 +128,13 @@ def assembled(
     declared: Collection[str] = (),
     *,
     tell: bool = True,
+    first: int = 0,
 ) -> Features:
     """The columns as one matrix: in their common dtype where all are numbers without gaps, else in float64.
 
     categorical: names of columns whose numbers are names. declared: those that are categories by their type. tell:
-    whether the table is one to learn from, whose texts are yet to be told to be categories.
+    whether the table is one to learn from, whose texts are yet to be told to be categories. first: the number of its
+    first row.
     Raises a DataError for infinite numbers, dates and identifiers.
     """
     found: list[NDArray[Any] | Texts] = []
@@ -134,10 +145,7 @@ def assembled(
                 values = sorted_words(source, name, values, declared=name in categorical or name in declared)
         elif values.dtype.kind == "f" and np.isinf(values).any():
             row = int(np.argmax(np.isinf(values)))
-            raise DataError(
-                f"{source}: row {row}, column {shown(repr(name))}: {values[row]} is no value. Fill the gap, or remove "
-                "the row or the column."
-            )
+            raise infinite(source, f"row {first + row}", name, float(values[row]), learn=tell)
         found.append(values)
     n_rows = len(found[0].codes if isinstance(found[0], Texts) else found[0])
     numbers = [values for values in found if not isinstance(values, Texts)]

@@ -5,6 +5,7 @@ import math
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.dataset import Dataset, Task
 from chainrule.data.readers.cells import BOOLEANS, Cells, number
-from chainrule.data.readers.columns import check_categorical
+from chainrule.data.readers.columns import check_categorical, infinite
 from chainrule.data.readers.tables import check_label, column_indices, gap, table, target_index
 from chainrule.data.readers.values import Texts, shown
 from chainrule.data.tables import Table, is_gap
@@ -71,20 +72,32 @@ def read_csv(
     return table(path, found.features(), _target(path, names[at], labels, where), names, at, task)
 
 
-def read_csv_columns(path: Path, wanted: Sequence[str], categorical: Collection[str] | None = None) -> Table:
-    """The columns with the wanted names, in that order, or all if none are named; other columns may hold anything.
+def csv_blocks(path: Path, wanted: Sequence[str], categorical: Collection[str] | None, n_rows: int) -> Iterator[Table]:
+    """Rows to predict, `n_rows` at a time: the columns with the wanted names, in that order, or all if none are named.
 
-    categorical: those that hold names of categories; then cells may be without a value. None: all hold numbers.
+    Other columns may hold anything. categorical: those that hold names of categories; then cells may be without a
+    value. None: all hold numbers.
     """
     with _opened(path) as lines:
         names = _header(path, lines)
         chosen = column_indices(path, names, wanted)
         names_chosen = [names[i] for i in chosen]
-        found = Cells(path, names_chosen, categorical or (), tell=False, gaps=categorical is not None)
-        for line, row in _rows(path, lines, len(names)):
-            found.add(line, [row[i] for i in chosen])
-    X, categories = found.features()
-    return Table(X, categories or (None,) * X.shape[1], tuple(names_chosen))
+        rows, first = _rows(path, lines, len(names)), 0
+        while True:
+            found = Cells(path, names_chosen, categorical or (), tell=False, gaps=categorical is not None)
+            for line, row in islice(rows, n_rows):
+                found.add(line, [row[i] for i in chosen])
+            X, categories = found.features()
+            if not len(X):
+                return
+            yield Table(X, categories or (None,) * X.shape[1], tuple(names_chosen), first)
+            first += len(X)
+
+
+def csv_names(path: Path) -> list[str]:
+    """The names of all columns."""
+    with _opened(path) as lines:
+        return _header(path, lines)
 
 
 @contextmanager
@@ -95,6 +108,8 @@ def _opened(path: Path) -> Iterator[_Lines]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield _Lines(path, file, "\t" if path.suffix.lower() == ".tsv" else ",")
     except UnicodeDecodeError as error:
+        if error.object.startswith(b"\x1f\x8b"):
+            raise DataError(f"{path}: is packed by gzip. Unpack it first.") from error
         raise DataError(f"{path}: is not UTF-8 ({error.reason}, byte {error.start:,}). Save it as UTF-8.") from error
     except (csv.Error, OSError) as error:
         raise DataError(f"{path}: cannot be read as CSV: {error}. Save it again.") from error
@@ -134,7 +149,9 @@ def _target(path: Path, name: str, cells: list[str], lines: "array[int]") -> NDA
     is_text = sum(value is None for value in values) > sum(values[i] is None for i in gaps)
     gaps = [i for i in gaps if not cells[i]] if is_text else gaps
     if gaps:
-        raise gap(path, f"line {lines[gaps[0]]}", name, cells[gaps[0]])
+        value = values[gaps[0]]
+        error = gap if value is None or math.isnan(value) else infinite
+        raise error(path, f"line {lines[gaps[0]]}", name, cells[gaps[0]])
     if not is_text:
         return np.array(values, np.float64)
     if {cell.lower() for cell in cells} <= set(BOOLEANS):

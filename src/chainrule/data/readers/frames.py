@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.dataset import Dataset, Task
 from chainrule.data.readers import arrow_columns
-from chainrule.data.readers.columns import Features, assembled, check_categorical, date, merged, mixed
+from chainrule.data.readers.columns import Features, assembled, check_categorical, date, infinite, merged, mixed
 from chainrule.data.readers.tables import column_indices, gap, no_number, table, target_index
 from chainrule.data.readers.values import Texts, native
 from chainrule.data.tables import Table, is_gap, word
@@ -97,7 +97,8 @@ def _target(name: str, column: tuple[Values, bool]) -> Values:
     gaps = values.codes < 0 if isinstance(values, Texts) else ~np.isfinite(values)
     if gaps.any():
         row = int(np.argmax(gaps))
-        raise gap(Path(NAME), f"row {row}", name, None if isinstance(values, Texts) else float(values[row]))
+        value = None if isinstance(values, Texts) else float(values[row])
+        raise (gap if value is None or np.isnan(value) else infinite)(Path(NAME), f"row {row}", name, value)
     return values
 
 

@@ -20,20 +20,26 @@ def target_index(path: Path, names: Sequence[str], target: str | None) -> int:
     """Where the target is among the columns: the named one, or the last."""
     _check_names(path, names)
     if len(names) < 2:
-        other = any(mark in names[0] for mark in ";\t|")
-        hint = " Separate cells by commas, in a .tsv by tabs." if other else ""
+        hint = _SEPARATED if _otherwise_separated(names) else ""
         raise DataError(f"{path}: the only column is {shown(repr(names[0]))}; expected features and a target.{hint}")
     return len(names) - 1 if target is None else _index(path, names, target)
 
 
 def column_indices(path: Path, names: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    """Where the wanted columns are; all columns, if none are named."""
-    _check_names(path, names)
+    """Where the wanted columns are, whatever others are called; all columns, if none are named."""
+    _check_names(path, [name for name in names if name in set(wanted)] if wanted else names)
     places = {name: i for i, name in enumerate(names)}
     missing = next((name for name in wanted if name not in places), None)
     if missing is not None:
         raise _no_column(path, names, missing)
     return [places[name] for name in wanted] if wanted else list(range(len(names)))
+
+
+_SEPARATED = " Separate cells by commas, in a .tsv by tabs."
+
+
+def _otherwise_separated(names: Sequence[str]) -> bool:
+    return len(names) == 1 and any(mark in names[0] for mark in ";\t|")
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:
@@ -59,6 +65,8 @@ def _no_column(path: Path, names: Sequence[str], name: str) -> DataError:
     short = [each for each in names[:1_000] if len(each) <= _SHOWN]
     near = difflib.get_close_matches(name, short, n=1) if len(name) <= _SHOWN else []
     hint = f"did you mean {near[0]!r}?" if near else f"its columns are {shown(', '.join(names))}"
+    if _otherwise_separated(names):
+        hint = f"its only column is {shown(repr(names[0]))}.{_SEPARATED}"
     return DataError(f"{path}: there is no column {shown(repr(name))}; {hint}")
 
 
@@ -74,20 +82,24 @@ def table(
                    categories=features.categories, told=how)  # fmt: skip
 
 
-def gap(path: Path, where: str, name: str, value: object) -> DataError:
-    """The error for a cell without a value."""
-    return DataError(
-        f"{path}: {where}, column {shown(repr(name))}: {shown(repr(value))} is no value. Fill the gap, or remove the "
-        "row or the column."
-    )
+def gap(path: Path, where: str, name: str, value: object, *, learn: bool = True) -> DataError:
+    """The error for a cell without a value. learn: whether the rows are to be learnt from; else they are predicted."""
+    advice = "Fill the gap, or remove the row or the column." if learn else f"The model knows no gaps. {_TO_PREDICT}"
+    return _cell(path, where, name, value, "is no value", advice)
 
 
-def no_number(path: Path, where: str, name: str, value: object) -> DataError:
+def no_number(path: Path, where: str, name: str, value: object, *, learn: bool = True) -> DataError:
     """The error for a cell, or a whole column, of something else than numbers."""
-    return DataError(
-        f"{path}: {where}, column {shown(repr(name))}: {shown(repr(value))} is no number. Encode the column as numbers "
-        "or remove it; if it is what to predict, name it as the target."
-    )
+    advice = "Encode the column as numbers or remove it; if it is what to predict, name it as the target."
+    return _cell(path, where, name, value, "is no number",
+                 advice if learn else f"The model takes numbers there. {_TO_PREDICT}")  # fmt: skip
+
+
+_TO_PREDICT = "Correct the cell, or leave the row out."
+
+
+def _cell(path: Path, where: str, name: str, value: object, what: str, advice: str) -> DataError:
+    return DataError(f"{path}: {where}, column {shown(repr(name))}: {shown(repr(value))} {what}. {advice}")
 
 
 def check_label(path: Path, name: str, longest: int) -> None:

@@ -119,8 +119,6 @@ def _one(values: NDArray[Any], countable: bool, task: Task | None, path: Path, n
                 f"{path}: labels go from {values[0]} to {values[-1]}, but target_names has {len(names)} names."
             )
         return Targets(task, names, np.arange(len(names)))
-    if len(values) < 2:
-        raise DataError(f"{path}: every row has the label {str(values[0])!r}; a classifier needs two classes.")
     if values.dtype.kind == "b":
         return Targets(task, ("false", "true"), values)
     return Targets(task, tuple(str(value) if is_text else str(int(value)) for value in values), values)

@@ -98,7 +98,7 @@ def open_npy(folder: Path, block_bytes: float) -> NpyShards:
                 f"{file}: weights and test rows of their own are not streamed. Move it away, or set "
                 "data.stream.when = 'never' where X.npy fits in memory."
             )
-    pairs = [(_array(x), _array(y)) for x, y in find(folder)]
+    pairs = [(array_in(x), array_in(y)) for x, y in find(folder)]
     first, target = pairs[0]
     for x, y in pairs:
         if len(x.shape) < 2 or 0 in x.shape or x.dtype.kind not in "biuf":
@@ -121,7 +121,8 @@ def open_npy(folder: Path, block_bytes: float) -> NpyShards:
     return NpyShards(tuple(x for x, _ in pairs), tuple(y for _, y in pairs), block_bytes)
 
 
-def _array(path: Path) -> Array:
+def array_in(path: Path) -> Array:
+    """The array in a `.npy`, its header checked and held against the file's size."""
     with opened(path) as stream:
         dtype, shape, order, start = read_header(path, stream)
     file = as_it_is(path)

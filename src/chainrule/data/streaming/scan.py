@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.dataset import LARGEST, Dataset, Excerpt
 from chainrule.data.preprocessing import About, Affine, Kind, fitted, standardising
-from chainrule.data.splits import OWN_TEST, Rows, Split
+from chainrule.data.splits import OWN_TEST, Rows, Split, check_several
 from chainrule.data.streaming.columns import Columns, columns_of
 from chainrule.data.streaming.shards import Shards
 from chainrule.errors import ConfigError, DataError
@@ -129,6 +129,8 @@ def _digest(shards: Shards, hashes: tuple[Any, Any]) -> str:
 
 def drawn(shards: Shards, how: Split) -> Rows:
     """The rows that are held, of all rows, each part ascending. Raises ConfigError and DataError."""
+    if shards.task == "classification":
+        check_several(shards.name, shards.target_names)
     if how.order == "stratified" or how.train is not None:
         asked = "order 'stratified'" if how.order == "stratified" else f"train {how.train}"
         raise ConfigError(

@@ -1,0 +1,89 @@
+"""Rows to predict: the features of a data set without its targets, a block after the other."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.readers.arrow_files import arrow_blocks
+from chainrule.data.readers.csv_files import csv_blocks
+from chainrule.data.readers.files import opened
+from chainrule.data.readers.numpy_files import read_header, read_npy_array, read_npz_arrays
+from chainrule.data.readers.values import flattened
+from chainrule.data.streaming.npy_shards import array_in
+from chainrule.data.tables import Table
+from chainrule.errors import DataError
+
+_TABLES = {".csv": csv_blocks, ".tsv": csv_blocks, ".parquet": arrow_blocks, ".arrow": arrow_blocks,
+           ".feather": arrow_blocks}  # fmt: skip
+
+
+def row_blocks(
+    path: Path, feature_names: Sequence[str], n_features: int, categorical: Collection[str] | None, n_rows: int
+) -> Iterator[Table]:
+    """The rows in a table, `.npy`, or `.npz` (its X), `n_rows` at a time; of a table or `.npy` no more are in memory.
+
+    Of a table the columns called `feature_names` are taken, whatever their order and whatever else is in it; all
+    columns, if the features have no names.
+    categorical: names of the columns of words, for a model that takes words and gaps; arrays, which hold no words, are
+    for models without such columns.
+    """
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; name a file with the rows.")
+    suffix = path.suffix.lower()
+    if suffix in _TABLES:
+        for rows in _TABLES[suffix](path, feature_names, categorical, n_rows):
+            _check_shape(path, rows.X.shape, rows.X.dtype, n_features)
+            yield rows
+        return
+    if categorical:
+        raise DataError(
+            f"{path}: holds numbers alone, and the model takes words in {', '.join(map(repr, categorical))}; give a "
+            "CSV, Parquet or Arrow table."
+        )
+    total, read = _array(path, n_features)
+    for first in range(0, total, n_rows):
+        X, _ = flattened(read(first, min(n_rows, total - first)))
+        if categorical is None and X.dtype.kind == "f" and not np.isfinite(X).all():
+            row, column = (int(i) for i in np.argwhere(~np.isfinite(X))[0])
+            name = repr(feature_names[column]) if feature_names else column
+            raise DataError(
+                f"{path}: is {X[row, column]} at row {first + row}, column {name}. Correct it, or leave the row out."
+            )
+        yield Table(X, (None,) * n_features, first=first)
+
+
+def _check_shape(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], n_features: int) -> None:
+    if len(shape) != 2 or shape[1] != n_features or shape[0] == 0 or dtype.kind not in "biuf":
+        raise DataError(f"{path}: holds shape {shape} of {dtype}; the model takes rows of {n_features:,} numbers.")
+
+
+def _array(path: Path, n_features: int) -> tuple[int, Callable[[int, int], NDArray[Any]]]:
+    """How many rows there are, and what gives n of them from one on; of a `.npy` in C order only those are read."""
+    match path.suffix.lower():
+        case ".npy":
+            with opened(path) as stream:
+                order = read_header(path, stream)[2]
+            if order == "C":
+                found = array_in(path)
+                _check_flat(path, found.shape, found.dtype, n_features)
+                return found.shape[0], found.rows
+            X = read_npy_array(path)
+        case ".npz":
+            arrays = read_npz_arrays(path)
+            if "x" not in arrays:
+                raise DataError(f"{path}: expected an array X of rows to predict; found {', '.join(arrays) or 'none'}.")
+            X = arrays["x"]
+        case suffix:
+            known = " ".join([*_TABLES, ".npy", ".npz"])
+            packed = " Unpack it first." if suffix in (".gz", ".zip", ".bz2", ".xz", ".zst") else ""
+            raise DataError(f"{path}: its suffix {suffix!r} is not one of {known}.{packed}")
+    _check_flat(path, X.shape, X.dtype, n_features)
+    return len(X), lambda first, n: X[first : first + n]
+
+
+def _check_flat(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], n_features: int) -> None:
+    flat = (shape[0], int(np.prod(shape[1:], dtype=object))) if len(shape) > 2 else shape
+    _check_shape(path, flat, dtype.newbyteorder("="), n_features)
