@@ -32,7 +32,7 @@ from chainrule.runs.listing import Runs
 from chainrule.runs.lock import locked
 from chainrule.runs.model import Model
 from chainrule.runs.named import nothing_at
-from chainrule.runs.ranks import lead, meet, planned_for, widened
+from chainrule.runs.ranks import lead, meet, planned_for
 from chainrule.runs.run import PYTHON, Run, finished, model_of, save_run
 from chainrule.runs.start import starting
 from chainrule.training.config import Checkpoint, Config, DataOptions, Evaluation, NetworkOptions, Training
@@ -173,9 +173,13 @@ class _Call:
     changes: Sequence[str]
     world: World
 
-    def plan(self, config: Config, directory: Path | None = None) -> Plan:
-        """Read data and start, unless they were given, and decide the run; `directory` holds it where it goes on."""
-        return planned_for(self.world, config, self.data, self.network, self.start, directory, self.initial)
+    def plan(self, config: Config, directory: Path | None = None, whole: bool = False) -> Plan:
+        """Read data and start, unless they were given, and decide the run; `directory` holds it where it goes on.
+
+        whole: see `planned_for`.
+        """
+        given = (self.network, self.start, directory, self.initial)
+        return planned_for(self.world, config, self.data, *given, whole=whole)
 
 
 def train_config(
@@ -215,7 +219,6 @@ def train_config(
         return _in_memory(config, call)
     if initial is not None:
         raise ConfigError(NOT_KEPT)
-    config = config and widened(config, world)
     directory, interrupts = Path(output), Interrupts()
     with interrupts.caught():
         if resume and (checkpoint.listed(directory) or (config is None and (directory / CONFIG).is_file())):
@@ -257,8 +260,8 @@ def _resumed(directory: Path, config: Config | None, call: _Call, interrupts: In
         with nothing_lost(interrupts):
             clean(directory)
             saved = resume.newest(directory, call.warn)
-            config = resume.configuration(directory, saved, call.changes, call.warn) if config is None else config
-            decided = call.plan(config, directory)
+            asked = resume.configuration(directory, saved, call.changes, call.warn) if config is None else config
+            decided = call.plan(asked, directory, whole=config is None)
             plain = plain_config(decided)
             about = environment(decided.backend, decided.data, ranks=call.world.size)
             changes = resume.compare(saved, plain, about) if saved else []
