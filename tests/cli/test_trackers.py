@@ -37,8 +37,8 @@ def test_a_store_that_cannot_be_is_refused_and_the_earlier_run_stays(tmp_path):
         "error: the MLflow store 'http://localhost:1' is not local; expected sqlite:///FILE or a folder\n"
     )
     done = chainrule("train", *QUICK, "-o", "mine", "--overwrite", "--tensorboard", "mine/config.toml", cwd=tmp_path)
-    assert done.returncode == 1
-    assert "mine/config.toml could not be written" in done.stderr
+    assert done.returncode == 2
+    assert done.stderr == "error: the TensorBoard folder mine/config.toml is a file; name a directory\n"
     assert (tmp_path / "mine" / "manifest.json").read_bytes() == before
 
 

@@ -14,6 +14,7 @@ from chainrule.data import split
 from chainrule.errors import ConfigError, Interrupted
 from chainrule.intervals import mean_interval
 from chainrule.runs.assess import assess_run
+from chainrule.runs.directory import check_place, make
 from chainrule.runs.files import format_json, write
 from chainrule.runs.interrupts import Interrupts
 from chainrule.runs.lock import LOCK, locked
@@ -83,7 +84,7 @@ def run_study(
     """
     directory = directory.absolute()
     _check_free(directory, resume)
-    directory.mkdir(parents=True, exist_ok=True)
+    make(directory)
     interrupts = Interrupts()
     ledger = open_ledger(database or f"sqlite:///{directory / LEDGER}", asked.name)
     with interrupts.caught(), locked(directory), closing(ledger):
@@ -120,8 +121,7 @@ def opened(directory: Path, database: str | None = None) -> tuple[Study, Ledger]
 
 
 def _check_free(directory: Path, resume: bool) -> None:
-    if directory.exists() and not directory.is_dir():
-        raise ConfigError(f"output {directory} is a file; name a directory")
+    check_place(directory)
     if directory.is_dir() and not resume and any(path.name != LOCK for path in directory.iterdir()):
         raise ConfigError(
             f"output {directory} is not empty; name another directory, or give --resume to go on with its study"
