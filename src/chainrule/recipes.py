@@ -33,6 +33,8 @@ def tabular(
     >>> run.model.network.n_members
     4
     """
+    if task not in _METRICS:
+        raise ConfigError(f"there is no recipe for the task {task!r}; the tasks are {', '.join(_METRICS)}")
     if metric not in _METRICS[task]:
         known = ", ".join(_METRICS[task])
         raise ConfigError(

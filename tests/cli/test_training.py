@@ -57,7 +57,7 @@ def test_all_problems_of_a_configuration_at_once(tmp_path):
         "  network.hiden: unknown option (did you mean 'hidden'?)\n"
         "  optimizer: unknown kind 'adm' (did you mean 'adam'?); the kinds are 'sgd', 'adam', 'adamw', 'rmsprop'\n"
         "  training.epochs: should be greater than 0, got 0\n"
-        "  training.batch_size: should be a valid integer, got 1.5\n"
+        "  training.batch_size: should be a whole number, got 1.5\n"
     )
     assert not (tmp_path / "run").exists()
 

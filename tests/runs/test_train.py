@@ -271,6 +271,13 @@ def test_options_that_do_not_fit_the_data_are_refused(options, message):
     assert str(caught.value) == message
 
 
+def test_what_is_no_network_and_no_data_is_refused():
+    with pytest.raises(cr.ConfigError, match=r"^network is \[100\]; expected a Network, such as mlp\(\[100\]\)$"):
+        cr.train([100], DIGITS)
+    with pytest.raises(cr.ConfigError, match=r"^data is array.*; expected a Dataset: what `read` gives, or Dataset\("):
+        cr.train(cr.mlp(), DIGITS.X)
+
+
 def test_a_run_knows_where_its_data_are(tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("a,b,c\n" + "\n".join(f"{i % 7},{i % 3},{i % 2}" for i in range(60)))

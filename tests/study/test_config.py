@@ -30,7 +30,7 @@ def test_the_metric_is_what_the_training_monitors():
     ("tables", "message"),
     [
         ({"space": {"network.hiden": [[3]]}}, "network.hiden: unknown option (did you mean 'hidden'?) (with network.hiden = [3])"),
-        ({"space": {"optimizer.lr": ["fast"]}}, "optimizer.lr: should be a valid number, got 'fast'"),
+        ({"space": {"optimizer.lr": ["fast"]}}, "optimizer.lr: should be a number, got 'fast'"),
         ({"space": {"training.batch_size": [0]}}, "training.batch_size: should be greater than 0, got 0"),
         ({"space": {"network.dropout": {"low": 0.0, "high": 1.0}}, "search": {"trials": 3}}, "should be less than 1"),
         ({"spaces": {}}, "'spaces' is no table of a study; expected base, train, space, finalists, pruning, search"),

@@ -48,6 +48,8 @@ def mlp(
     >>> mlp([2000, 700], dropout=[0.4, 0], norm=[None, "batch"])
     Network(linear 2000 | relu | dropout 0.4 | linear 700 | batch_norm | relu | linear)
     """
+    if isinstance(hidden, (int, str)):
+        raise ConfigError(f"hidden is {hidden!r}; expected a list of widths, such as [100] or [200, 100]")
     between = _activation(activation) if isinstance(activation, str) else activation
     start = _SUITED.get(getattr(between, "kind", "relu"), "he") if init is None else init
     rates = _one_a_block("dropout", dropout, len(hidden))

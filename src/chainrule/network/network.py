@@ -1,6 +1,6 @@
 """A network written down: a frozen, validated list of layers, without arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -35,6 +35,8 @@ class Network:
 
     def __post_init__(self) -> None:
         """Refuse an empty list, things that are no layers, and widths that do not fit."""
+        if not isinstance(self.layers, Iterable):
+            raise ConfigError(f"layers is {self.layers!r}; expected a list of layers, such as [Linear()]")
         object.__setattr__(self, "layers", tuple(self.layers))
         if not self.layers:
             raise ConfigError("a network needs at least one layer, for example Linear()")

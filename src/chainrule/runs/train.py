@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from os import getpid
 from pathlib import Path
+from reprlib import repr as short
 from time import perf_counter
 from typing import Any, overload
 
@@ -116,12 +117,12 @@ def train(  # type: ignore[misc]  # it takes the same options
     >>> sorted(run.history[-1])[:3]
     ['batch_loss', 'epoch', 'gradient_norm']
     """
+    _check_given(network, data)
     source = asdict(data.origin or Origin(f"{PYTHON}{data.name}"))
     options = DataOptions(**source, split=split, preprocessing=preprocessing, standardise_target=standardise_target,
                           augment=augment, stream=data.options if isinstance(data, Shards) else Stream())  # fmt: skip
-    config = Config(options, NetworkOptions(layers=network.layers), loss, optimizer, schedule, training, evaluation,
-                    compute, checkpoint)  # fmt: skip
-    config = starting(config, start)
+    config = starting(Config(options, NetworkOptions(layers=network.layers), loss, optimizer, schedule, training,
+                             evaluation, compute, checkpoint), start)  # fmt: skip
     how: dict[str, Any] = {"network": network, "data": data, "start": start if isinstance(start, Model) else None,
                            "overwrite": overwrite, "resume": resume, "inexact": inexact, "time_limit": time_limit,
                            "hooks": hooks}  # fmt: skip
@@ -131,6 +132,13 @@ def train(  # type: ignore[misc]  # it takes the same options
     from chainrule.runs.seeds import train_seeds
 
     return Runs(train_seeds(config, seeds, output, initials=initials, **how))
+
+
+def _check_given(network: object, data: object) -> None:
+    if not isinstance(network, Network):
+        raise ConfigError(f"network is {short(network)}; expected a Network, such as mlp([100])")
+    if not isinstance(data, Dataset | Shards):
+        raise ConfigError(f"data is {short(data)}; expected a Dataset: what `read` gives, or Dataset(name, X, y, ...)")
 
 
 def _initials(start: Any, initial: Initial | Sequence[Initial] | None, seeds: int | None) -> list[Initial]:
