@@ -286,6 +286,14 @@ def test_a_run_knows_where_its_data_are(tmp_path):
     assert cr.assess_run(cr.load_run(tmp_path / "run"), "validation") == cr.assess_run(run, "validation", data)
 
 
+def test_parts_that_are_not_there_are_refused():
+    run = cr.train(cr.mlp([4]), DIGITS, training=cr.Training(epochs=1), split=cr.Split(validation=0))
+    with pytest.raises(cr.ConfigError, match=r"^part is 'tests'; expected one of train, validation, test$"):
+        cr.assess_run(run, "tests")
+    with pytest.raises(cr.DataError, match=r"^digits: the run's split has no validation rows"):
+        cr.assess_run(run, "validation")
+
+
 def test_data_given_in_python_are_asked_for_again(tmp_path):
     data = regression_data()
     run = cr.train(cr.mlp([4]), data, training=cr.Training(epochs=1))

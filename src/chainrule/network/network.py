@@ -24,6 +24,7 @@ class Network:
     """Layers in order, on rows of width `n_in`.
 
     n_in None, and a last linear layer without a width, are filled in from the data by `sized`.
+    Raises a ConfigError for what is no layer, and for layers that do not fit.
 
     >>> from chainrule.layers import Linear, ReLU
     >>> Network((Linear(350), ReLU(), Linear(10)), n_in=3072)

@@ -213,6 +213,7 @@ def train_config(
     config None: that of the run in `output`, with `changes` such as "optimizer.lr=3e-4". on_step: called with the
     number of steps done. warn: called with a sentence about a damaged checkpoint or a change since it was written.
     world: the processes that share every batch, this one being rank 0; the others call `runs.ranks.follow`.
+    Raises as `train` does, and a LostError where another process is lost.
 
     >>> from chainrule import Config
     >>> train_config(Config(training=Training(epochs=2))).metrics["steps"]

@@ -32,7 +32,10 @@ LEDGER, STUDY, SUMMARY = "ledger.sqlite", "study.toml", "summary.json"
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a study came to. summary: plain, what summary.json holds. trials: all of the ledger, by number."""
+    """What a study came to. summary: plain, what summary.json holds. trials: all of the ledger, by number.
+
+    search: the number of the search among those of the ledger.
+    """
 
     study: Study
     search: int
@@ -65,7 +68,9 @@ def run_study(
     whose CPUs then decide how many trials run at a time. executor: one of your own.
     A resumed study may have larger budgets: it is the same search, and proposes on. With another space, training or
     sampler a new search begins in the same study, whose candidates are kept apart from those before. again: the test
-    rows may be read although they have been.
+    rows may be read although they have been. database: of the ledger, in the place of a file in `directory`.
+    Raises a ConfigError for a directory that is not free, a BusyError where another process has it, an OutputError,
+    and Interrupted after a signal; a trial that fails is told in the ledger.
 
     >>> from tempfile import mkdtemp
     >>> from chainrule import load_study
