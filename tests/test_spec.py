@@ -176,6 +176,8 @@ def test_a_specification_comes_back_equal_from_json_and_from_toml(config):
     ({"epochs": 3}, "epochs: unknown option (did you mean 'training.epochs'?)"),
     ({"lr": 3}, "lr: unknown option (did you mean 'optimizer.lr'?)"),
     ({"network": {"hidden": 100}}, "network.hidden: should be a list such as [100], got 100"),
+    ({"network": {"hidden": "200,100"}}, "network.hidden: should be a list such as [200,100], got '200,100'"),
+    ({"network": {"hidden": "wide"}}, "network.hidden: should be a list, got 'wide'"),
     ({"network": {"hidden": True}}, "network.hidden: should be a list, got True"),
     ({"network": {"layers": "relu"}}, "network.layers: should be a list, got 'relu'"),
     ({"network": {"layers": ["relu"]}}, "network.layers.0: should be a table such as { kind = 'relu' }, got 'relu'"),

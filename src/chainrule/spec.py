@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import field, fields
 from functools import wraps
@@ -163,9 +164,13 @@ _WANTED = {
 def _example(value: object, schema: dict[str, Any], location: tuple[int | str, ...]) -> str:
     """A single value as the list that is wanted, if it may stand in it."""
     kinds = {node.get("items", {}).get("type") for node in _opened(_at(schema, location), schema)}
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    fits = (number and kinds & {"integer", "number"}) or (isinstance(value, str) and "string" in kinds)
-    return f" such as [{value!r}]" if fits else ""
+    if isinstance(value, str) and "string" not in kinds:
+        listed = re.fullmatch(r"[\d., ]+", value) and value  # --set network.hidden=200,100
+    else:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        fits = isinstance(value, str) or (number and kinds & {"integer", "number"})
+        listed = repr(value) if fits else None
+    return f" such as [{listed}]" if listed else ""
 
 
 def _table(value: object, schema: dict[str, Any], location: tuple[int | str, ...]) -> str:

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from command import HEARING, QUICK, chainrule
 
 
@@ -74,6 +76,16 @@ def test_a_directory_that_is_not_empty_is_refused_then_overwritten(run, tmp_path
     )
     assert chainrule("train", *QUICK, "-o", folder, "--overwrite", "-q").returncode == 0
     assert (folder / "mine.txt").read_text() == "keep"
+
+
+@pytest.mark.parametrize("also", [["-o", "other"], ["--overwrite"]])
+def test_resume_is_where_the_run_is(also, tmp_path):
+    (tmp_path / "c.toml").touch()
+    refused = chainrule("train", "c.toml", "--resume", "mine", *also, cwd=tmp_path)
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "error: --resume DIR is where the run is and goes on; leave out --output and --overwrite\n",
+    )
 
 
 def test_a_time_limit_leaves_a_run_that_is_resumed_to_the_same_model(run, tmp_path):

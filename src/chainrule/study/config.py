@@ -114,11 +114,14 @@ def load_study(path: Path, changes: Iterable[str] = ()) -> Study:
         set_option(plain, change)
     base = plain.pop("base", None)
     if base is not None:
-        above = path.parent / str(base)
+        _check_table(plain, "train")
+        if not isinstance(base, str):
+            raise ConfigError(f"base is {base!r}; expected the path of a configuration, in quotes")
+        above = path.parent / base
         try:
             plain["train"] = _merged(tomllib.loads(above.read_text(encoding="utf-8")), plain.get("train", {}))
         except (OSError, ValueError) as error:
-            raise ConfigError(f"base {str(base)!r}: {above} cannot be read as TOML: {cause(error)}") from None
+            raise ConfigError(f"base {base!r}: {above} cannot be read as TOML: {cause(error)}") from None
     return study(plain, path.stem)
 
 
@@ -129,6 +132,8 @@ def study(plain: Mapping[str, Any], name: str) -> Study:
         raise ConfigError(
             f"{sorted(unknown)[0]!r} is no table of a study; expected base, train, space, {', '.join(sorted(known))}"
         )
+    for table in ("train", "space"):
+        _check_table(plain, table)
     options = from_plain(Options, {key: value for key, value in plain.items() if key in known})
     train = dict(plain.get("train", {}))
     config = from_plain(Config, complete(train))
@@ -137,6 +142,11 @@ def study(plain: Mapping[str, Any], name: str) -> Study:
     made = Study(name, train, space, options, options.search.metric or config.evaluation.monitor, resolved)
     _check(made)
     return made
+
+
+def _check_table(plain: Mapping[str, Any], name: str) -> None:
+    if not isinstance(plain.get(name, {}), Mapping):
+        raise ConfigError(f"{name} is {plain[name]!r}; expected a table, [{name}]")
 
 
 def _check(made: Study) -> None:
