@@ -276,6 +276,9 @@ def test_what_is_no_network_and_no_data_is_refused():
         cr.train([100], DIGITS)
     with pytest.raises(cr.ConfigError, match=r"^data is array.*; expected a Dataset: what `read` gives, or Dataset\("):
         cr.train(cr.mlp(), DIGITS.X)
+    for hooks in (cr.Hook(), [cr.Hook]):
+        with pytest.raises(cr.ConfigError, match=r"^hooks is .*; expected a list of Hooks$"):
+            cr.train(cr.mlp(), DIGITS, hooks=hooks)
 
 
 def test_a_run_knows_where_its_data_are(tmp_path):

@@ -56,7 +56,7 @@ def test_values_that_do_not_go_together_are_found():
 
 def test_a_file_that_is_none(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
-        load_study(tmp_path / "none.toml")
+        load_study(str(tmp_path / "none.toml"))
     (tmp_path / "bad.toml").write_text("base = 3\n[space]")
     with pytest.raises(ConfigError, match=r"^base is 3; expected the path of a configuration, in quotes$"):
         load_study(tmp_path / "bad.toml")

@@ -117,7 +117,7 @@ def train(  # type: ignore[misc]  # it takes the same options
     >>> sorted(run.history[-1])[:3]
     ['batch_loss', 'epoch', 'gradient_norm']
     """
-    _check_given(network, data)
+    _check_given(network, data, hooks)
     source = asdict(data.origin or Origin(f"{PYTHON}{data.name}"))
     options = DataOptions(**source, split=split, preprocessing=preprocessing, standardise_target=standardise_target,
                           augment=augment, stream=data.options if isinstance(data, Shards) else Stream())  # fmt: skip
@@ -134,11 +134,13 @@ def train(  # type: ignore[misc]  # it takes the same options
     return Runs(train_seeds(config, seeds, output, initials=initials, **how))
 
 
-def _check_given(network: object, data: object) -> None:
+def _check_given(network: object, data: object, hooks: object) -> None:
     if not isinstance(network, Network):
         raise ConfigError(f"network is {short(network)}; expected a Network, such as mlp([100])")
     if not isinstance(data, Dataset | Shards):
         raise ConfigError(f"data is {short(data)}; expected a Dataset: what `read` gives, or Dataset(name, X, y, ...)")
+    if not isinstance(hooks, Sequence) or not all(isinstance(hook, Hook) for hook in hooks):
+        raise ConfigError(f"hooks is {short(hooks)}; expected a list of Hooks")
 
 
 def _initials(start: Any, initial: Initial | Sequence[Initial] | None, seeds: int | None) -> list[Initial]:

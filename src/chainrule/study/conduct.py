@@ -52,7 +52,7 @@ def unseen(trials: list[Trial], total: int | None) -> None:
 
 def run_study(
     asked: Study,
-    directory: Path,
+    directory: Path | str,
     *,
     workers: int = 1,
     resume: bool = False,
@@ -87,7 +87,7 @@ def run_study(
     >>> run_study(load_study(folder / "s.toml"), folder / "out").summary["trials"]["finished"]
     2
     """
-    directory = directory.absolute()
+    directory = Path(directory).absolute()
     _check_free(directory, resume)
     make(directory)
     interrupts = Interrupts()

@@ -95,7 +95,7 @@ class Study:
         return from_plain(Config, complete(applied(self.train, params)))
 
 
-def load_study(path: Path, changes: Iterable[str] = ()) -> Study:
+def load_study(path: Path | str, changes: Iterable[str] = ()) -> Study:
     r"""The study in the TOML file at `path`, with `changes` such as "search.trials=50". Raises a ConfigError.
 
     >>> from tempfile import mkdtemp
@@ -104,6 +104,7 @@ def load_study(path: Path, changes: Iterable[str] = ()) -> Study:
     >>> load_study(path, ["search.metric=validation_loss"]).metric
     'validation_loss'
     """
+    path = Path(path)
     try:
         plain = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
