@@ -34,6 +34,9 @@ def test_a_metric_of_another_task_is_refused():
     message = "metric 'accuracy' is none that the recipe for regression can choose epochs by; expected loss, rmse, mae"
     with pytest.raises(cr.ConfigError, match=f"^{re.escape(message)}$"):
         cr.tabular("regression", metric="accuracy")
+    message = "there is no recipe for the task 'ranking'; the tasks are classification, multilabel, regression"
+    with pytest.raises(cr.ConfigError, match=f"^{re.escape(message)}$"):
+        cr.tabular("ranking")
 
 
 def test_a_table_from_the_shell(tmp_path):

@@ -62,15 +62,15 @@ def test_every_problem_at_once_each_with_its_path():
     assert lines[3].startswith("layers.1: unknown kind 'relo' (did you mean 'relu'?); the kinds are 'linear', 'relu', ")
     assert lines[4] == "layers.2.body.0.rate: should be less than 1, got 2"
     assert lines[5].startswith("layers.3.init: init kind 'normal' with std None: kind 'normal' needs a std")
-    assert lines[6] == "layers.4: no 'kind' is given, got {'width': 1}"
+    assert lines[6].startswith("layers.4: no 'kind' is given, got {'width': 1}; the kinds are 'batch_norm', ")
     assert lines[7] == "layers.5.init.sdt: unknown option (did you mean 'std'?)"
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: cr.Linear("3"), "Linear: width: should be a valid integer, got '3'"),
-        (lambda: cr.Linear(True), "Linear: width: should be a valid integer, got True"),
+        (lambda: cr.Linear("3"), "Linear: width: should be a whole number, got '3'"),
+        (lambda: cr.Linear(True), "Linear: width: should be a whole number, got True"),
         (lambda: cr.Linear(3, biass=True), "Linear: biass: unknown option (did you mean 'bias'?)"),
         (lambda: cr.Dropout(float("nan")), "Dropout: rate: should be"),
         (lambda: cr.Init("he", std=0.1), "Init: init kind 'he' with std 0.1: kind 'normal' needs a std"),
@@ -81,7 +81,16 @@ def test_every_problem_at_once_each_with_its_path():
             "SGD: nesterov = true with momentum 0 would do nothing; set a momentum such as 0.9",
         ),
         (lambda: cr.Adam(-1.0), "Adam: lr: should be greater than 0, got -1.0"),
-        (lambda: cr.Compute(device="gpu"), "Compute: device: "),
+        (
+            lambda: cr.Compute(device="gpu"),
+            "Compute: device: should be 'auto', 'cpu', 'cuda' or one of several such as 'cuda:1', got 'gpu'",
+        ),
+        (lambda: cr.Linear(3, "he", True, 7, 8), "Linear: got more than 3 values; it takes width, init, bias"),
+        (lambda: cr.Residual(3), "Residual: body: should be a list, got 3"),
+        (
+            lambda: cr.Config(optimizer="adam"),
+            "Config: optimizer: should be one of Adam, AdamW, RMSprop, SGD, got 'adam'",
+        ),
     ],
 )
 def test_python_gets_the_same_messages(make, message):
@@ -161,9 +170,24 @@ def test_a_specification_comes_back_equal_from_json_and_from_toml(config):
     ({"network": {"dropout": {}}}, "network.dropout: should be a number or a list, got {}"),
     ({"network": {"init": 1}}, "network.init: should be a text or a table, got 1"),
     ({"network": {"init": {"kind": "he", "st": 1}}}, "network.init.st: unknown option (did you mean 'std'?)"),
-    ({"data": {"image_size": [3]}}, "data.image_size.1: missing; it has no default"),
+    ({"data": {"image_size": [3]}}, "data.image_size.1: missing; the list is too short"),
+    ({"data": {"image_size": [3, 3, 3]}}, "data.image_size: should have at most 2 values, got [3, 3, 3]"),
+    ({"start": {}}, "start.model: missing; it has no default"),
+    ({"epochs": 3}, "epochs: unknown option (did you mean 'training.epochs'?)"),
+    ({"lr": 3}, "lr: unknown option (did you mean 'optimizer.lr'?)"),
+    ({"network": {"hidden": 100}}, "network.hidden: should be a list such as [100], got 100"),
+    ({"network": {"hidden": "200,100"}}, "network.hidden: should be a list such as [200,100], got '200,100'"),
+    ({"network": {"hidden": "wide"}}, "network.hidden: should be a list, got 'wide'"),
+    ({"network": {"hidden": True}}, "network.hidden: should be a list, got True"),
+    ({"network": {"layers": "relu"}}, "network.layers: should be a list, got 'relu'"),
+    ({"network": {"layers": ["relu"]}}, "network.layers.0: should be a table such as { kind = 'relu' }, got 'relu'"),
+    ({"evaluation": {"metrics": "loss"}}, "evaluation.metrics: should be a list such as ['loss'], got 'loss'"),
+    ({"optimizer": 3}, "optimizer: should be a table such as { kind = 'adam' }, got 3"),
+    ({"data": {"augment": []}}, "data.augment: should be a table of cutout, flip, mixup, shift, got []"),
+    ({"data": {"augment": {"flip": 1}}}, "data.augment.flip: should be true or false, got 1"),
+    ({"training": {"penalty": "0"}}, "training.penalty: should be a number, got '0'"),
     ({"data": {"source": "x", "path": list(range(100))}},
-     "data.path: should be a valid string, got " + repr(list(range(100)))[:77] + "..."),
+     "data.path: should be a text, got " + repr(list(range(100)))[:77] + "..."),
 ])  # fmt: skip
 def test_one_problem_is_written_in_one_line(plain, problem):
     with pytest.raises(

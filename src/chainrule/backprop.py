@@ -24,7 +24,7 @@ class Parameter(NamedTuple):
     """One array of a layer before it exists.
 
     role: "weight" (penalised, decayed), "bias", "norm" (scale, shift; kept wide), "running" (statistics, no gradient).
-    initial: an `Init`, the number that fills it, or a function of shape and generator.
+    shape: without leading axes. initial: an `Init`, the number that fills it, or a function of shape and generator.
     """
 
     shape: tuple[int, ...]
@@ -113,6 +113,9 @@ class Forward(NamedTuple):
 
 def forward(layers: Sequence[Layer], parameters: Parameters, x: Array, context: Context) -> Forward:
     """Run `layers` in order on x (..., batch, n_in); parameter "W" of layer 3 is `parameters["3.W"]`.
+
+    Returns y (..., batch, n_out), the pullback of all and the renewed running statistics. Raises a ConfigError where a
+    layer brings no pullback and `context` cannot derive one.
 
     >>> import numpy as np
     >>> from chainrule import Context, ReLU

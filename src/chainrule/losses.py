@@ -50,7 +50,7 @@ class SoftmaxCrossEntropy(Loss):
     """lᵢ = -Σₖ tᵢₖ log ψ(zᵢ)ₖ, ψ the softmax; ∂lᵢ/∂zᵢ = ψ(zᵢ) - tᵢ, the report's (ψ - Δ) before the mean's 1/N.
 
     target: class indices (batch,), or probabilities (batch, n_out) whose rows sum to 1.
-    label_smoothing ε replaces t by (1 - ε) t + ε/K. max z is subtracted first, so nothing overflows.
+    label_smoothing ε replaces t by (1 - ε) t + ε/K (Szegedy 2015). max z is subtracted first, so nothing overflows.
 
     >>> import numpy as np
     >>> value, dlogits = SoftmaxCrossEntropy()(np.array([[0.0, 0.0]]), np.array([1]), None, np)
@@ -63,7 +63,7 @@ class SoftmaxCrossEntropy(Loss):
     task = "classification"
 
     def rows(self, z: Array, target: Array, xp: Any) -> tuple[Array, Array]:
-        """Values and slopes, a row each."""
+        """lᵢ (..., batch) and ∂lᵢ/∂z (..., batch, n_out)."""
         shifted = z - xp.max(z, axis=-1, keepdims=True)
         e = xp.exp(shifted)
         total = xp.sum(e, axis=-1, keepdims=True)
@@ -82,13 +82,13 @@ class SoftmaxCrossEntropy(Loss):
         return t if self.label_smoothing == 0 else (1 - self.label_smoothing) * t + self.label_smoothing / n_out
 
     def predict(self, logits: Array, xp: Any) -> Array:
-        """Probabilities ψ(z)."""
+        """Probabilities ψ(z), (..., batch, n_out)."""
         z = wide(logits, xp)
         e = xp.exp(z - xp.max(z, axis=-1, keepdims=True))
         return e / xp.sum(e, axis=-1, keepdims=True)
 
     def combined(self, z: Array, xp: Any) -> Array:
-        """log meanₖ ψ(zₖ)."""
+        """log meanₖ ψ(zₖ), (..., n_out)."""
         shifted = z - xp.max(z, axis=-1, keepdims=True)
         return _log_mean(shifted - xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True)), xp)
 
@@ -107,13 +107,13 @@ class SigmoidCrossEntropy(Loss):
     task = "multilabel"
 
     def rows(self, z: Array, target: Array, xp: Any) -> tuple[Array, Array]:
-        """Values and slopes, a row each."""
+        """lᵢ (..., batch) and ∂lᵢ/∂z (..., batch, n_out)."""
         t = xp.astype(target, z.dtype)
         values = xp.mean(xp.maximum(z, 0.0) - z * t + xp.log1p(xp.exp(-xp.abs(z))), axis=-1)
         return values, (sigmoid(z, xp) - t) / z.shape[-1]
 
     def predict(self, logits: Array, xp: Any) -> Array:
-        """Probabilities σ(z), each output by itself."""
+        """Probabilities σ(z), each output by itself, (..., batch, n_out)."""
         return sigmoid(wide(logits, xp), xp)
 
     def combined(self, z: Array, xp: Any) -> Array:
@@ -123,7 +123,7 @@ class SigmoidCrossEntropy(Loss):
 
 @spec
 class SquaredError(Loss):
-    """lᵢ = meanₖ (z - t)², without ½; ∂lᵢ/∂z = 2 (z - t)/K.
+    """lᵢ = meanₖ (z - t)², without ½; ∂lᵢ/∂z = 2 (z - t)/K. target: numbers t (batch, n_out).
 
     >>> import numpy as np
     >>> value, dlogits = SquaredError()(np.array([[1.0], [3.0]]), np.array([[1.0], [1.0]]), None, np)
@@ -135,22 +135,24 @@ class SquaredError(Loss):
     task = "regression"
 
     def rows(self, z: Array, target: Array, xp: Any) -> tuple[Array, Array]:
-        """Values and slopes, a row each."""
+        """lᵢ (..., batch) and ∂lᵢ/∂z (..., batch, n_out)."""
         d = z - xp.astype(target, z.dtype)
         return xp.mean(d * d, axis=-1), d * (2 / z.shape[-1])
 
     def predict(self, logits: Array, xp: Any) -> Array:
-        """The outputs themselves."""
+        """The outputs themselves, (..., batch, n_out)."""
         return wide(logits, xp)
 
     def combined(self, z: Array, xp: Any) -> Array:
-        """The mean of the outputs."""
+        """The mean of the outputs, (..., n_out)."""
         return xp.mean(z, axis=-2)
 
 
 @spec
 class Huber(Loss):
     """lᵢ = meanₖ h(z - t), h(d) = d²/2 where |d| ≤ δ, else δ(|d| - δ/2); ∂lᵢ/∂z = clip(z - t, -δ, δ)/K (Huber 1964).
+
+    target: numbers t (batch, n_out).
 
     >>> import numpy as np
     >>> value, dlogits = Huber()(np.array([[0.5], [9.0]]), np.array([[0.0], [0.0]]), None, np)
@@ -163,18 +165,18 @@ class Huber(Loss):
     task = "regression"
 
     def rows(self, z: Array, target: Array, xp: Any) -> tuple[Array, Array]:
-        """Values and slopes, a row each."""
+        """lᵢ (..., batch) and ∂lᵢ/∂z (..., batch, n_out)."""
         d = z - xp.astype(target, z.dtype)
         inner = xp.clip(d, -self.delta, self.delta)
         # with c = clip(d), h(d) = c (d - c/2) holds on both sides of δ
         return xp.mean(inner * (d - 0.5 * inner), axis=-1), inner / z.shape[-1]
 
     def predict(self, logits: Array, xp: Any) -> Array:
-        """The outputs themselves."""
+        """The outputs themselves, (..., batch, n_out)."""
         return wide(logits, xp)
 
     def combined(self, z: Array, xp: Any) -> Array:
-        """The mean of the outputs."""
+        """The mean of the outputs, (..., n_out)."""
         return xp.mean(z, axis=-2)
 
 
@@ -186,6 +188,7 @@ class Poisson(Loss):
     """lᵢ = meanₖ (r(z) - t z), the Poisson deviance up to terms in t, for counts t ≥ 0; ∂lᵢ/∂z = (r'(z) - t)/K.
 
     The rate is r(z) = e^z, continued by its tangent above z = 50, where PyTorch's would overflow in float32 from 89 on.
+    target: counts t (batch, n_out).
 
     >>> import numpy as np
     >>> value, dlogits = Poisson()(np.array([[0.0]]), np.array([[3.0]]), None, np)
@@ -197,13 +200,13 @@ class Poisson(Loss):
     task = "regression"
 
     def rows(self, z: Array, target: Array, xp: Any) -> tuple[Array, Array]:
-        """Values and slopes, a row each."""
+        """lᵢ (..., batch) and ∂lᵢ/∂z (..., batch, n_out)."""
         t = xp.astype(target, z.dtype)
         slope = xp.exp(xp.minimum(z, _POISSON_TANGENT))
         return xp.mean(self.predict(z, xp) - t * z, axis=-1), (slope - t) / z.shape[-1]
 
     def predict(self, logits: Array, xp: Any) -> Array:
-        """Rates r(z)."""
+        """Rates r(z), (..., batch, n_out)."""
         z = wide(logits, xp)
         return xp.exp(xp.minimum(z, _POISSON_TANGENT)) * (1 + xp.maximum(z - _POISSON_TANGENT, 0.0))
 

@@ -26,13 +26,16 @@ def tabular(
     Columns scaled by their quartiles, clipped smoothly at 3 and embedded in waves; `members` networks of two layers of
     128 that share their weights; Adam at 4e-3 for half of the epochs, then down to 0; the best epoch's parameters.
     metric: by which an epoch is the best on the validation rows. For "accuracy" labels are smoothed by 0.1.
-    Any option may be replaced: `tabular("regression") | {"training": cr.Training(epochs=200)}`. Raises a ConfigError.
+    Any option may be replaced: `tabular("regression") | {"training": cr.Training(epochs=200)}`.
+    Raises a ConfigError for an unknown task or metric.
 
     >>> from chainrule import read, train
     >>> run = train(data=read("digits"), **tabular("classification", metric="accuracy", epochs=2))
     >>> run.model.network.n_members
     4
     """
+    if task not in _METRICS:
+        raise ConfigError(f"there is no recipe for the task {task!r}; the tasks are {', '.join(_METRICS)}")
     if metric not in _METRICS[task]:
         known = ", ".join(_METRICS[task])
         raise ConfigError(

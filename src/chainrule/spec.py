@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import field, fields
 from functools import wraps
@@ -39,7 +40,7 @@ def _with_our_errors(cls: Any) -> Any:
         try:
             validate(self, *args, **options)
         except ValidationError as error:
-            raise ConfigError(f"{cls.__name__}: " + "; ".join(problems(error, cls))) from None
+            raise ConfigError(f"{cls.__name__}: " + "; ".join(dict.fromkeys(problems(error, cls)))) from None
 
     cls.__init__ = __init__
     return cls
@@ -106,6 +107,10 @@ def problems(error: ValidationError, cls: type) -> Iterator[str]:
     schema = json_schema(cls)
     for item in error.errors(include_url=False):
         location = item["loc"]
+        if item["type"] == "unexpected_positional_argument":
+            names = [one.name for one in fields(cls) if one.init and one.name != "kind"]
+            yield f"got more than {len(names)} values; it takes {', '.join(names) or 'none'}"
+            continue
         if location and isinstance(location[0], int):  # a positional argument
             location = (fields(cls)[location[0]].name, *location[1:])
         path = ".".join(_written(schema, location))
@@ -116,8 +121,12 @@ def _problem(item: dict[str, Any], schema: dict[str, Any], location: tuple[int |
     match item["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
             return f"unknown option{_suggestion(str(location[-1]), schema, location[:-1])}"
+        case "missing" if isinstance(location[-1], int):
+            return "missing; the list is too short"
         case "missing" | "missing_argument":
             return "missing; it has no default"
+        case "too_long":
+            return f"should have at most {item['ctx']['max_length']} values, got {_shown(item['input'])}"
         case "union_tag_invalid" if str(item["ctx"]["tag"]).startswith("["):
             forms = (
                 item["ctx"]["expected_tags"].replace("'", "").replace("[", "a ").replace("]", "").replace(", ", " or ")
@@ -128,11 +137,59 @@ def _problem(item: dict[str, Any], schema: dict[str, Any], location: tuple[int |
             near = _nearest(str(item["ctx"]["tag"]), known.replace("'", "").split(", "))
             return f"unknown kind {item['ctx']['tag']!r}{near}; the kinds are {known}"
         case "union_tag_not_found":
-            return f"no 'kind' is given, got {_shown(item['input'])}"
+            known = ", ".join(map(repr, _kinds(schema, location)))
+            return f"no 'kind' is given, got {_shown(item['input'])}; the kinds are {known}"
         case "value_error":
             return str(item["ctx"]["error"])
+        case "tuple_type":
+            return f"should be a list{_example(item['input'], schema, location)}, got {_shown(item['input'])}"
+        case _ if item["msg"] == "Input should be an object":
+            return f"should be a table{_table(item['input'], schema, location)}, got {_shown(item['input'])}"
+        case "model_attributes_type":
+            classes = (where.split("/")[-1] for where in _kinds(schema, location).values())
+            return f"should be one of {', '.join(classes)}, got {_shown(item['input'])}"
+        case kind if kind in _WANTED:
+            return f"should be {_WANTED[kind]}, got {_shown(item['input'])}"
         case _:
             return f"{item['msg'].replace('Input should', 'should', 1)}, got {_shown(item['input'])}"
+
+
+_WANTED = {
+    "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
+    "bool_type": "true or false", "string_type": "a text",
+}  # fmt: skip
+"""In the words of TOML, for pydantic's are those of JSON and of Python."""
+
+
+def _example(value: object, schema: dict[str, Any], location: tuple[int | str, ...]) -> str:
+    """A single value as the list that is wanted, if it may stand in it."""
+    kinds = {node.get("items", {}).get("type") for node in _opened(_at(schema, location), schema)}
+    if isinstance(value, str) and "string" not in kinds:
+        listed = re.fullmatch(r"[\d., ]+", value) and value  # --set network.hidden=200,100
+    else:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        fits = isinstance(value, str) or (number and kinds & {"integer", "number"})
+        listed = repr(value) if fits else None
+    return f" such as [{listed}]" if listed else ""
+
+
+def _table(value: object, schema: dict[str, Any], location: tuple[int | str, ...]) -> str:
+    """What may be in the table that is wanted."""
+    kinds = list(_kinds(schema, location))
+    if kinds:
+        return f" such as {{ kind = {value if value in kinds else kinds[0]!r} }}"
+    return f" of {', '.join(_known(_at(schema, location), schema))}"
+
+
+def _kinds(schema: dict[str, Any], location: tuple[int | str, ...]) -> dict[str, str]:
+    """The kinds of table at `location`, each with the reference to its own schema."""
+    nodes = _opened(_at(schema, location), schema)
+    return {kind: where for node in nodes for kind, where in node.get("discriminator", {}).get("mapping", {}).items()}
+
+
+def _known(nodes: list[dict[str, Any]], schema: dict[str, Any]) -> list[str]:
+    """The options of tables."""
+    return sorted({key for node in _opened(nodes, schema) for key in node.get("properties", {})} - {"kind"})
 
 
 def _shown(value: object) -> str:
@@ -149,11 +206,25 @@ def _nearest(name: str, known: list[str]) -> str:
 
 
 def _suggestion(name: str, schema: dict[str, Any], location: tuple[int | str, ...]) -> str:
+    known = _known(_at(schema, location), schema)
+    near = _nearest(name, known) or (_in_a_table(name, known, schema) if not location else "")
+    return near or (f"; known here: {', '.join(known)}" if known else "; there are no options here")
+
+
+def _in_a_table(name: str, tables: list[str], schema: dict[str, Any]) -> str:
+    """An option of one of the tables, which was written without it."""
+    for table in tables:
+        inside = [{"$ref": where} for where in _kinds(schema, (table,)).values()]
+        if name in _known([*_at(schema, (table,)), *inside], schema):
+            return f" (did you mean '{table}.{name}'?)"
+    return ""
+
+
+def _at(schema: dict[str, Any], location: tuple[int | str, ...]) -> list[dict[str, Any]]:
     nodes = [schema]
     for part in location:
         nodes = _below(nodes, part, schema)
-    known = sorted({key for node in _opened(nodes, schema) for key in node.get("properties", {})} - {"kind"})
-    return _nearest(name, known) or (f"; known here: {', '.join(known)}" if known else "; there are no options here")
+    return nodes
 
 
 def _written(schema: dict[str, Any], location: tuple[int | str, ...]) -> Iterator[str]:

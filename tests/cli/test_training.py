@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from command import HEARING, QUICK, chainrule
 
 
@@ -57,7 +59,7 @@ def test_all_problems_of_a_configuration_at_once(tmp_path):
         "  network.hiden: unknown option (did you mean 'hidden'?)\n"
         "  optimizer: unknown kind 'adm' (did you mean 'adam'?); the kinds are 'sgd', 'adam', 'adamw', 'rmsprop'\n"
         "  training.epochs: should be greater than 0, got 0\n"
-        "  training.batch_size: should be a valid integer, got 1.5\n"
+        "  training.batch_size: should be a whole number, got 1.5\n"
     )
     assert not (tmp_path / "run").exists()
 
@@ -74,6 +76,16 @@ def test_a_directory_that_is_not_empty_is_refused_then_overwritten(run, tmp_path
     )
     assert chainrule("train", *QUICK, "-o", folder, "--overwrite", "-q").returncode == 0
     assert (folder / "mine.txt").read_text() == "keep"
+
+
+@pytest.mark.parametrize("also", [["-o", "other"], ["--overwrite"]])
+def test_resume_is_where_the_run_is(also, tmp_path):
+    (tmp_path / "c.toml").touch()
+    refused = chainrule("train", "c.toml", "--resume", "mine", *also, cwd=tmp_path)
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "error: --resume DIR is where the run is and goes on; leave out --output and --overwrite\n",
+    )
 
 
 def test_a_time_limit_leaves_a_run_that_is_resumed_to_the_same_model(run, tmp_path):

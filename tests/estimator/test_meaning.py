@@ -56,6 +56,19 @@ def test_penalty_takes_the_place_of_alpha():
     np.testing.assert_array_equal(of_alpha.coefs_[0], of_penalty.coefs_[0])
 
 
+@pytest.mark.parametrize("make", [cr.MLPClassifier, cr.MLPRegressor])
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_clip_norm_is_the_longest_step(make, n_members):
+    how = {"solver": cr.SGD(1.0), "batch_size": 150, "random_state": 0, "alpha": 0.0, "n_members": n_members}
+
+    def step(**options):
+        one, two = (make((8,), max_iter=n, **how, **options).fit(X, Y).models_[-1].parameters for n in (1, 2))
+        return np.sqrt(sum(((two[name] - one[name]) ** 2).sum() for name in one))
+
+    assert step(clip_norm=1e-3) == pytest.approx(1e-3, rel=1e-6)
+    assert step(clip_norm=1e3) == step() > 1e-2
+
+
 def test_tol_and_n_iter_no_change_stop_as_theirs():
     curve = cr.MLPClassifier(max_iter=400, random_state=1, tol=1e-3, n_iter_no_change=4, alpha=0.0).fit(X, Y)
     losses, best, waited = curve.loss_curve_, np.inf, 0

@@ -294,7 +294,10 @@ def test_a_class_whose_rows_all_weigh_nothing_stays_a_class():
         (classifier, {"schedule": "cos"}, "schedule is 'cos'; expected 'constant', 'exponential', 'step', 'cosine', "
          "'one_cycle', 'coslog', 'flat_cosine', or a Schedule"),
         (classifier, {"hidden_layer_sizes": (5, 0)}, "hidden_layer_sizes is (5, 0); expected whole numbers above 0, one a layer"),
-        (classifier, {"alpha": -1.0}, "alpha is -1.0; expected a number from 0 to below inf"),
+        (classifier, {"alpha": -1.0}, "alpha is -1.0; expected a number of at least 0"),
+        (classifier, {"dropout": 1.0}, "Dropout: rate: should be less than 1, got 1.0"),
+        (classifier, {"label_smoothing": 1.0}, "label_smoothing is 1.0; expected a number from 0 to below 1"),
+        (regressor, {"clip_norm": 0}, "clip_norm is 0; expected a number above 0, or None"),
         (classifier, {"max_iter": 0}, "max_iter is 0; expected a whole number of at least 1"),
         (classifier, {"batch_size": 0.5}, "batch_size is 0.5; expected a whole number of at least 1"),
         (classifier, {"n_members": True}, "n_members is True; expected a whole number of at least 1"),

@@ -66,7 +66,7 @@ def test_a_residual_block_costs_its_body_and_one_addition_a_feature() -> None:
 
 @pytest.mark.parametrize(("options", "problem"), [
     ({"width": 0}, "width: should be greater than 0, got 0"),
-    ({"width": 2.5}, "width: should be a valid integer, got 2.5"),
+    ({"width": 2.5}, "width: should be a whole number, got 2.5"),
     ({"width": 3, "init": "hey"}, "init: should be 'he', 'glorot', 'lecun', 'orthogonal', 'normal' or 'zeros', got 'hey'"),
     ({"width": 3, "init": 3}, "init: should be a text or a table, got 3"),
     ({"width": 3, "widht": 3}, "widht: unknown option (did you mean 'width'?)"),

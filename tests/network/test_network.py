@@ -55,6 +55,11 @@ def test_mlp_refuses_what_it_does_not_know(options, message):
             lambda: cr.Network((cr.Linear(3), 5)),
             "layer 1 is 5; expected a layer such as Linear(350) or a subclass of Layer",
         ),
+        (
+            lambda: cr.Network(cr.Linear(3)),
+            "layers is Linear(width=3, init='he', bias=True); expected a list of layers, such as [Linear()]",
+        ),
+        (lambda: cr.mlp(100), "hidden is 100; expected a list of widths, such as [100] or [200, 100]"),
         (lambda: cr.Network((cr.Linear(3),), 0), "n_in is 0; expected at least 1"),
         (
             lambda: cr.Network((cr.Linear(), cr.Linear(3)), 4),

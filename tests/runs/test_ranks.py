@@ -15,7 +15,8 @@ import pytest
 import chainrule as cr
 from chainrule.backends import World
 from chainrule.cli.training import _new
-from chainrule.runs.ranks import planned_for, widened
+from chainrule.data import Dataset
+from chainrule.runs.ranks import planned_for
 from chainrule.runs.train import train_config
 from chainrule.training.config import load
 from command import chainrule, ranks
@@ -174,17 +175,38 @@ def test_what_cannot_be_shared_is_refused():
     with pytest.raises(
         cr.ConfigError, match=r"^compute.backend 'numpy' with 2 processes: they meet by torch.distributed; use 'torch'$"
     ):
-        widened(load(None, ["compute.backend=numpy"]), Two())
-    one = load(None, ["training.batch_size=431"])
-    assert planned_for(Two(), widened(one, Two()), None).batches.size == 862
+        planned_for(Two(), load(None, ["compute.backend=numpy"]), None)
+    with pytest.raises(
+        cr.ConfigError,
+        match=r"^training.batch_size 1000 for each of 2 processes, 2000 together, is more than the 1294 training rows; set it to at most 647$",
+    ):
+        planned_for(Two(), load(None, ["training.batch_size=1000"]), None)
     with pytest.raises(cr.ConfigError, match=r"^training.batch_size 2000 is more than the 1294 training rows"):
-        planned_for(Two(), widened(load(None, ["training.batch_size=1000"]), Two()), None)
+        planned_for(Two(), load(None, ["training.batch_size=2000"]), None, whole=True)
     many = Two()
     many.size = 8
     with pytest.raises(
         cr.ConfigError, match=r"^the smallest batch of an epoch has 6 of the 1,294 training rows, too few for 8 "
     ):
-        planned_for(many, widened(load(None, ["training.batch_size=161"]), many), None)
+        planned_for(many, load(None, ["training.batch_size=161"]), None)
+    few = Dataset("few", ranked.NUMBERS.X[:5], ranked.NUMBERS.y[:5], "regression", ("digit",))
+    with pytest.raises(
+        cr.ConfigError, match=r"^few has 5 training rows, too few for 8 processes to have one each; start at most 5$"
+    ):
+        planned_for(many, load(None, ["data.split.validation=0", "data.split.test=0"]), few)
+
+
+@pytest.mark.parametrize(
+    ("options", "whole", "expected"),
+    [
+        (["training.batch_size=431"], False, 862),
+        (["training.batch_size=862"], True, 862),
+        ([], False, 256),
+        (["data.split.validation=0.9"], False, 144),
+    ],
+)
+def test_each_rank_has_the_batch_size_and_the_default_is_cut_to_the_training_rows(options, whole, expected):
+    assert planned_for(Two(), load(None, options), None, whole=whole).batches.size == expected
 
 
 def test_other_commands_and_seeds_are_refused_to_several_processes(tmp_path):

@@ -271,12 +271,30 @@ def test_options_that_do_not_fit_the_data_are_refused(options, message):
     assert str(caught.value) == message
 
 
+def test_what_is_no_network_and_no_data_is_refused():
+    with pytest.raises(cr.ConfigError, match=r"^network is \[100\]; expected a Network, such as mlp\(\[100\]\)$"):
+        cr.train([100], DIGITS)
+    with pytest.raises(cr.ConfigError, match=r"^data is array.*; expected a Dataset: what `read` gives, or Dataset\("):
+        cr.train(cr.mlp(), DIGITS.X)
+    for hooks in (cr.Hook(), [cr.Hook]):
+        with pytest.raises(cr.ConfigError, match=r"^hooks is .*; expected a list of Hooks$"):
+            cr.train(cr.mlp(), DIGITS, hooks=hooks)
+
+
 def test_a_run_knows_where_its_data_are(tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("a,b,c\n" + "\n".join(f"{i % 7},{i % 3},{i % 2}" for i in range(60)))
     data = cr.read(str(table), target="a", task="classification")
     run = cr.train(cr.mlp([4]), data, training=cr.Training(epochs=1), output=tmp_path / "run")
     assert cr.assess_run(cr.load_run(tmp_path / "run"), "validation") == cr.assess_run(run, "validation", data)
+
+
+def test_parts_that_are_not_there_are_refused():
+    run = cr.train(cr.mlp([4]), DIGITS, training=cr.Training(epochs=1), split=cr.Split(validation=0))
+    with pytest.raises(cr.ConfigError, match=r"^part is 'tests'; expected one of train, validation, test$"):
+        cr.assess_run(run, "tests")
+    with pytest.raises(cr.DataError, match=r"^digits: the run's split has no validation rows"):
+        cr.assess_run(run, "validation")
 
 
 def test_data_given_in_python_are_asked_for_again(tmp_path):

@@ -189,7 +189,10 @@ def test_budgets_end_a_search(tmp_path):
 
 
 def test_a_directory_is_one_coordinators(tmp_path):
-    run_study(asked(search={"trials": 1}, finalists={"n": 0}), tmp_path / "one")
+    run_study(asked(search={"trials": 1}, finalists={"n": 0}), str(tmp_path / "one"))
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"^output .*/file/two: .*/file is a file; name a directory$"):
+        run_study(asked(search={"trials": 1}, finalists={"n": 0}), tmp_path / "file" / "two")
     with pytest.raises(ConfigError, match="is not empty; name another directory, or give --resume"):
         run_study(asked(), tmp_path / "one")
     with locked(tmp_path / "one"), pytest.raises(BusyError, match="is in use by"):

@@ -30,9 +30,11 @@ def test_the_metric_is_what_the_training_monitors():
     ("tables", "message"),
     [
         ({"space": {"network.hiden": [[3]]}}, "network.hiden: unknown option (did you mean 'hidden'?) (with network.hiden = [3])"),
-        ({"space": {"optimizer.lr": ["fast"]}}, "optimizer.lr: should be a valid number, got 'fast'"),
+        ({"space": {"optimizer.lr": ["fast"]}}, "optimizer.lr: should be a number, got 'fast'"),
         ({"space": {"training.batch_size": [0]}}, "training.batch_size: should be greater than 0, got 0"),
         ({"space": {"network.dropout": {"low": 0.0, "high": 1.0}}, "search": {"trials": 3}}, "should be less than 1"),
+        ({"space": [1]}, "space is [1]; expected a table, [space]"),
+        ({"train": 3}, "train is 3; expected a table, [train]"),
         ({"spaces": {}}, "'spaces' is no table of a study; expected base, train, space, finalists, pruning, search"),
         ({"search": {"sampler": "tpe"}}, "sampler 'tpe' never ends by itself: give search.trials, .seconds or .epochs"),
         ({"search": {"sampler": "gird"}}, "search.sampler: should be 'grid', 'random', 'quasi-random' or 'tpe', got 'gird'"),
@@ -54,7 +56,13 @@ def test_values_that_do_not_go_together_are_found():
 
 def test_a_file_that_is_none(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
-        load_study(tmp_path / "none.toml")
+        load_study(str(tmp_path / "none.toml"))
+    (tmp_path / "bad.toml").write_text("base = 3\n[space]")
+    with pytest.raises(ConfigError, match=r"^base is 3; expected the path of a configuration, in quotes$"):
+        load_study(tmp_path / "bad.toml")
+    (tmp_path / "bad.toml").write_text('base = "bad.toml"\ntrain = 3')
+    with pytest.raises(ConfigError, match=r"^train is 3; expected a table, \[train\]$"):
+        load_study(tmp_path / "bad.toml")
     (tmp_path / "bad.toml").write_text("[")
     with pytest.raises(ConfigError, match="is not TOML"):
         load_study(tmp_path / "bad.toml")

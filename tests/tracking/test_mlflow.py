@@ -163,12 +163,19 @@ def test_only_local_stores(bad, tmp_path, monkeypatch):
     assert str(caught.value) == f"the MLflow store {bad!r} is not local; expected sqlite:///FILE or a folder"
 
 
-def test_a_store_that_cannot_be_opened_is_refused_before_training(tmp_path):
-    (tmp_path / "file").write_text("no database")
-    with pytest.raises(cr.OutputError, match="cannot be opened"):
-        cr.MLflow(f"sqlite:///{tmp_path / 'file'}")
-    with pytest.raises(cr.OutputError, match="cannot be opened"):
-        cr.MLflow(tmp_path / "file" / "below")
+def test_a_store_that_cannot_be_opened_is_refused_before_training_and_at_once(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("no database")
+    with pytest.raises(cr.OutputError, match=r"file cannot be opened: file is not a database; name another file$"):
+        cr.MLflow(f"sqlite:///{file}")
+    for place, message in {
+        file: f"the MLflow store {file} is a file; name a directory",
+        file / "below": f"the MLflow store {file / 'below'}: {file} is a file; name a directory",
+        f"sqlite:///{tmp_path}": f"the MLflow store {tmp_path} is a folder; name it without sqlite:///, or a file",
+    }.items():
+        with pytest.raises(cr.ConfigError) as caught:
+            cr.MLflow(place)
+        assert str(caught.value) == message
 
 
 def test_without_the_library_it_says_what_to_install(monkeypatch, tmp_path):

@@ -125,9 +125,19 @@ def test_a_store_that_fails_at_once_ends_the_run_before_its_first_step(tmp_path,
     with pytest.raises(cr.OutputError, match=r"TensorBoard\('.*'\) cannot be written: no\. No step was done\."):
         trained([hook], output=tmp_path / "mine")
     assert not (tmp_path / "mine" / "history.jsonl").read_text()
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    with pytest.raises(cr.OutputError, match="file could not be written"):
+    with pytest.raises(cr.ConfigError, match=r"^the TensorBoard folder .*/file is a file; name a directory$"):
         cr.TensorBoard(tmp_path / "file")
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tensorboard, "TemporaryFile", refuse)
+    with pytest.raises(cr.OutputError, match=r"could not be written: Permission denied\. .* choose another place"):
+        cr.TensorBoard(tmp_path)
 
 
 def test_without_the_library_it_says_what_to_install(monkeypatch, tmp_path):

@@ -1,14 +1,23 @@
 """Which backend, device and precision a run uses, and why: by hand, or by hardware and size of the step."""
 
 import os
+import re
 from importlib.util import find_spec
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from chainrule.backends.backend import Backend, Precision
 from chainrule.errors import ConfigError
 from chainrule.spec import spec
+
+_DEVICE = r"^(auto|cpu|cuda(:\d+)?)$"
+
+
+def _device(text: str) -> str:
+    if not re.match(_DEVICE, text):
+        raise ValueError(f"should be 'auto', 'cpu', 'cuda' or one of several such as 'cuda:1', got {text!r}")
+    return text
 
 
 @spec
@@ -21,7 +30,7 @@ class Compute:
     """
 
     backend: Literal["auto", "numpy", "torch"] = "auto"
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    device: Annotated[str, AfterValidator(_device), Field(json_schema_extra={"pattern": _DEVICE})] = "auto"
     precision: Literal["auto", Precision] = "auto"
     threads: Annotated[int, Field(gt=0)] | None = None
     compiled: Literal["auto", "never"] = "auto"

@@ -72,11 +72,13 @@ def train(
 
             follow(world, None if resume is not None and config is None else partial(configured, config, asked))
         trackers = _trackers(tensorboard, mlflow)
+        if resume is not None and (output is not None or overwrite):
+            raise ConfigError("--resume DIR is where the run is and goes on; leave out --output and --overwrite")
         if resume is None or config is not None:
             how |= {"overwrite": overwrite, "resume": resume is not None}
             runs = _new(config, asked, resume or output, seeds, quiet, trackers, world, how)
-        elif output is not None or seeds > 1 or overwrite:
-            raise ConfigError("--resume DIR alone goes on with one run; leave out --output, --overwrite and --seeds")
+        elif seeds > 1:
+            raise ConfigError("--resume DIR alone goes on with one run; leave out --seeds, or give CONFIG.toml too")
         else:
             runs = [_train(None, resume, quiet, trackers, resume=True, changes=asked, world=world, **how)]
         _print_runs(runs, as_json)

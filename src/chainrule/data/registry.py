@@ -49,7 +49,7 @@ def read(
     path: the folder of a named set, instead of the usual places. target: the column of a table to predict, the last one
     unless given. task: what the targets are, if not what they look like. image_size: (h, w) to make all images of a
     folder the same. categorical: columns of a table whose values are names of categories, numbers though they look. An
-    option that the source has no use for is refused.
+    option that the source has no use for is refused. Raises a DataError for data that cannot be read or trained on.
 
     >>> read("digits")
     Dataset('digits': 1,797 rows of 1x8x8 uint8; classification with 10 classes)

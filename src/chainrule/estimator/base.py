@@ -161,6 +161,7 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
                 epochs=epochs,
                 batch_size=batch,
                 penalty=settings.penalty(params, loss, data.n_outputs, batch * weight),
+                clip_norm=settings.clip_norm(params),
                 seed=self._seed(params["random_state"], len(self.history_) if starts else 0),
             ),
             evaluation=evaluation,

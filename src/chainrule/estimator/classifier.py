@@ -27,6 +27,7 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
     solver: "adam", "sgd" (Nesterov momentum 0.9), "adamw", "rmsprop", at `learning_rate_init`; or an `Optimizer` with
         its own rate.
     alpha: α of α/(2n) Σ‖W‖², n the rows of a batch, exactly scikit-learn's. penalty: λ of our λ Σ‖W‖² in its place.
+    clip_norm: gradients, all arrays' together, longer than this are shortened to it (Pascanu 2013); None leaves them.
     batch_size: rows of a step; "auto" is 200, or all where there are fewer.
     max_iter: epochs at most; reaching it is no warning. tol, n_iter_no_change: stop after more than so many epochs in a
         row without an improvement of `tol`, of the training's loss or, with early_stopping, of the validation score.
@@ -74,6 +75,7 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
         dropout: float | Sequence[float] = 0.0,
         norm: str | Sequence[str | None] | None = None,
         penalty: float | None = None,
+        clip_norm: float | None = None,
         schedule: str | Schedule = "constant",
         label_smoothing: float = 0.0,
         class_weight: str | Mapping[Any, float] | None = None,
@@ -101,6 +103,7 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
         self.dropout = dropout
         self.norm = norm
         self.penalty = penalty
+        self.clip_norm = clip_norm
         self.schedule = schedule
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight

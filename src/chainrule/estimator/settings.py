@@ -66,7 +66,8 @@ def number(params: Params, name: str, high: float = float("inf")) -> float:
     """The number of this name, from 0 to below `high`."""
     value = params[name]
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < high:
-        raise ConfigError(f"{name} is {value!r}; expected a number from 0 to below {high:g}")
+        expected = f"from 0 to below {high:g}" if high < float("inf") else "of at least 0"
+        raise ConfigError(f"{name} is {value!r}; expected a number {expected}")
     return float(value)
 
 
@@ -157,6 +158,16 @@ def penalty(params: Params, loss: Loss, n_out: int, rows: float) -> float:
         return number(params, "penalty")
     c = {"softmax_cross_entropy": 1.0, "squared_error": n_out / 2}.get(loss.kind, float(n_out))
     return number(params, "alpha") / (2 * c * rows)
+
+
+def clip_norm(params: Params) -> float | None:
+    """What the gradient's length is cut to, or None."""
+    value = params["clip_norm"]
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < float("inf"):
+        raise ConfigError(f"clip_norm is {value!r}; expected a number above 0, or None")
+    return float(value)
 
 
 def compute(params: Params, network: Network, n_rows: int) -> Compute:

@@ -22,7 +22,9 @@ _CACHE = "__pycache__"
 
 @dataclass(frozen=True)
 class Exported:
-    """files: what was written. The other fields are those of `Checked`."""
+    """files: what was written. largest_difference: of its outputs from the model's on n_rows rows, or None where none
+    was compared. note: why, or how much.
+    """
 
     form: Form
     files: tuple[Path, ...]

@@ -34,7 +34,7 @@ def softplus(x: Array, xp: Any) -> Array:
 
 @spec
 class ReLU(Layer):
-    """y = max(x, 0); dx = dy where x > 0, else 0. At exactly 0 the slope is 0, as in PyTorch.
+    """y = max(x, 0); dx = dy where x > 0, else 0. At exactly 0 the slope is 0, as in PyTorch. (Nair & Hinton 2010)
 
     >>> import numpy as np
     >>> from chainrule import Context
@@ -46,7 +46,7 @@ class ReLU(Layer):
     kind: Literal["relu"] = field(default="relu", kw_only=True, repr=False)
 
     def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:  # noqa: ARG002
-        """y and its pullback."""
+        """y, of the shape of x (..., batch, n), and its pullback."""
         compiled = context.kernels and context.kernels.relu(x)
         if compiled:
             y, back = compiled
@@ -56,7 +56,7 @@ class ReLU(Layer):
 
 @spec
 class LeakyReLU(Layer):
-    """y = x where x > 0, else slope·x; dx = dy, or slope·dy. At exactly 0 it is slope·dy, as in PyTorch.
+    """y = x where x > 0, else slope·x; dx = dy, or slope·dy. At exactly 0 it is slope·dy, as in PyTorch. (Maas 2013)
 
     >>> import numpy as np
     >>> from chainrule import Context
@@ -68,7 +68,7 @@ class LeakyReLU(Layer):
     kind: Literal["leaky_relu"] = field(default="leaky_relu", kw_only=True, repr=False)
 
     def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:  # noqa: ARG002
-        """y and its pullback."""
+        """y, of the shape of x (..., batch, n), and its pullback."""
         where = context.xp.where
 
         def pullback(dy: Array) -> tuple[Array, Parameters]:
@@ -84,7 +84,7 @@ class Tanh(Layer):
     kind: Literal["tanh"] = field(default="tanh", kw_only=True, repr=False)
 
     def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:  # noqa: ARG002
-        """y and its pullback."""
+        """y, of the shape of x (..., batch, n), and its pullback."""
         y = context.xp.tanh(x)
         return _elementwise(y, lambda: 1 - y * y)
 
@@ -96,7 +96,7 @@ class Sigmoid(Layer):
     kind: Literal["sigmoid"] = field(default="sigmoid", kw_only=True, repr=False)
 
     def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:  # noqa: ARG002
-        """y and its pullback."""
+        """y, of the shape of x (..., batch, n), and its pullback."""
         y = like(sigmoid(wide(x, context.xp), context.xp), x, context.xp)
         return _elementwise(y, lambda: y * (1 - y))
 
@@ -113,7 +113,7 @@ class GELU(Layer):
     kind: Literal["gelu"] = field(default="gelu", kw_only=True, repr=False)
 
     def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:  # noqa: ARG002
-        """y and its pullback."""
+        """y, of the shape of x (..., batch, n), and its pullback."""
         xp = context.xp
         z = wide(x, xp)
         if self.approximate == "none":
@@ -132,12 +132,12 @@ class GELU(Layer):
 
 @spec
 class SiLU(Layer):
-    """y = x σ(x), also called swish; dx = dy (s + x s (1 - s)) with s = σ(x)."""
+    """y = x σ(x), also called swish; dx = dy (s + x s (1 - s)) with s = σ(x) (Elfwing 2017; Ramachandran 2017)."""
 
     kind: Literal["silu"] = field(default="silu", kw_only=True, repr=False)
 
     def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:  # noqa: ARG002
-        """y and its pullback."""
+        """y, of the shape of x (..., batch, n), and its pullback."""
         xp = context.xp
         z = wide(x, xp)
         s = sigmoid(z, xp)
@@ -155,7 +155,7 @@ class SELU(Layer):
     kind: Literal["selu"] = field(default="selu", kw_only=True, repr=False)
 
     def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:  # noqa: ARG002
-        """y and its pullback."""
+        """y, of the shape of x (..., batch, n), and its pullback."""
         xp = context.xp
         z = wide(x, xp)
         below = SELU_SCALE * SELU_ALPHA * xp.expm1(xp.minimum(z, 0.0))
@@ -170,7 +170,7 @@ class Mish(Layer):
     kind: Literal["mish"] = field(default="mish", kw_only=True, repr=False)
 
     def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:  # noqa: ARG002
-        """y and its pullback."""
+        """y, of the shape of x (..., batch, n), and its pullback."""
         xp = context.xp
         z = wide(x, xp)
         t = xp.tanh(softplus(z, xp))

@@ -15,7 +15,7 @@ class Dropout(Layer):
     """y = m ⊙ x, where each entry of m is 0 with probability `rate`, else 1/(1 - rate), so that E[y] = x; dx = m ⊙ dy.
 
     In evaluation y = x. The mask m (..., batch, n) comes from the caller's stream, addressed by step and layer, so a
-    pass can be repeated exactly; PyTorch draws it from a global state.
+    pass can be repeated exactly; PyTorch draws it from a global state. (Srivastava 2014)
 
     >>> from chainrule import mlp
     >>> mlp([200, 100], dropout=[0.3, 0]).sized(64, 10).layers[2]
@@ -26,7 +26,7 @@ class Dropout(Layer):
     kind: Literal["dropout"] = field(default="dropout", kw_only=True, repr=False)
 
     def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:  # noqa: ARG002
-        """y and its pullback."""
+        """y, of the shape of x (..., batch, n), and its pullback."""
         if not context.training or self.rate == 0:
             return x, lambda dy: (dy, {})
         if context.mask is None:

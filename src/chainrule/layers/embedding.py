@@ -26,6 +26,7 @@ class Embedding(Layer):
     columns before it. Code 0, a category that training rows did not have, gives zeros, as one-hot would.
     Pullback: dE[r] = Σ dy over all places that gave E[r]; dx = dy in the first n columns, 0 at the codes, of which y
     is a step function. E starts at N(0, 1/width), so that its rows are about as long as a one-hot's.
+    Raises a ConfigError for no column, and for more categories than two digits tell apart. (Guo & Berkhahn 2016)
     """
 
     sizes: List[Annotated[int, Field(gt=0)]]

@@ -98,7 +98,7 @@ class BatchNorm(Layer):
         return 8 * n_in
 
     def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:
-        """y, its pullback and, in training, the renewed running statistics."""
+        """y (..., batch, n), its pullback and, in training, the renewed running statistics, each (..., n)."""
         xp = context.xp
         if not context.training:
             running_mean, running_variance = parameters["running_mean"], parameters["running_variance"]
@@ -128,6 +128,8 @@ class BatchNorm(Layer):
 class LayerNorm(Layer):
     """y = γ x̂ + β, x̂ standardised over the features of each row, the same in training and evaluation (Ba 2016).
 
+    Pullback: see `standardise`; dγ = Σ_batch dy ⊙ x̂, dβ = Σ_batch dy.
+
     >>> {name: one.shape for name, one in LayerNorm().parameters(8).items()}
     {'gamma': (8,), 'beta': (8,)}
     """
@@ -144,6 +146,6 @@ class LayerNorm(Layer):
         return 8 * n_in
 
     def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:
-        """y and its pullback."""
+        """y, of the shape of x (..., batch, n), and its pullback."""
         x_hat, _, _, back = standardise(wide(x, context.xp), -1, self.epsilon, context.xp)
         return _scale_and_shift(x, x_hat, back, parameters, context.xp)

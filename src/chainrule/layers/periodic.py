@@ -20,7 +20,7 @@ class SmoothClip(Layer):
     kind: Literal["smooth_clip"] = field(default="smooth_clip", kw_only=True, repr=False)
 
     def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:  # noqa: ARG002
-        """y and its pullback."""
+        """y, of the shape of x (..., batch, n), and its pullback."""
         xp = context.xp
         z = wide(x, xp)
         r = 1 / xp.sqrt(1 + (z / self.limit) ** 2)

@@ -43,11 +43,13 @@ def mlp(
     dropout, norm: one for all blocks, or a list with one a block. init: of every linear layer; None picks He,
     or Glorot for tanh and sigmoid, or LeCun for SELU. members: so many networks in one, which share their weights (see
     `MemberLinear`). clip: the limit of a `SmoothClip` of the features; embedding: of the features, after that. n_in,
-    n_out: left out, they come from the data.
+    n_out: left out, they come from the data. Raises a ConfigError for what is not known or does not fit.
 
     >>> mlp([2000, 700], dropout=[0.4, 0], norm=[None, "batch"])
     Network(linear 2000 | relu | dropout 0.4 | linear 700 | batch_norm | relu | linear)
     """
+    if isinstance(hidden, (int, str)):
+        raise ConfigError(f"hidden is {hidden!r}; expected a list of widths, such as [100] or [200, 100]")
     between = _activation(activation) if isinstance(activation, str) else activation
     start = _SUITED.get(getattr(between, "kind", "relu"), "he") if init is None else init
     rates = _one_a_block("dropout", dropout, len(hidden))

@@ -1,6 +1,6 @@
 """A network written down: a frozen, validated list of layers, without arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -24,6 +24,7 @@ class Network:
     """Layers in order, on rows of width `n_in`.
 
     n_in None, and a last linear layer without a width, are filled in from the data by `sized`.
+    Raises a ConfigError for what is no layer, and for layers that do not fit.
 
     >>> from chainrule.layers import Linear, ReLU
     >>> Network((Linear(350), ReLU(), Linear(10)), n_in=3072)
@@ -35,6 +36,8 @@ class Network:
 
     def __post_init__(self) -> None:
         """Refuse an empty list, things that are no layers, and widths that do not fit."""
+        if not isinstance(self.layers, Iterable):
+            raise ConfigError(f"layers is {self.layers!r}; expected a list of layers, such as [Linear()]")
         object.__setattr__(self, "layers", tuple(self.layers))
         if not self.layers:
             raise ConfigError("a network needs at least one layer, for example Linear()")

@@ -43,6 +43,9 @@ class Optimizer(ABC):
 class SGD(Optimizer):
     """b ← μ b + g; p ← p - lr·b, or p - lr·(g + μ b) with Nesterov; without momentum p ← p - lr·g.
 
+    Polyak 1964; Nesterov's after Sutskever 2013, with lr outside of b, as in PyTorch. Raises a ConfigError for nesterov
+    without momentum.
+
     >>> import numpy as np
     >>> SGD(lr=0.1).step(np.array([1.0]), np.array([2.0]), (), 0.1, 0, np)[0].tolist()
     [0.8]
@@ -66,7 +69,7 @@ class SGD(Optimizer):
         return ("b",) if self.momentum else ()
 
     def step(self, p: Array, g: Array, slots: tuple[Array, ...], lr: Any, t: int, xp: Any) -> tuple[Array, Any]:  # noqa: ARG002
-        """One step."""
+        """The renewed p and slots, all of p's shape."""
         lr = rounded_to(lr, p, xp)
         if not slots:
             return p - lr * g, ()
@@ -94,11 +97,11 @@ class Adam(Optimizer):
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """First and second moment."""
+        """First and second moment, of p's shape."""
         return ("m", "v")
 
     def step(self, p: Array, g: Array, slots: tuple[Array, ...], lr: Any, t: int, xp: Any) -> tuple[Array, Any]:
-        """One step."""
+        """The renewed p and slots, all of p's shape."""
         return _adam(self, p, g, slots, lr, t, xp)
 
 
@@ -126,7 +129,7 @@ class AdamW(Optimizer):
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """First and second moment."""
+        """First and second moment, of p's shape."""
         return ("m", "v")
 
     def step(self, p: Array, g: Array, slots: tuple[Array, ...], lr: Any, t: int, xp: Any) -> tuple[Array, Any]:
@@ -168,7 +171,7 @@ class RMSprop(Optimizer):
         return ("v", "b") if self.momentum else ("v",)
 
     def step(self, p: Array, g: Array, slots: tuple[Array, ...], lr: Any, t: int, xp: Any) -> tuple[Array, Any]:  # noqa: ARG002
-        """One step."""
+        """The renewed p and slots, all of p's shape."""
         lr = rounded_to(lr, p, xp)
         v = self.alpha * slots[0] + (1 - self.alpha) * g * g
         scaled = g / (xp.sqrt(v) + self.epsilon)

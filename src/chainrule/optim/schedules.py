@@ -14,7 +14,7 @@ Factor = Annotated[float, Field(gt=0, le=1)]
 
 
 class Schedule(ABC):
-    """A factor for each step; `warm_up` epochs at the start rise linearly to the schedule's first value."""
+    """A factor for each step; `warm_up` epochs at the start rise linearly to what follows them (Goyal 2017)."""
 
     @property
     @abstractmethod
@@ -35,7 +35,7 @@ class Schedule(ABC):
 
 @spec
 class Constant(Schedule):
-    """1.
+    """1, after `warm_up` epochs of a linear rise.
 
     >>> [Constant(warm_up=1).factor(step, 10, per_epoch=3) for step in range(5)]
     [0.25, 0.5, 0.75, 1.0, 1.0]
@@ -54,7 +54,7 @@ class Exponential(Schedule):
     """decay^⌊step/per_epoch⌋, the report's decay per epoch.
 
     early: decay^⌈step/per_epoch⌉ instead, which is what the report's code ran: its first decay comes right after the
-    first step, so every epoch is one decay ahead.
+    first step, so every epoch is one decay ahead. warm_up: epochs of a linear rise before it.
 
     >>> [Exponential(decay=0.5).factor(step, 6, per_epoch=2) for step in range(6)]
     [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
@@ -73,7 +73,11 @@ class Exponential(Schedule):
 
 @spec
 class Step(Schedule):
-    """decay^⌊epoch/every⌋."""
+    """decay^⌊epoch/every⌋: a step down after each `every` epochs. warm_up: epochs of a linear rise before it.
+
+    >>> [round(Step(every=1).factor(step, 6, per_epoch=2), 3) for step in range(6)]
+    [1.0, 1.0, 0.1, 0.1, 0.01, 0.01]
+    """
 
     every: Annotated[int, Field(gt=0)] = 10
     decay: Factor = 0.1
@@ -88,6 +92,8 @@ class Step(Schedule):
 @spec
 class Cosine(Schedule):
     """last + (1 - last)(1 + cos(π step/n_steps))/2: from 1 down to `last` over the whole run (Loshchilov 2016).
+
+    warm_up: epochs of a linear rise before it.
 
     >>> [round(Cosine().factor(step, 5, per_epoch=1), 3) for step in range(5)]
     [1.0, 0.905, 0.655, 0.345, 0.095]
@@ -104,7 +110,10 @@ class Cosine(Schedule):
 
 @spec
 class OneCycle(Schedule):
-    """Cosine from `first` up to 1 during `rise` of the run, then cosine down to `last` (Smith 2017)."""
+    """Cosine from `first` up to 1 during `rise` of the run, then cosine down to `last` (Smith 2017).
+
+    rise: a share of the steps. first, last: factors on the rate.
+    """
 
     rise: Annotated[float, Field(gt=0, lt=1)] = 0.3
     first: Factor = 0.04
@@ -138,7 +147,10 @@ class CosLog(Schedule):
 
 @spec
 class FlatCosine(Schedule):
-    """1 for the first `flat` of the run, then cosine down to `last`: RealMLP's `flat_cos` (Holzmüller 2024)."""
+    """1 for the first `flat` of the run, then cosine down to `last`: RealMLP's `flat_cos` (Holzmüller 2024).
+
+    flat: a share of the steps. last: a factor on the rate. warm_up: epochs of a linear rise before it.
+    """
 
     flat: Annotated[float, Field(ge=0, lt=1)] = 0.5
     last: Annotated[float, Field(ge=0, le=1)] = 0.0

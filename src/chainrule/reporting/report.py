@@ -24,7 +24,8 @@ def report(
     """A page on runs, folders of seed-* runs and studies: one HTML file that needs nothing else, or Markdown.
 
     data: what the runs were trained on, where it cannot be read again by its name. database: of a study whose ledger is
-    not in its directory. Raises a DamagedError for a run that is not as it was written.
+    not in its directory. Raises a ConfigError for a path that holds none, a DamagedError for a run that is not as it
+    was written.
 
     >>> from chainrule import mlp, read, train
     >>> "## Learning" in report(train(mlp([16]), read("digits")), format="md")

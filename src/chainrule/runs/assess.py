@@ -16,10 +16,16 @@ from chainrule.runs.other_data import as_trained
 from chainrule.runs.run import Run, read_data
 from chainrule.training.metrics import names, score
 
+PARTS = ("train", "validation", "test")
+
 
 @dataclass(frozen=True)
 class Assessment:
-    """metrics of `model` on n rows; interval: 95 % of the accuracy, over rows, where there is one."""
+    """What a model is worth on `n` rows, called `part`. metrics: the loss and those of the history, by name.
+
+    interval: 95 % of the accuracy, over rows (Wilson 1927); None without one, and for rows with weights.
+    notes: what a reader must know.
+    """
 
     part: str
     n: int
@@ -34,13 +40,17 @@ def assess_run(
 ) -> Assessment:  # fmt: skip
     """Metrics on one part of the run's own data, or on the test rows of other `data` (all rows where it names none).
 
-    `data` with the digest of the training data are the run's own, already in memory. Of a streamed set the rows are
-    those that are held.
+    part: "train", "validation" or "test". `data` with the digest of the training data are the run's own, already in
+    memory. Of a streamed set the rows are those that are held. best: of the best row's model.
+    Raises a ConfigError for another part and for `best` without validation rows, a DataError where there are no such
+    rows, or the columns or targets are not the model's.
 
     >>> from chainrule import mlp, read, train
     >>> assess_run(train(mlp([16]), read("digits"))).n
     359
     """
+    if part not in PARTS:
+        raise ConfigError(f"part is {part!r}; expected one of {', '.join(PARTS)}")
     if isinstance(data, Shards):
         data = excerpt(data, run.config.data.split)
         if data.digest != run.environment["data_sha256"]:

@@ -28,12 +28,18 @@ LAYOUT = (*REPORTS, MANIFEST, METRICS, MODEL, BEST, checkpoint.FOLDER, START, HI
 """Names in a run directory. `--overwrite` removes these and nothing else."""
 
 
+def check_place(directory: Path, what: str = "output") -> None:
+    """Raise a ConfigError where a file stands in the place of `directory` or of one above it."""
+    with writing(directory):
+        file = next((path for path in (directory, *directory.parents) if path.exists() and not path.is_dir()), None)
+    if file is not None:
+        named = "" if file == directory else f" {directory}:"
+        raise ConfigError(f"{what}{named} {file} is a file; name a directory")
+
+
 def check_free(directory: Path, overwrite: bool) -> None:
     """Raise a ConfigError for an output directory that is not free to write in."""
-    with writing(directory):
-        there = directory.exists()
-    if there and not directory.is_dir():
-        raise ConfigError(f"output {directory} is a file; name a directory")
+    check_place(directory)
     if directory.is_dir() and not overwrite and any(path.name != LOCK for path in directory.iterdir()):
         raise ConfigError(
             f"output {directory} is not empty; name another directory, give --resume to go on with the run in it, "
@@ -48,8 +54,9 @@ def is_unstarted(directory: Path) -> bool:
     return not checkpoint.listed(directory) and all(name in early or TEMPORARY in name for name in names)
 
 
-def make(directory: Path) -> None:
-    """The directory and those above it. Raises an OutputError."""
+def make(directory: Path, what: str = "output") -> None:
+    """The directory and those above it. Raises as `check_place` does, and an OutputError."""
+    check_place(directory, what)
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
 

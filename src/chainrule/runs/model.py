@@ -51,7 +51,8 @@ class ModelFile:
 class Model:
     """A network with its parameters, the fitted preprocessing, and what its outputs are called.
 
-    parameters: name -> array in the precision of the training, running statistics among them.
+    parameters: name -> array in the precision of the training, running statistics among them. preprocessing: of raw
+    rows. target: of a regression's numbers. row_shape: of one row before flattening, as the data had it.
 
     >>> from chainrule import mlp, read, train
     >>> data = read("digits")
@@ -71,7 +72,10 @@ class Model:
     row_shape: tuple[int, ...] = ()
 
     def scores(self, X: Any, compute: Compute = Compute()) -> NDArray[np.float64]:  # noqa: B008
-        """Probabilities of the classes or labels, or the predicted numbers in their own units, (n_rows, n_out)."""
+        """Probabilities of the classes or labels, or the predicted numbers in their own units, (n_rows, n_out).
+
+        Rows are taken, and refused, as by `logits`.
+        """
         scores: NDArray[np.float64] = self.loss.predict(self.logits(X, compute), np)
         return self.target.back(scores) if self.task == "regression" else scores
 
@@ -79,6 +83,7 @@ class Model:
         """Logits of raw rows X, (n_rows, n_out): an array, a data frame, a `Table` or a `Dataset`.
 
         Columns of frames, and of all tables of a model that takes words or gaps, are found by their names.
+        Raises a DataError for other columns, and where an output is not finite.
         """
         table = rows_for(self.preprocessing, self.feature_names, X)
         if compute.precision == "auto" and all(array.dtype == np.float64 for array in self.parameters.values()):
@@ -98,7 +103,10 @@ class Model:
         return z
 
     def predict(self, X: Any, compute: Compute = Compute()) -> NDArray[Any]:  # noqa: B008
-        """Class names (n_rows,), labels 0 or 1 (n_rows, n_out), or numbers (n_rows,) or (n_rows, n_out)."""
+        """Class names (n_rows,), labels 0 or 1 (n_rows, n_out), or numbers (n_rows,) or (n_rows, n_out).
+
+        Rows are taken, and refused, as by `logits`.
+        """
         scores = self.scores(X, compute)
         if self.task == "classification":
             names: NDArray[Any] = np.array(self.target_names)[scores.argmax(axis=1)]

@@ -37,7 +37,7 @@ from chainrule.runs.start import planned
 from chainrule.spec import from_plain
 from chainrule.training.config import Config
 from chainrule.training.loop import fit
-from chainrule.training.plan import BATCH_SIZE, Plan
+from chainrule.training.plan import Plan
 from chainrule.training.position import Progress
 
 _OWN = ("config.data.source", "config.data.path", "config.start.model")
@@ -46,32 +46,33 @@ _OWN = ("config.data.source", "config.data.path", "config.start.model")
 Restore = Callable[[Plan], Progress]
 
 
-def widened(config: Config, world: World) -> Config:
-    """The configuration of one process that has the batches of all ranks together, `batch_size` rows from each."""
+def planned_for(world: World, config: Config, data: Dataset | Shards | None, *given: Any, whole: bool = False) -> Plan:
+    """The plan of one process that has the batches of all ranks together, on this rank's device.
+
+    whole: `batch_size` is that of all ranks, as a run directory's configuration has it, not of each.
+    Raises as `planned` does.
+    """
     if world.size == 1:
-        return config
+        return planned(config, data, *given)
     if config.compute.backend == "numpy":
         raise ConfigError(
             f"compute.backend 'numpy' with {world.size} processes: they meet by torch.distributed; use 'torch'"
         )
-    size = (config.training.batch_size or BATCH_SIZE) * world.size
-    return replace(config, training=replace(config.training, batch_size=size),
-                   compute=replace(config.compute, backend="torch"))  # fmt: skip
-
-
-def planned_for(world: World, config: Config, data: Dataset | Shards | None, *given: Any) -> Plan:
-    """The plan of one process with this configuration, on this rank's device. Raises as `planned` does."""
-    if world.size == 1:
-        return planned(config, data, *given)
     data = training_data(config.data) if data is None else data
     if isinstance(data, Shards):
         raise ConfigError(
             f"{data.name} is streamed, which {world.size} processes cannot share; train it with one process, "
             "or set data.stream.when = 'never'"
         )
-    compute = config.compute
-    decided = planned(replace(config, compute=replace(compute, device=world.device(compute.device))), data, *given)
+    compute = replace(config.compute, backend="torch")
+    config = replace(config, compute=replace(compute, device=world.device(compute.device)))
+    decided = planned(config, data, *given, ranks=1 if whole else world.size)
     batches = decided.batches
+    if batches.n_rows < world.size:
+        raise ConfigError(
+            f"{data.name} has {batches.n_rows} training rows, too few for {world.size} processes to have one each; "
+            f"start at most {batches.n_rows}"
+        )
     smallest = min(batches.size_of(0), batches.size_of(batches.per_epoch - 1))
     if smallest < world.size:
         raise ConfigError(
@@ -142,8 +143,8 @@ def follow(world: World, load: Callable[[], Config] | None) -> NoReturn:
 
 def _followed(world: World, told: Mapping[str, Any], load: Callable[[], Config] | None) -> Plan:
     try:
-        config = from_plain(Config, told["config"]) if load is None else widened(load(), world)
-        decided = planned_for(world, config, None, None, None, Path(told["directory"]))
+        config = from_plain(Config, told["config"]) if load is None else load()
+        decided = planned_for(world, config, None, None, None, Path(told["directory"]), whole=load is None)
         facts = _facts(decided)
     except ChainruleError as error:
         _agree(world, {"problem": str(error), "exit code": error.exit_code})

@@ -41,6 +41,9 @@ PYTHON = "python:"
 class Run:
     """A finished run. model: as chosen by `evaluation.keep`. best: of the best row, or None without validation rows.
 
+    config: with all that the data decided, as in `config.toml`. history: a row for each look, columns by name,
+    `seconds` since the start. metrics: as in `metrics.json`, `seconds` of the whole training. environment:
+    versions, hardware, the data's digest. directory: None of a run in memory.
     end: where another training can go on from, of a run in memory.
     """
 

@@ -39,15 +39,15 @@ def configured(path: Path | None, changes: Sequence[str] = ()) -> Config:
 
 def planned(config: Config, data: Dataset | Shards | None = None, network: Network | None = None,
             start: Model | None = None, directory: Path | None = None,
-            initial: Initial | None = None) -> Plan:  # fmt: skip
+            initial: Initial | None = None, *, ranks: int = 1) -> Plan:  # fmt: skip
     """Decide the run of `config`; `data`, `network` and `start`, where given, stand in for its own.
 
     directory: of the run, which holds a copy of its start. initial: arrays that it goes on from instead.
-    Raises ConfigError, DataError and DamagedError.
+    ranks: see `plan`. Raises ConfigError, DataError and DamagedError.
     """
     data = training_data(config.data) if data is None else data
     if config.start is None:
-        return plan(config, data, config.network.build() if network is None else network, initial)
+        return plan(config, data, config.network.build() if network is None else network, initial, ranks=ranks)
     named = config.start
     model = _found(named, start, directory)
     if (model.task, model.target_names) != (data.task, data.target_names):
@@ -66,7 +66,7 @@ def planned(config: Config, data: Dataset | Shards | None = None, network: Netwo
     loss: Any = config.loss or model.loss
     config = replace(config, start=Start(named.model, model.digest), loss=loss)
     network = config.network.build() if network is None else network
-    return plan(config, data, network, Initial(model.parameters, model.preprocessing, model.target))
+    return plan(config, data, network, Initial(model.parameters, model.preprocessing, model.target), ranks=ranks)
 
 
 def _found(start: Start, given: Model | None, directory: Path | None) -> Model:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from os import getpid
 from pathlib import Path
+from reprlib import repr as short
 from time import perf_counter
 from typing import Any, overload
 
@@ -32,7 +33,7 @@ from chainrule.runs.listing import Runs
 from chainrule.runs.lock import locked
 from chainrule.runs.model import Model
 from chainrule.runs.named import nothing_at
-from chainrule.runs.ranks import lead, meet, planned_for, widened
+from chainrule.runs.ranks import lead, meet, planned_for
 from chainrule.runs.run import PYTHON, Run, finished, model_of, save_run
 from chainrule.runs.start import starting
 from chainrule.training.config import Checkpoint, Config, DataOptions, Evaluation, NetworkOptions, Training
@@ -116,12 +117,12 @@ def train(  # type: ignore[misc]  # it takes the same options
     >>> sorted(run.history[-1])[:3]
     ['batch_loss', 'epoch', 'gradient_norm']
     """
+    _check_given(network, data, hooks)
     source = asdict(data.origin or Origin(f"{PYTHON}{data.name}"))
     options = DataOptions(**source, split=split, preprocessing=preprocessing, standardise_target=standardise_target,
                           augment=augment, stream=data.options if isinstance(data, Shards) else Stream())  # fmt: skip
-    config = Config(options, NetworkOptions(layers=network.layers), loss, optimizer, schedule, training, evaluation,
-                    compute, checkpoint)  # fmt: skip
-    config = starting(config, start)
+    config = starting(Config(options, NetworkOptions(layers=network.layers), loss, optimizer, schedule, training,
+                             evaluation, compute, checkpoint), start)  # fmt: skip
     how: dict[str, Any] = {"network": network, "data": data, "start": start if isinstance(start, Model) else None,
                            "overwrite": overwrite, "resume": resume, "inexact": inexact, "time_limit": time_limit,
                            "hooks": hooks}  # fmt: skip
@@ -131,6 +132,15 @@ def train(  # type: ignore[misc]  # it takes the same options
     from chainrule.runs.seeds import train_seeds
 
     return Runs(train_seeds(config, seeds, output, initials=initials, **how))
+
+
+def _check_given(network: object, data: object, hooks: object) -> None:
+    if not isinstance(network, Network):
+        raise ConfigError(f"network is {short(network)}; expected a Network, such as mlp([100])")
+    if not isinstance(data, Dataset | Shards):
+        raise ConfigError(f"data is {short(data)}; expected a Dataset: what `read` gives, or Dataset(name, X, y, ...)")
+    if not isinstance(hooks, Sequence) or not all(isinstance(hook, Hook) for hook in hooks):
+        raise ConfigError(f"hooks is {short(hooks)}; expected a list of Hooks")
 
 
 def _initials(start: Any, initial: Initial | Sequence[Initial] | None, seeds: int | None) -> list[Initial]:
@@ -173,9 +183,13 @@ class _Call:
     changes: Sequence[str]
     world: World
 
-    def plan(self, config: Config, directory: Path | None = None) -> Plan:
-        """Read data and start, unless they were given, and decide the run; `directory` holds it where it goes on."""
-        return planned_for(self.world, config, self.data, self.network, self.start, directory, self.initial)
+    def plan(self, config: Config, directory: Path | None = None, whole: bool = False) -> Plan:
+        """Read data and start, unless they were given, and decide the run; `directory` holds it where it goes on.
+
+        whole: see `planned_for`.
+        """
+        given = (self.network, self.start, directory, self.initial)
+        return planned_for(self.world, config, self.data, *given, whole=whole)
 
 
 def train_config(
@@ -201,6 +215,7 @@ def train_config(
     config None: that of the run in `output`, with `changes` such as "optimizer.lr=3e-4". on_step: called with the
     number of steps done. warn: called with a sentence about a damaged checkpoint or a change since it was written.
     world: the processes that share every batch, this one being rank 0; the others call `runs.ranks.follow`.
+    Raises as `train` does, and a LostError where another process is lost.
 
     >>> from chainrule import Config
     >>> train_config(Config(training=Training(epochs=2))).metrics["steps"]
@@ -215,7 +230,6 @@ def train_config(
         return _in_memory(config, call)
     if initial is not None:
         raise ConfigError(NOT_KEPT)
-    config = config and widened(config, world)
     directory, interrupts = Path(output), Interrupts()
     with interrupts.caught():
         if resume and (checkpoint.listed(directory) or (config is None and (directory / CONFIG).is_file())):
@@ -257,8 +271,8 @@ def _resumed(directory: Path, config: Config | None, call: _Call, interrupts: In
         with nothing_lost(interrupts):
             clean(directory)
             saved = resume.newest(directory, call.warn)
-            config = resume.configuration(directory, saved, call.changes, call.warn) if config is None else config
-            decided = call.plan(config, directory)
+            asked = resume.configuration(directory, saved, call.changes, call.warn) if config is None else config
+            decided = call.plan(asked, directory, whole=config is None)
             plain = plain_config(decided)
             about = environment(decided.backend, decided.data, ranks=call.world.size)
             changes = resume.compare(saved, plain, about) if saved else []

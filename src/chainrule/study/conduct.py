@@ -14,6 +14,7 @@ from chainrule.data import split
 from chainrule.errors import ConfigError, Interrupted
 from chainrule.intervals import mean_interval
 from chainrule.runs.assess import assess_run
+from chainrule.runs.directory import check_place, make
 from chainrule.runs.files import format_json, write
 from chainrule.runs.interrupts import Interrupts
 from chainrule.runs.lock import LOCK, locked
@@ -31,7 +32,10 @@ LEDGER, STUDY, SUMMARY = "ledger.sqlite", "study.toml", "summary.json"
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a study came to. summary: plain, what summary.json holds. trials: all of the ledger, by number."""
+    """What a study came to. summary: plain, what summary.json holds. trials: all of the ledger, by number.
+
+    search: the number of the search among those of the ledger.
+    """
 
     study: Study
     search: int
@@ -48,7 +52,7 @@ def unseen(trials: list[Trial], total: int | None) -> None:
 
 def run_study(
     asked: Study,
-    directory: Path,
+    directory: Path | str,
     *,
     workers: int = 1,
     resume: bool = False,
@@ -64,7 +68,9 @@ def run_study(
     whose CPUs then decide how many trials run at a time. executor: one of your own.
     A resumed study may have larger budgets: it is the same search, and proposes on. With another space, training or
     sampler a new search begins in the same study, whose candidates are kept apart from those before. again: the test
-    rows may be read although they have been.
+    rows may be read although they have been. database: of the ledger, in the place of a file in `directory`.
+    Raises a ConfigError for a directory that is not free, a BusyError where another process has it, an OutputError,
+    and Interrupted after a signal; a trial that fails is told in the ledger.
 
     >>> from tempfile import mkdtemp
     >>> from chainrule import load_study
@@ -81,9 +87,9 @@ def run_study(
     >>> run_study(load_study(folder / "s.toml"), folder / "out").summary["trials"]["finished"]
     2
     """
-    directory = directory.absolute()
+    directory = Path(directory).absolute()
     _check_free(directory, resume)
-    directory.mkdir(parents=True, exist_ok=True)
+    make(directory)
     interrupts = Interrupts()
     ledger = open_ledger(database or f"sqlite:///{directory / LEDGER}", asked.name)
     with interrupts.caught(), locked(directory), closing(ledger):
@@ -120,8 +126,7 @@ def opened(directory: Path, database: str | None = None) -> tuple[Study, Ledger]
 
 
 def _check_free(directory: Path, resume: bool) -> None:
-    if directory.exists() and not directory.is_dir():
-        raise ConfigError(f"output {directory} is a file; name a directory")
+    check_place(directory)
     if directory.is_dir() and not resume and any(path.name != LOCK for path in directory.iterdir()):
         raise ConfigError(
             f"output {directory} is not empty; name another directory, or give --resume to go on with its study"

@@ -95,7 +95,7 @@ class Study:
         return from_plain(Config, complete(applied(self.train, params)))
 
 
-def load_study(path: Path, changes: Iterable[str] = ()) -> Study:
+def load_study(path: Path | str, changes: Iterable[str] = ()) -> Study:
     r"""The study in the TOML file at `path`, with `changes` such as "search.trials=50". Raises a ConfigError.
 
     >>> from tempfile import mkdtemp
@@ -104,6 +104,7 @@ def load_study(path: Path, changes: Iterable[str] = ()) -> Study:
     >>> load_study(path, ["search.metric=validation_loss"]).metric
     'validation_loss'
     """
+    path = Path(path)
     try:
         plain = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -114,11 +115,14 @@ def load_study(path: Path, changes: Iterable[str] = ()) -> Study:
         set_option(plain, change)
     base = plain.pop("base", None)
     if base is not None:
-        above = path.parent / str(base)
+        _check_table(plain, "train")
+        if not isinstance(base, str):
+            raise ConfigError(f"base is {base!r}; expected the path of a configuration, in quotes")
+        above = path.parent / base
         try:
             plain["train"] = _merged(tomllib.loads(above.read_text(encoding="utf-8")), plain.get("train", {}))
         except (OSError, ValueError) as error:
-            raise ConfigError(f"base {str(base)!r}: {above} cannot be read as TOML: {cause(error)}") from None
+            raise ConfigError(f"base {base!r}: {above} cannot be read as TOML: {cause(error)}") from None
     return study(plain, path.stem)
 
 
@@ -129,6 +133,8 @@ def study(plain: Mapping[str, Any], name: str) -> Study:
         raise ConfigError(
             f"{sorted(unknown)[0]!r} is no table of a study; expected base, train, space, {', '.join(sorted(known))}"
         )
+    for table in ("train", "space"):
+        _check_table(plain, table)
     options = from_plain(Options, {key: value for key, value in plain.items() if key in known})
     train = dict(plain.get("train", {}))
     config = from_plain(Config, complete(train))
@@ -137,6 +143,11 @@ def study(plain: Mapping[str, Any], name: str) -> Study:
     made = Study(name, train, space, options, options.search.metric or config.evaluation.monitor, resolved)
     _check(made)
     return made
+
+
+def _check_table(plain: Mapping[str, Any], name: str) -> None:
+    if not isinstance(plain.get(name, {}), Mapping):
+        raise ConfigError(f"{name} is {plain[name]!r}; expected a table, [{name}]")
 
 
 def _check(made: Study) -> None:

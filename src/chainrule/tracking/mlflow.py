@@ -3,14 +3,17 @@
 import logging
 import os
 import re
+import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from chainrule.errors import ConfigError, OutputError
+from chainrule.runs.directory import make
 from chainrule.runs.hooks import Begun
 from chainrule.runs.train import to_stderr
 from chainrule.tracking.facts import Plain, conditions, options, points
@@ -49,6 +52,7 @@ class MLflow(Tracker):
         needed("mlflow", "mlflow")
         super().__init__(warn)
         self.experiment, self.name = experiment, name
+        _reach(self.uri)
         try:
             with quiet(self.uri):
                 self.client = _client(self.uri)
@@ -148,6 +152,21 @@ def address(uri: str) -> str:
     if scheme and scheme[1] != "file":
         raise ConfigError(f"the MLflow store {uri!r} is not local; expected sqlite:///FILE or a folder")
     return Path(re.sub(r"^file:(//)?", "", uri)).resolve().as_uri()
+
+
+def _reach(uri: str) -> None:
+    """Make the folders above a store, and open a database: where it cannot be, MLflow tries again for 100 seconds."""
+    if not uri.startswith(SQLITE):
+        return make(Path(unquote(uri.removeprefix("file://"))), "the MLflow store")
+    file = Path(uri.removeprefix(SQLITE))
+    if file.is_dir():
+        raise ConfigError(f"the MLflow store {file} is a folder; name it without {SQLITE}, or a file")
+    make(file.parent, "the MLflow store")
+    try:
+        with closing(sqlite3.connect(file)) as database:
+            database.execute("PRAGMA schema_version")
+    except sqlite3.Error as error:
+        raise OutputError(f"the MLflow store {file} cannot be opened: {error}; name another file") from error
 
 
 @contextmanager

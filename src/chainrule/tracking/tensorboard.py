@@ -4,6 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
+from chainrule.runs.directory import make
 from chainrule.runs.files import writing
 from chainrule.runs.train import to_stderr
 from chainrule.tracking.facts import Plain, conditions, options, points
@@ -20,8 +21,8 @@ class TensorBoard(Tracker):
     Scalars: every column of every row of history, by layer too, and the final metrics under `final/`. Texts: options,
     conditions, notes; the options also as hyperparameters. A run that goes on writes its whole history into a new file
     that begins with the mark of a restart at step 1, so that readers drop the points of the files before it.
-    warn: called with a sentence where the disk fails. Raises ConfigError without the library, OutputError where
-    `folder` cannot be written.
+    warn: called with a sentence where the disk fails. Raises ConfigError without the library or where
+    `folder` is a file, OutputError where it cannot be written.
     Source: https://github.com/tensorflow/tensorboard, `tensorboard/compat/proto/event.proto`.
 
     >>> from tempfile import mkdtemp
@@ -36,8 +37,8 @@ class TensorBoard(Tracker):
         needed("tensorboard", "tensorboard")
         super().__init__(warn)
         self.folder, self.name = Path(folder), name
+        make(self.folder, "the TensorBoard folder")
         with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
             TemporaryFile(dir=self.folder).close()
 
     def __repr__(self) -> str:

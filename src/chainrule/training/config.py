@@ -104,9 +104,9 @@ class Training:
 
     epochs, or iterations (steps): one of them; 20 epochs where neither is given. batch_size: rows of a step; 128, or
     all training rows where they are fewer. replacement: draw each batch anew from all training rows. penalty: λ in
-    λ Σ‖W‖² over the weights. clip_norm: gradients longer than this are shortened to it. seed: of
-    initial weights, batches, augmentation and dropout. on_divergence: "stop" where a loss or gradient is not finite, or
-    "reduce-lr": go back to the last row of history and halve the learning rate.
+    λ Σ‖W‖² over the weights. clip_norm: gradients, all arrays' together, longer than this are shortened to it (Pascanu
+    2013). seed: of initial weights, batches, augmentation and dropout. on_divergence: "stop" where a loss or gradient
+    is not finite, or "reduce-lr": go back to the last row of history and halve the learning rate.
 
     >>> Training(epochs=5, iterations=100)
     Traceback (most recent call last):
@@ -136,7 +136,8 @@ class Evaluation:
     """When the run is measured and what is kept. Every metric is computed in evaluation mode.
 
     every_epochs or every_steps: distance of the history's rows. train_rows: size of the fixed subset of training rows
-    that the training metrics are computed on; 0 takes all. metrics: more metrics for the history. train_metrics: False
+    that the training metrics are computed on; 0 takes all. metrics: more than the task's own: "balanced_accuracy",
+    "f1_macro" and "f1_micro" of classes, the last two of labels too, "r2" of numbers. train_metrics: False
     leaves the training rows to their batches' losses, which cost nothing; the objective is then theirs. monitor: the
     column of the history by which rows are compared. mode: whether "max" or "min" of it is the best, which "auto" knows
     of all columns but those that a hook measures. patience: stop after so many rows without an improvement of more than
@@ -190,7 +191,8 @@ class Config:
     """Everything that decides a run.
 
     loss None is the one that suits the targets. An `optimizer` table without a kind is Adam's. start None draws initial
-    weights from the seed.
+    weights from the seed. All sections, layers, losses, rules and schedules raise a ConfigError when they are made, for
+    options that are not known and values that cannot be.
 
     >>> Config(training=Training(epochs=5)).optimizer
     Adam(lr=0.001, beta1=0.9, beta2=0.999, epsilon=1e-08)

@@ -102,10 +102,12 @@ class Plan:
         return min(self.every - step % self.every, self.n_steps - step) - 1
 
 
-def plan(config: Config, data: Dataset | Shards, network: Network, start: Initial | None = None) -> Plan:
+def plan(config: Config, data: Dataset | Shards, network: Network, start: Initial | None = None, *,
+         ranks: int = 1) -> Plan:  # fmt: skip
     """Decide a run of `config` on `data`. Raises ConfigError and DataError, all before any training.
 
-    start: arrays to go on from, with the preprocessing that they were trained on.
+    start: arrays to go on from, with the preprocessing that they were trained on. ranks: the processes that have
+    `training.batch_size` rows of a batch each; the plan's own is that of all together.
     """
     loss = config.loss or default_loss(data.task)
     if loss.task != data.task:
@@ -116,7 +118,7 @@ def plan(config: Config, data: Dataset | Shards, network: Network, start: Initia
     prepared = _prepared(config, data, rows, start)
     network = _sized(config, data, network, prepared)
     n_train = len(rows.train) if isinstance(data, Dataset) else data.n_rows - len(rows.validation) - len(rows.test)
-    size = _batch_size(config, network, n_train)
+    size = _batch_size(config, network, n_train, ranks)
     config = replace(config, training=replace(config.training, batch_size=size))
     evaluation = config.evaluation
     metrics = names(data.task, evaluation.metrics)
@@ -248,11 +250,14 @@ def reseeded(plan: Plan, seed: int, start: Initial | None = None) -> Plan:
     return replace(made, X=X, start=start, preprocessing=start.preprocessing, target=start.target)
 
 
-def _batch_size(config: Config, network: Network, n_train: int) -> int:
-    size = config.training.batch_size or min(BATCH_SIZE, n_train)
+def _batch_size(config: Config, network: Network, n_train: int, ranks: int) -> int:
+    asked = config.training.batch_size
+    size = min(BATCH_SIZE * ranks, n_train) if asked is None else asked * ranks
     if size > n_train:
+        shared = f" for each of {ranks} processes, {size} together," if ranks > 1 else ""
         raise ConfigError(
-            f"training.batch_size {size} is more than the {n_train} training rows; set it to at most {n_train}"
+            f"training.batch_size {asked}{shared} is more than the {n_train} training rows; set it to at most "
+            f"{max(n_train // ranks, 1)}"
         )
     if size == 1 and any(parameter.role == "running" for parameter in network.parameters.values()):
         raise ConfigError(

@@ -132,7 +132,10 @@ def _other_witnesses(subject: Subject) -> dict[str, Arrays]:
 
 def check_layer(layer: Layer, n_in: int, *, name: str = "", rows: int = 5, training: bool = True,
                 n_entries: int = 12, seed: int = 0) -> list[Comparison]:  # fmt: skip
-    """A layer alone: J = Σ c ⊙ y for random x and a random c.
+    """A layer alone: J = Σ c ⊙ y for random x (rows, n_in) and a random c.
+
+    n_entries: of each array that central differences are taken at; autograd and the other backend are compared in all.
+    Raises a ConfigError for a layer that does not take n_in columns.
 
     >>> from chainrule import Tanh
     >>> found = check_layer(Tanh(), n_in=3)
@@ -167,7 +170,7 @@ def check_layer(layer: Layer, n_in: int, *, name: str = "", rows: int = 5, train
 
 def check_loss(loss: Loss, n_out: int, target: NDArray[Any], weight: NDArray[Any] | None = None, *,
                n_entries: int = 12, seed: int = 0) -> list[Comparison]:  # fmt: skip
-    """A loss alone: dlogits for random logits.
+    """A loss alone: dlogits for random logits (batch, n_out). target: as the loss takes it. weight: (batch,).
 
     >>> from chainrule import SquaredError
     >>> max(one.error for one in check_loss(SquaredError(), 2, np.zeros((4, 2)))) < 1e-7
@@ -195,6 +198,8 @@ def check_network(network: Network, loss: Loss, x: NDArray[Any], target: NDArray
 
     Weights are those that training would start from; biases, norms and running statistics, which start at the same
     number each, are drawn at random, so that the point is a generic one. Dropout masks are those of step 0.
+    target: as the loss takes it. weight: of the rows, (batch,). penalty: λ. Raises a ConfigError for layers that do not
+    fit.
 
     >>> from chainrule import SoftmaxCrossEntropy, mlp
     >>> network = mlp([4]).sized(3, 2)
