@@ -1,8 +1,8 @@
-"""How the time of one training step grows: with width, depth, batch, rows, and the number of stacked networks.
+"""How the time of one training step grows: with width, depth, batch, rows, and the number of networks trained together.
 
     python benchmarks/growth.py --out growth    # growth/growth.txt, growth.json and an SVG for each, in two minutes
 
-One thing grows, the others stay as in BASE, or in SMALL for stacked networks. The points of one curve alternate within
+One thing grows, the others stay as in BASE, or in SMALL for networks together. The points of one curve alternate within
 a round. Threads: $OMP_NUM_THREADS, or every core.
 """
 
@@ -12,7 +12,6 @@ import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import count
 from math import ceil, floor, log10
 from pathlib import Path
 from statistics import median
@@ -20,14 +19,13 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from peers.ours import as_trained
 
 import chainrule as cr
 from chainrule.data import Split
 from chainrule.text import columns
 from chainrule.training.config import DataOptions
-from chainrule.training.plan import Plan, plan, reseeded
-from chainrule.training.population import Stacked
-from chainrule.training.step import Stepper, resident, start
+from chainrule.training.plan import Plan, plan
 
 LONG = 10**7  # steps: a run long enough for kernels in C, with no row of history among those measured
 
@@ -68,29 +66,13 @@ def planned(shape: Shape) -> Plan:
     return plan(config, data, cr.mlp([shape.width] * shape.depth))
 
 
-def next_step(p: Plan, networks: int | None) -> Callable[[], Any]:
-    """A function that does one more step; to be called in the scope of the backend."""
-    numbers = count()
-    with p.backend.scope():
-        data = resident(p)
-        if networks is None:
-            advance = Stepper(p, data, start(p))
-        else:
-            plans = [reseeded(p, seed) for seed in range(networks)]
-            advance = Stacked(plans, data, [start(one) for one in plans])
-    return lambda: advance(next(numbers))
-
-
-def milliseconds(p: Plan, step: Callable[[], Any], seconds: float) -> float:
+def milliseconds(p: Plan, steps: Callable[[], int], seconds: float) -> float:
     with p.backend.scope():
         for _ in range(3):
-            step()
-        p.backend.wait()
+            steps()
         begin, n = perf_counter(), 0
         while n < 3 or perf_counter() - begin < seconds:
-            step()
-            n += 1
-        p.backend.wait()
+            n += steps()
         return 1e3 * (perf_counter() - begin) / n
 
 
@@ -99,7 +81,7 @@ def measured(name: str, rounds: int, seconds: float) -> list[dict[str, Any]]:
     base, what, values = CURVES[name]
     shapes = [replace(base, **{what: value}) for value in values]
     plans = [planned(shape) for shape in shapes]
-    steps = [next_step(p, shape.networks) for p, shape in zip(plans, shapes, strict=True)]
+    steps = [as_trained(p, shape.networks) for p, shape in zip(plans, shapes, strict=True)]
     times: list[list[float]] = [[] for _ in plans]
     for _ in range(rounds):
         for p, step, found in zip(plans, steps, times, strict=True):

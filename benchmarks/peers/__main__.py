@@ -121,9 +121,9 @@ def one_case(options: argparse.Namespace) -> dict[str, Any]:
         plans[ours.FLOAT32] = ours.planned(case, "float32", threads)
     own = [ours.contestant(name, plan) for name, plan in plans.items()]
     if together(plans[ours.AUTO], 16):
-        own.append(ours.stacked(ours.STACKED, plans[ours.AUTO]))
+        own.append(ours.contestant(ours.STACKED, plans[ours.AUTO], 16))
         if threads == 1:
-            own.append(ours.stacked(ours.ON_TWO, ours.planned(case, "auto", 2)))
+            own.append(ours.contestant(ours.ON_TWO, ours.planned(case, "auto", 2), 16))
     for name, plan in plans.items():
         print(f"{name}: {ours.described(plan)}")
     alone = measure.rounds(own, options.rounds, options.seconds)

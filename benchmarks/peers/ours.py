@@ -15,7 +15,7 @@ from chainrule.training.side_by_side import SideBySide
 from chainrule.training.step import Stepper, resident, start
 
 from .cases import Case, noise
-from .measure import Contestant, calling, stepping
+from .measure import Contestant, calling
 
 AUTO, FLOAT32 = "ours", "ours, float32"
 STACKED, ON_TWO = "ours, 16 seeds", "ours, 16 seeds, 2 threads"
@@ -44,36 +44,32 @@ def next_step(p: Plan) -> Callable[[], Any]:
     return lambda: advance(next(numbers)).loss
 
 
-def stacked(name: str, p: Plan, n: int = 16) -> Contestant:
-    """`n` seeds of the training together: a step of all."""
-    plans = [reseeded(p, seed) for seed in range(n)]
+def contestant(name: str, p: Plan, networks: int | None = None) -> Contestant:
+    """The training; or that of several seeds together, of which a step is a step of all."""
+    return calling(name, as_trained(p, networks), p.backend.scope)
+
+
+def as_trained(p: Plan, networks: int | None = None) -> Callable[[], int]:
+    """A function that does as many steps as the training takes at once, and says how many; call it in the scope."""
     with p.backend.scope():
-        advance = population.stacking(plans, resident(p), {i: begin(one) for i, one in enumerate(plans)}, None)
-    if isinstance(advance, SideBySide):
-        return calling(name, in_calls(advance, lambda step, many: advance.run(step, many, 0.0)), p.backend.scope)
-    numbers = count()
-    return stepping(name, lambda: advance(next(numbers))[0], p.backend.scope)
-
-
-def contestant(name: str, p: Plan) -> Contestant:
-    with p.backend.scope():
-        found = loop.stepping(p, resident(p), start(p), None)
-    if isinstance(found, Programmed):
-        call = in_calls(found, lambda step, many: found.run(step, found.rules(step, many), 0.0))
-        return calling(name, call, p.backend.scope)
-    return stepping(name, next_step(p), p.backend.scope, lambda _: p.backend.wait())
-
-
-def in_calls(stepper: Programmed | SideBySide, run: Callable[[int, int], Any]) -> Callable[[], int]:
-    """A function that does as many steps as the training takes at once, and says how many."""
+        if networks is None:
+            found: Any = loop.stepping(p, resident(p), start(p), None)
+        else:
+            plans = [reseeded(p, seed) for seed in range(networks)]
+            found = population.stacking(plans, resident(p), {i: begin(one) for i, one in enumerate(plans)}, None)
     step = 0
 
     def call() -> int:
         nonlocal step
-        many = stepper.ahead(step, _LONG)
-        run(step, many)
-        step += many
-        return many
+        many = found.ahead(step, _LONG) if isinstance(found, Programmed | SideBySide) else 0
+        if not many:
+            found(step)
+        elif isinstance(found, Programmed):
+            found.run(step, found.rules(step, many), 0.0)
+        else:
+            found.run(step, many, 0.0)
+        step += many or 1
+        return many or 1
 
     return call
 

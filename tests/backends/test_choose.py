@@ -41,6 +41,23 @@ def test_bfloat16_is_taken_where_the_processor_multiplies_it(monkeypatch, amx, a
     assert backend.master == torch.float32
 
 
+def test_a_long_plain_training_without_fast_bfloat16_is_programs_on_few_threads(monkeypatch):
+    for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False)
+    if not choose(cr.Compute("numpy"), 0.0, 1e9).programs:
+        pytest.skip("no C compiler here, or NumPy has its matrix products from elsewhere")
+    long, few = {"steps": 1e6, "plain": True}, cr.Compute(threads=2)
+    assert repr(choose(few, 2e9, **long)) == (
+        "numpy on cpu in float32, 2 threads (a step of 2,000 MFLOP; the CPU has no fast bfloat16: programs)"
+    )
+    others = [(cr.Compute(threads=3), long), (few, {"steps": 1e6}), (few, {"steps": 10, "plain": True}),
+              (cr.Compute(threads=2, precision="float32"), long), (cr.Compute(threads=2, backend="torch"), long),
+              (cr.Compute(threads=2, compiled="never"), long)]  # fmt: skip
+    assert [choose(compute, 2e9, **how).name for compute, how in others] == ["torch"] * len(others)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    assert choose(few, 2e9, **long).name == "torch"
+
+
 def test_by_hand_is_as_asked():
     for name in ("numpy", "torch"):
         for precision in ("float32", "float64"):

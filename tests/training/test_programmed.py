@@ -137,6 +137,9 @@ def test_a_call_ends_with_the_epoch_before_a_row_and_after_at_most_so_many_steps
     long = replace(planned(cr.mlp([9]), batch_size=2), every=10**6)
     with long.backend.scope():
         assert Programmed(long, resident(long), start(long)).ahead(0, 10**6) == MOST
+    wide = planned(cr.mlp([2000, 2000]), batch_size=14)
+    with wide.backend.scope():  # 343 million operations a step
+        assert Programmed(wide, resident(wide), start(wide)).ahead(0, 10**6) == 5
 
 
 def trained(monkeypatch, written, output, n=None, **more):

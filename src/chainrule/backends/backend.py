@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chainrule.arrays import Array
 from chainrule.backprop import Context, Parameter, Parameters, Part
 from chainrule.data import augmentation
-from chainrule.kernels import Kernels, library
+from chainrule.kernels import Kernels, library, products
 from chainrule.seeds import bits
 
 T = TypeVar("T")
@@ -84,6 +84,11 @@ class Backend(ABC):
     def device_name(self) -> str:
         """The device as a reader knows it: a GPU with its model."""
         return self.device
+
+    @property
+    def programs(self) -> bool:
+        """Whether steps of plain networks run as programs: NumPy in float32, with kernels and with its own products."""
+        return self.name == "numpy" and self.kernels is not None and products() is not None
 
     @property
     def records(self) -> bool:

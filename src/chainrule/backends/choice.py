@@ -40,6 +40,9 @@ SMALL_STEP = 6e7
 """Operations of one training step below which NumPy was the fastest: `benchmarks/backends.py`, docs/decisions.md."""
 
 
+FEW = 2
+"""Threads up to which programs were measured to be faster than torch in float32; their elementwise work has one."""
+
 BUILDING = 2.0
 """Seconds that building the compiled kernels takes."""
 
@@ -49,7 +52,7 @@ def choose(
 ) -> Backend:
     """The backend for `steps` training steps of `flops_per_step` operations of a network of so many parameters.
 
-    plain: whether all its layers can be written as a program.
+    plain: whether its steps can be written as programs.
     """
     threads = compute.threads or available_threads()
     name, why = _library(compute, flops_per_step)
@@ -60,10 +63,24 @@ def choose(
 
         backend = hardware.torch_backend(compute.device, compute.precision, threads, why)
     # The kernels may change a last bit, so the length of the run decides, not what happens to be built.
-    kind = "program" if plain and name == "numpy" else backend.device.partition(":")[0]
-    if compute.compiled == "auto" and steps * _saved(kind, parameters) > BUILDING:
+    auto, kind = compute.compiled == "auto", backend.device.partition(":")[0]
+    programs = auto and plain and steps * _saved("program", parameters) > BUILDING
+    if programs and _no_bfloat16(compute, backend) and threads <= FEW:
+        made = _numpy(compute, threads, f"{backend.reason}: programs")
+        made.compile()
+        if made.programs:
+            return made
+    if (programs and name == "numpy") or (auto and steps * _saved(kind, parameters) > BUILDING):
         backend.compile()
     return backend
+
+
+def _no_bfloat16(compute: Compute, backend: Backend) -> bool:
+    """Whether nothing but the size of the step speaks for torch: on a CPU without fast bfloat16."""
+    asked = compute.backend, compute.precision
+    return asked == ("auto", "auto") and backend.name == "torch" and backend.precision == "float32" and (
+        backend.device == "cpu"
+    )  # fmt: skip
 
 
 def _saved(kind: str, parameters: int) -> float:

@@ -15,8 +15,8 @@ from chainrule.data.preprocessing import Kind, fit, fit_target, identity, settle
 from chainrule.data.streaming import Scan, Shards, Windows, drawn, scan
 from chainrule.data.streaming.windows import windowed
 from chainrule.errors import ConfigError, DataError
-from chainrule.kernels import PLAIN
-from chainrule.losses import Huber, Loss, Poisson, SquaredError, default_loss
+from chainrule.kernels import PLAIN, takes
+from chainrule.losses import Huber, Loss, Poisson, SoftmaxCrossEntropy, SquaredError, default_loss
 from chainrule.network import Network
 from chainrule.seeds import stream
 from chainrule.training.config import Config, with_seed
@@ -138,7 +138,7 @@ def plan(config: Config, data: Dataset | Shards, network: Network, start: Initia
     if isinstance(loss, Poisson) and target.shift.any():
         raise ConfigError("loss 'poisson' needs targets as they are, but the start was trained on standardised ones")
     sample = _sample(rows.train, evaluation.train_rows, config.data.split.seed)
-    plain = all(type(layer) in PLAIN for layer in network.layers)
+    plain = ranks == 1 and found is None and is_plain(config, network, data)
     flops = 3 * network.flops_per_row * batches.size
     backend = choose(config.compute, flops, n_steps, network.n_parameters, plain=plain)
     return Plan(
@@ -160,6 +160,17 @@ def plan(config: Config, data: Dataset | Shards, network: Network, start: Initia
         start,
         scan=found,
     )
+
+
+def is_plain(config: Config, network: Network, data: Dataset) -> bool:
+    """Whether steps of this training can be written as programs."""
+    training, loss = config.training, type(config.loss)
+    shapes = [parameter.shape for parameter in network.parameters.values()]
+    no_number = (1, 1) not in shapes  # NumPy takes another function for numbers than for vectors
+    layers = all(type(layer) in PLAIN for layer in network.layers) and no_number and takes(config.optimizer)
+    classes = loss is SoftmaxCrossEntropy and data.y.dtype == np.int64 and data.y.ndim == 1
+    rows = data.weight is None and not config.data.augment and training.batch_size != 1
+    return layers and rows and training.clip_norm is None and (classes or loss is SquaredError)
 
 
 def _kind(config: Config, data: Dataset | Shards) -> Kind:

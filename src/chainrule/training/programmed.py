@@ -11,32 +11,25 @@ from numpy.typing import NDArray
 
 from chainrule.backends.backend import thresholds
 from chainrule.data import Batches
-from chainrule.kernels import PLAIN, Program, Rules, Update, products, takes
+from chainrule.kernels import Program, Rules, Update
 from chainrule.layers import BatchNorm, Dropout, Linear, ReLU
-from chainrule.losses import SoftmaxCrossEntropy, SquaredError
+from chainrule.losses import SoftmaxCrossEntropy
 from chainrule.seeds import key
-from chainrule.training.plan import Plan
+from chainrule.training.plan import Plan, is_plain
 from chainrule.training.step import Resident, State, Step, Stepper
 
-MOST = 64
-"""Steps of one call: a signal, or a checkpoint by the clock, waits for them."""
+MOST, LONGEST = 64, 2e9
+"""Steps of one call, and their operations, some tens of milliseconds: a signal, or a checkpoint by the clock, waits."""
 
 Floats = NDArray[np.float32]
 Back = Callable[[Floats], Floats | None]
 
 
 def programmable(plan: Plan) -> bool:
-    """Whether steps are programs: NumPy in float32 with compiled kernels, and options that they are written for."""
-    config, backend, layers = plan.config, plan.backend, plan.network.layers
-    backend_fits = backend.name == "numpy" and backend.kernels is not None and products() is not None
-    alone = plan.scan is None and plan.world.size == 1 and plan.data.weight is None
-    plain = not config.data.augment and config.training.clip_norm is None and takes(config.optimizer)
-    rows = plan.X.ndim == 2 and plan.X.dtype in (np.uint8, np.float32) and plan.batches.size > 1
-    shapes = [parameter.shape for parameter in plan.network.parameters.values()]
-    no_number = (1, 1) not in shapes  # NumPy takes another function for numbers than for vectors
-    known = all(type(layer) in PLAIN for layer in layers) and type(plan.loss) in (SoftmaxCrossEntropy, SquaredError)
-    classes = type(plan.loss) is SquaredError or (plan.data.y.dtype == np.int64 and plan.data.y.ndim == 1)
-    return backend_fits and alone and plain and rows and known and classes and no_number
+    """Whether steps are programs."""
+    rows = plan.X.ndim == 2 and plan.X.dtype in (np.uint8, np.float32)
+    alone = plan.scan is None and plan.world.size == 1
+    return plan.backend.programs and rows and alone and is_plain(plan.config, plan.network, plan.data)
 
 
 class Programmed:
@@ -44,6 +37,8 @@ class Programmed:
 
     def __init__(self, plan: Plan, data: Resident, state: State) -> None:
         self.plan, self.data = plan, data
+        flops = 3 * plan.network.flops_per_row * plan.batches.size
+        self.most = max(1, min(MOST, int(LONGEST / flops)))
         self._start(state)
 
     def _start(self, state: State) -> None:
@@ -70,7 +65,7 @@ class Programmed:
         left = per_epoch - step % per_epoch
         if left > 1 and batches.size_of(step + left - 1) != batches.size_of(step):
             left -= 1  # the epoch's last batch
-        return min(left, plan.before_due(step), most, MOST)
+        return min(left, plan.before_due(step), most, self.most)
 
     def rules(self, step: int, n: int, lr_scale: float = 1.0) -> Rules:
         """The numbers of the updates of n steps."""
