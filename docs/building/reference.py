@@ -44,7 +44,7 @@ def value(room: str, name: str) -> Any:
 def meaning(room: str, name: str) -> str | None:
     """The docstring; of a value the string below the assignment that makes it."""
     found = value(room, name)
-    if inspect.isclass(found) or inspect.isfunction(found):
+    if inspect.isclass(found) or inspect.isfunction(inspect.unwrap(found)):  # one that is cached, too
         return found.__doc__
     imports = ast.parse((SOURCE / room / "__init__.py").read_text()).body
     module = next(node.module for node in imports if isinstance(node, ast.ImportFrom) and node.names[0].name == name)
