@@ -25,8 +25,8 @@ class Compute:
     """Where and how to compute; "auto" decides by hardware and size, and prints its reason.
 
     threads: of the linear algebra library; None takes $OMP_NUM_THREADS, or every core this process may run on.
-    compiled: whether the memory-bound parts of a step may run as C. "auto" has it built by the machine's compiler when
-    a run is long enough to pay for the two seconds, and keeps it.
+    compiled: whether the memory-bound parts of a step, or all of it, may run as C. "auto" has it built by the machine's
+    compiler when a run is long enough to pay for the two seconds, and keeps it.
     """
 
     backend: Literal["auto", "numpy", "torch"] = "auto"
@@ -77,10 +77,8 @@ def choose(
 
 def _no_bfloat16(compute: Compute, backend: Backend) -> bool:
     """Whether nothing but the size of the step speaks for torch: on a CPU without fast bfloat16."""
-    asked = compute.backend, compute.precision
-    return asked == ("auto", "auto") and backend.name == "torch" and backend.precision == "float32" and (
-        backend.device == "cpu"
-    )  # fmt: skip
+    found = backend.name, backend.device, backend.precision
+    return (compute.backend, compute.precision) == ("auto", "auto") and found == ("torch", "cpu", "float32")
 
 
 def _saved(kind: str, parameters: int) -> float:
