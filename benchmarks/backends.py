@@ -57,9 +57,11 @@ def milliseconds(p: Plan, steps: Callable[[], int]) -> float:
         begin = perf_counter()
         while perf_counter() - begin < SECONDS / 10:
             steps()
+        p.backend.wait()
         begin, n = perf_counter(), 0
         while perf_counter() - begin < SECONDS:
             n += steps()
+        p.backend.wait()
         return 1e3 * (perf_counter() - begin) / n
 
 

@@ -70,9 +70,11 @@ def milliseconds(p: Plan, steps: Callable[[], int], seconds: float) -> float:
     with p.backend.scope():
         for _ in range(3):
             steps()
+        p.backend.wait()
         begin, n = perf_counter(), 0
         while n < 3 or perf_counter() - begin < seconds:
             n += steps()
+        p.backend.wait()
         return 1e3 * (perf_counter() - begin) / n
 
 

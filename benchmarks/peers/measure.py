@@ -47,17 +47,20 @@ def stepping(
     return Contestant(name, run)
 
 
-def calling(name: str, call: Callable[[], int], scope: Callable[[], AbstractContextManager[Any]]) -> Contestant:
-    """A contestant that does several steps in a call, and says how many."""
+def calling(name: str, call: Callable[[], int], scope: Callable[[], AbstractContextManager[Any]],
+            wait: Callable[[], Any]) -> Contestant:  # fmt: skip
+    """A contestant that does several steps in a call, and says how many. wait: until they are done."""
 
     def run(seconds: float) -> dict[str, float]:
         with scope():
             begin = perf_counter()
             while perf_counter() - begin < seconds / 10:  # warm-up
                 call()
+            wait()
             begin, n = perf_counter(), call()
             while perf_counter() - begin < seconds:
                 n += call()
+            wait()
             return {name: 1e3 * (perf_counter() - begin) / n}
 
     return Contestant(name, run)

@@ -46,7 +46,7 @@ def next_step(p: Plan) -> Callable[[], Any]:
 
 def contestant(name: str, p: Plan, networks: int | None = None) -> Contestant:
     """The training; or that of several seeds together, of which a step is a step of all."""
-    return calling(name, as_trained(p, networks), p.backend.scope)
+    return calling(name, as_trained(p, networks), p.backend.scope, p.backend.wait)
 
 
 def as_trained(p: Plan, networks: int | None = None) -> Callable[[], int]:
@@ -62,12 +62,10 @@ def as_trained(p: Plan, networks: int | None = None) -> Callable[[], int]:
     def call() -> int:
         nonlocal step
         many = found.ahead(step, _LONG) if isinstance(found, Programmed | SideBySide) else 0
-        if not many:
-            found(step)
-        elif isinstance(found, Programmed):
-            found.run(step, found.rules(step, many), 0.0)
-        else:
+        if many:
             found.run(step, many, 0.0)
+        else:
+            found(step)
         step += many or 1
         return many or 1
 

@@ -127,7 +127,7 @@ def _problem(item: dict[str, Any], schema: dict[str, Any], location: tuple[int |
             return "missing; it has no default"
         case "too_long":
             return f"should have at most {item['ctx']['max_length']} values, got {_shown(item['input'])}"
-        case "union_tag_invalid" if str(item["ctx"]["tag"]).startswith("["):
+        case "union_tag_invalid" if item["ctx"]["expected_tags"].startswith("'["):
             forms = (
                 item["ctx"]["expected_tags"].replace("'", "").replace("[", "a ").replace("]", "").replace(", ", " or ")
             )

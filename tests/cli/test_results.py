@@ -72,6 +72,12 @@ def test_predict_writes_what_the_suffix_says_and_refuses_others_before_any_work(
     assert (tmp_path / "out.csv").read_text() == kept
 
 
+def test_predict_makes_no_folder_for_rows_that_cannot_be_read(run, tmp_path):
+    refused = chainrule("predict", run, tmp_path / "none.npy", "-o", tmp_path / "new/deep/out.csv")
+    assert refused.returncode == 3
+    assert not (tmp_path / "new").exists()
+
+
 def test_predict_takes_a_table_by_column_names_and_refuses_a_missing_one(tmp_path):
     rng = np.random.default_rng(0)
     rows = [[x, z, "yes" if x > 0 else "no"] for x, z in rng.normal(size=(80, 2))]

@@ -194,6 +194,8 @@ def test_what_cannot_be_shared_is_refused():
         cr.ConfigError, match=r"^few has 5 training rows, too few for 8 processes to have one each; start at most 5$"
     ):
         planned_for(many, load(None, ["data.split.validation=0", "data.split.test=0"]), few)
+    with pytest.raises(cr.ConfigError, match=r"^few has 5 training rows, too few for 8 processes"):
+        planned_for(many, load(None, ["data.split.validation=0", "data.split.test=0", "training.batch_size=2"]), few)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.backends import choice
+from chainrule.kernels import library
 from chainrule.runs.keeper import Keeper
 from chainrule.runs.lock import locked
 from command import HEARING
@@ -107,6 +109,17 @@ def test_what_breaks_exactness_needs_a_flag_and_is_recorded(tmp_path):
         cr.train(NETWORK, other, output=tmp_path, resume=True, **longer)
     with pytest.raises(cr.ConfigError, match="does not fit the network or the optimizer"):
         cr.train(cr.mlp([5]), DIGITS, output=tmp_path, resume=True, inexact=True, **longer)
+
+
+def test_kernels_that_are_gone_are_a_change(tmp_path, monkeypatch):
+    """A compiler that is no more: sums over rows, and so all bits, would be others."""
+    if library(threaded=False) is None:
+        pytest.skip("no C compiler here")
+    monkeypatch.setattr(choice, "BUILDING", 0.0)
+    cr.train(NETWORK, DIGITS, output=tmp_path, **options())
+    monkeypatch.undo()
+    with pytest.raises(cr.ConfigError, match=r"changed since its checkpoint: compiled: True -> False\. Change it back"):
+        cr.train(NETWORK, DIGITS, output=tmp_path, resume=True, **options())
 
 
 def test_how_often_checkpoints_are_written_may_change_freely(tmp_path):

@@ -59,6 +59,7 @@ def test_an_optimizer_without_a_kind_is_adams():
         (["optimizer.lr=inf"], "optimizer.lr: should be a finite number, got inf"),
         (["optimizer.lr=nan"], "optimizer.lr: should be"),
         (["schedule={kind='cosin'}"], "schedule: unknown kind 'cosin' (did you mean 'cosine'?)"),
+        (["optimizer={kind=[1]}"], "optimizer: unknown kind '[1]'; the kinds are"),
         (["training.seed=true"], "training.seed: should be a whole number, got True"),
         (["training.batch_sise=4"], "training.batch_sise: unknown option (did you mean 'batch_size'?)"),
         (["evaluation.every_epochs=1", "evaluation.every_steps=1"], "evaluation.every_epochs and evaluation.every"),

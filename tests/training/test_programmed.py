@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -36,8 +37,8 @@ def compiled(monkeypatch):
     """However short a run is, its kernels are compiled. How many steps were taken in one call, each time."""
     taken, run = [], Programmed.run
     monkeypatch.setattr(choice, "BUILDING", 0.0)
-    monkeypatch.setattr(Programmed, "run", lambda self, step, rules, losses: (
-        taken.append(len(rules)), run(self, step, rules, losses))[1])  # fmt: skip
+    monkeypatch.setattr(Programmed, "run", lambda self, step, n, *rest, **more: (
+        taken.append(n), run(self, step, n, *rest, **more))[1])  # fmt: skip
     return taken
 
 
@@ -63,7 +64,7 @@ def steps(stepper, p, n, first=0):
     while step < first + n:
         many = stepper.ahead(step, first + n - step) if isinstance(stepper, Programmed) else 0
         if many:
-            total, step = stepper.run(step, stepper.rules(step, many), total), step + many
+            total, step = stepper.run(step, many, total), step + many
         else:
             total, step = total + loop.shared(stepper(step).loss, p.batches.share(step)), step + 1
     return total
@@ -95,7 +96,7 @@ def test_every_rule(rule, norm):
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(1, 70), max_size=3), st.integers(2, 40), st.integers(1, 60),
-       st.integers(-3, 7).filter(lambda n: n not in (0, 1)), st.sampled_from([np.uint8, np.float32]), st.booleans(),
+       st.integers(-3, 7).filter(lambda n: n not in (0, 1)), st.sampled_from([np.uint8, np.float32, np.float64]), st.booleans(),
        st.booleans(), st.integers(0, 99))  # fmt: skip
 def test_every_shape(hidden, batch, columns, classes, dtype, replacement, bias, seed):
     here = data(101, columns, dtype, classes)
@@ -118,7 +119,7 @@ def test_what_is_not_written_goes_one_by_one():
     assert programmable(planned(network))
     others = [planned(cr.mlp([9], activation="tanh")), planned(network, clip_norm=1.0),
               planned(network, here=weighted), planned(network, batch_size=1),
-              planned(network, here=data(dtype=np.float64)),
+              planned(network, here=data(dtype=np.int32)),
               planned(cr.mlp([9], norm="layer")), planned(network, here=data(classes=-1), loss=cr.Huber()),
               planned(cr.mlp([1]), here=data(classes=-1))]  # fmt: skip
     assert [programmable(p) for p in others] == [False] * len(others)
@@ -179,8 +180,11 @@ def test_a_training_has_the_same_rows_and_model(compiled, monkeypatch, tmp_path)
 
 def test_seeds_side_by_side_are_those_stacked_and_those_alone(compiled, monkeypatch, tmp_path):
     beside = trained(monkeypatch, True, tmp_path / "beside", 5)
+    assert sum(compiled) > 5 * 50
     alone, _ = trained(monkeypatch, True, tmp_path / "alone")
+    compiled.clear()
     stacked = trained(monkeypatch, False, tmp_path / "stacked", 5)
+    assert not compiled
     assert told(beside[0]) == told(alone)
     for one, other in zip(beside, stacked, strict=True):
         assert told(one) == told(other)
@@ -188,17 +192,38 @@ def test_seeds_side_by_side_are_those_stacked_and_those_alone(compiled, monkeypa
             np.testing.assert_array_equal(value, other.model.parameters[name])
 
 
-def test_rates_of_their_own_and_a_member_that_leaves():
+def test_rates_of_their_own_and_a_member_that_leaves(compiled):
     """The second diverges, halves its rate alone and comes to the end that it has by itself."""
     first = planned(cr.mlp([24]), cr.SGD(0.1), iterations=80, threads=2, on_divergence="reduce-lr")
     wild = replace(first.config, optimizer=cr.SGD(40.0), training=replace(first.config.training, penalty=1e-4))
     plans = [first, replace(first, config=wild), reseeded(first, 3)]
     ends = fit_together(plans, [Watch() for _ in plans])
+    assert compiled
     assert [len(end.setbacks) > 0 for end in ends] == [False, True, False]
     for p, end in zip(plans, ends, strict=True):
         alone = loop.fit(p)
         assert len(alone.history) == len(end.history)
         assert_same_bits(alone.now.state, end.now.state)
+
+
+def test_what_fails_beside_is_raised(monkeypatch):
+    p = planned(cr.mlp([24]), threads=2)
+    with p.backend.scope():
+        made = SideBySide([p, reseeded(p, 1)], resident(p), [start(p)] * 2)
+    assert made.threads == 2
+    monkeypatch.setattr(made.each[1], "_written", lambda batch: [][batch])
+    with pytest.raises(IndexError):
+        made.run(0, 3, 0.0)
+
+
+def test_the_backend_is_that_of_programs_only_where_they_are_written(monkeypatch):
+    for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False)
+    network, options = cr.mlp([1000, 1000]), cr.Training(batch_size=128, iterations=10**6)
+    for dtype, name in ((np.float64, "numpy"), (np.int32, "torch")):
+        config = cr.Config(training=options, compute=cr.Compute(threads=2, device="cpu"))
+        made = plan(config, data(columns=40, dtype=dtype), network)
+        assert (made.backend.name, programmable(made)) == (name, name == "numpy")
 
 
 def test_large_products_are_not_taken_side_by_side():

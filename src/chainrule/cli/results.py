@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Annotated, Any
@@ -124,8 +125,9 @@ def predict(
     if output is None:
         _show_at_the_end(as_text(model, blocks, suffix))
         return
+    first = list(islice(blocks, 1))  # what cannot be read is refused before a folder is made
     make_above(output)
-    n = write_predictions(model, blocks, output, suffix)
+    n = write_predictions(model, chain(first, blocks), output, suffix)
     warn(f"{n:,} rows predicted, written to {output}")
 
 

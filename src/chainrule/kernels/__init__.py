@@ -9,6 +9,7 @@ from chainrule.kernels.build import library as library
 from chainrule.kernels.calls import Kernels as Kernels
 from chainrule.kernels.program import PLAIN as PLAIN
 from chainrule.kernels.program import Program as Program
+from chainrule.kernels.program import array as array
 from chainrule.kernels.program import products as products
 from chainrule.kernels.update import Rules as Rules
 from chainrule.kernels.update import Update as Update

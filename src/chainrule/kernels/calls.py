@@ -58,11 +58,12 @@ class Kernels:
         kept = c_uint16 if self.narrow else c_float
         self.calls["mask"] = _call(library, f"mask_{suffix}", [c_uint64, c_uint64, c_uint64, _N, _T, kept, _P, _T])
         kinds = {getattr(self.xp, dtype): f"{name}_{suffix}" for dtype, name in (("uint8", "u8"), ("float32", "f32"))}
-        self.prepares = {one: _call(library, f"prepare_{name}", _PREPARE) for one, name in kinds.items()}
         self.moving = {one: _call(library, f"prepare_moved_{name}", _PREPARE_MOVED) for one, name in kinds.items()}
+        kinds |= {self.xp.float64: f"f64_{suffix}"}
+        self.prepares = {one: _call(library, f"prepare_{name}", _PREPARE) for one, name in kinds.items()}
 
     def prepare(self, X: Array, rows: NDArray[np.int64], shift: Array, scale: Array) -> Array | None:
-        """(X[rows] - shift)·scale in the working dtype, (len(rows), n), for X of uint8 or float32."""
+        """(X[rows] - shift)·scale in the working dtype, (len(rows), n), for X of uint8, float32 or float64."""
         call = self._for(X, shift, self.prepares)
         if call is None:
             return None
@@ -83,7 +84,7 @@ class Kernels:
         return out
 
     def _for(self, X: Array, shift: Array, calls: dict[Any, Any]) -> Any:
-        taken = shift.dtype == self.xp.float32 and X.ndim == 2
+        taken = shift.dtype == (self.xp.float64 if X.dtype == self.xp.float64 else self.xp.float32) and X.ndim == 2
         return calls.get(X.dtype if self.xp is not np else X.dtype.type) if taken else None
 
     def mask(self, seed: int | tuple[int, ...], path: str, step: int, shape: tuple[int, int], threshold: int,

@@ -16,7 +16,7 @@ typedef void (*Update)(const Entry *entries, int64_t n_entries, const Rule *rule
 
 /* As in program.py. */
 enum {
-    PREPARE_U8, PREPARE_F32, CLASSES, NUMBERS, PRODUCT, BIAS, RELU, RELU_BACK, MASK, TIMES, NORM, NORM_BACK, RUNNING, SUMS,
+    PREPARE_U8, PREPARE_F32, PREPARE_F64, CLASSES, NUMBERS, PRODUCT, BIAS, RELU, RELU_BACK, MASK, TIMES, NORM, NORM_BACK, RUNNING, SUMS,
     CROSS_ENTROPY, SQUARED_ERROR
 };
 
@@ -53,6 +53,7 @@ static void work(const Operation *o, const int64_t *rows, uint64_t position, con
     switch (o->kind) {
     case PREPARE_U8: prepare_u8_f32(o->at[0], rows, n[0], n[1], at[1], at[2], at[3], 1); break;
     case PREPARE_F32: prepare_f32_f32(at[0], rows, n[0], n[1], at[1], at[2], at[3], 1); break;
+    case PREPARE_F64: prepare_f64_f32(o->at[0], rows, n[0], n[1], o->at[1], o->at[2], at[3], 1); break;
     case CLASSES:
         for (int64_t i = 0; i < n[0]; i++) ((int64_t *)o->at[1])[i] = ((const int64_t *)o->at[0])[rows[i]];
         break;

@@ -14,8 +14,8 @@ from chainrule.kernels.calls import Kernels
 from chainrule.kernels.update import Rules, Update
 from chainrule.layers import BatchNorm, Dropout, Linear, ReLU
 
-KINDS = ("prepare_u8", "prepare_f32", "classes", "numbers", "product", "bias", "relu", "relu_back", "mask", "times",
-         "norm", "norm_back", "running", "sums", "cross_entropy", "squared_error")  # fmt: skip
+KINDS = ("prepare_u8", "prepare_f32", "prepare_f64", "classes", "numbers", "product", "bias", "relu", "relu_back",
+         "mask", "times", "norm", "norm_back", "running", "sums", "cross_entropy", "squared_error")  # fmt: skip
 """As in program.c."""
 
 PLAIN = (Linear, ReLU, Dropout, BatchNorm)
@@ -47,6 +47,20 @@ def products() -> _Products | None:
     return _Products(*(ctypes.cast(one, c_void_p) for one in both))
 
 
+@cache
+def _run(library: ctypes.CDLL) -> Any:
+    call = library.run
+    call.argtypes = [c_void_p, c_int64, c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_int64, c_uint64,
+                     c_int64, c_void_p, c_float, c_float]  # fmt: skip
+    call.restype = c_float
+    return call
+
+
+def array(*shape: int, dtype: Any = np.float32) -> NDArray[Any]:
+    """Room for what an operation leaves; zero until the first step."""
+    return np.zeros(shape, dtype)
+
+
 class Program:
     """The operations of one step, in the order in which they are added.
 
@@ -59,10 +73,6 @@ class Program:
         self.operations: list[_Operation] = []
         self.call: Any = None
 
-    def array(self, *shape: int, dtype: Any = np.float32) -> NDArray[Any]:
-        """Room for a result; zero until the first step."""
-        return np.zeros(shape, dtype)
-
     def add(self, kind: str, *arrays: NDArray[Any], n: Sequence[int] = (), option: int = 0,
             key: Sequence[int] = (), numbers: Sequence[float] = ()) -> None:  # fmt: skip
         """One more operation; `work` in program.c says what each is given."""
@@ -72,10 +82,12 @@ class Program:
         self.held.append(arrays)
         self.operations.append(made)
 
-    def product(self, a: Floats, b: Floats, *, transposed: str = "") -> Floats:
-        """a b, aᵀ b where `transposed` is "left", or a bᵀ where it is "right"."""
+    def product(self, a: Floats, b: Floats, *, transposed: str = "", out: Floats | None = None) -> Floats:
+        """a b, aᵀ b where `transposed` is "left", or a bᵀ where it is "right"; into `out` if it is given."""
         rows, inner = a.shape[::-1] if transposed == "left" else a.shape
-        out = self.array(rows, b.shape[0] if transposed == "right" else b.shape[1])
+        if rows == 1 and transposed != "left":
+            raise AssertionError("programs are for batches of two rows or more")
+        out = array(rows, b.shape[0] if transposed == "right" else b.shape[1]) if out is None else out
         self.add("product", a, b, out, n=(*out.shape, inner), option=("", "left", "right").index(transposed))
         return out
 
@@ -84,10 +96,7 @@ class Program:
         listed = (_Operation * len(self.operations))(*self.operations)
         entries, function = update.bound(gradients)
         self.held += [listed, update, gradients, loss]
-        self.call = self.kernels.library.run
-        self.call.argtypes = [c_void_p, c_int64, c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_int64,
-                              c_uint64, c_int64, c_void_p, c_float, c_float]  # fmt: skip
-        self.call.restype = c_float
+        self.call = _run(self.kernels.library)
         both = products()
         if both is None:
             raise AssertionError("programs need NumPy's products: `programmable`")

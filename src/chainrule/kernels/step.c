@@ -104,10 +104,11 @@ void update_rmsprop(const Entry *entries, int64_t n_entries, const Rule *rules, 
         EACH(RMSPROP, float v = alpha * A[i] + rest * g * g; A[i] = v; p = p - lr * (g / (sqrtf(v) + epsilon)))
 }
 
-/* out <- (X[rows] - shift) scale, X (?, columns) of uint8 or float32, out (n_rows, columns) of float32 or bfloat16. */
-#define PREPARE(NAME, FROM, TO, STORE)                                                                                 \
-    void NAME(const FROM *X, const int64_t *rows, int64_t n_rows, int64_t columns, const float *shift,                 \
-              const float *scale, TO *out, int32_t threads) {                                                          \
+/* out <- (X[rows] - shift) scale, X (?, columns) of uint8, float32 or float64, out (n_rows, columns) of float32 or
+   bfloat16; computed in float64 for X of float64, else in float32. */
+#define PREPARE(NAME, FROM, WIDE, TO, STORE)                                                                           \
+    void NAME(const FROM *X, const int64_t *rows, int64_t n_rows, int64_t columns, const WIDE *shift,                  \
+              const WIDE *scale, TO *out, int32_t threads) {                                                           \
         const int64_t n = n_rows * columns;                                                                            \
         (void)n, (void)threads;                                                                                        \
         PARALLEL                                                                                                       \
@@ -115,15 +116,17 @@ void update_rmsprop(const Entry *entries, int64_t n_entries, const Rule *rules, 
             const FROM *restrict x = X + rows[i] * columns;                                                            \
             TO *restrict y = out + i * columns;                                                                        \
             for (int64_t j = 0; j < columns; j++) {                                                                    \
-                float value = ((float)x[j] - shift[j]) * scale[j];                                                     \
+                float value = (float)(((WIDE)x[j] - shift[j]) * scale[j]);                                             \
                 y[j] = STORE(value);                                                                                   \
             }                                                                                                          \
         }                                                                                                              \
     }
-PREPARE(prepare_u8_f32, uint8_t, float, )
-PREPARE(prepare_u8_bf16, uint8_t, uint16_t, narrowed)
-PREPARE(prepare_f32_f32, float, float, )
-PREPARE(prepare_f32_bf16, float, uint16_t, narrowed)
+PREPARE(prepare_u8_f32, uint8_t, float, float, )
+PREPARE(prepare_u8_bf16, uint8_t, float, uint16_t, narrowed)
+PREPARE(prepare_f32_f32, float, float, float, )
+PREPARE(prepare_f32_bf16, float, float, uint16_t, narrowed)
+PREPARE(prepare_f64_f32, double, double, float, )
+PREPARE(prepare_f64_bf16, double, double, uint16_t, narrowed)
 
 /* The same for images (channels, height, width) that are moved: moves (n_rows, 5) as in data/augmentation.py. */
 static inline int64_t reflected(int64_t position, int64_t size) {

@@ -28,6 +28,8 @@ void prepare_u8_f32(const uint8_t *X, const int64_t *rows, int64_t n_rows, int64
                     const float *scale, float *out, int32_t threads);
 void prepare_f32_f32(const float *X, const int64_t *rows, int64_t n_rows, int64_t columns, const float *shift,
                      const float *scale, float *out, int32_t threads);
+void prepare_f64_f32(const double *X, const int64_t *rows, int64_t n_rows, int64_t columns, const double *shift,
+                     const double *scale, float *out, int32_t threads);
 void mask_f32(uint64_t k0, uint64_t k1, uint64_t position, int64_t n, int32_t threshold, float kept, float *out,
               int32_t threads);
 void relu_f32(const float *restrict x, int64_t n, float *restrict y, int32_t threads);

@@ -97,7 +97,7 @@ def compare(saved: Saved, config: Mapping[str, Any], about: Mapping[str, Any]) -
         "ranks",
         "cpu",
         *(f"version of {x}" for x in libraries),
-        *(["compiled"] if about["backend"] == "torch" else []),
+        "compiled",
     }
     changes += [Change(name, was.get(name), now.get(name), name not in deciding)
                 for name in sorted({*was, *now}) if was.get(name) != now.get(name)]  # fmt: skip

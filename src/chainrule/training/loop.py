@@ -77,7 +77,7 @@ def advance(plan: Plan, stepper: Steps, progress: Progress, clock: Clock, watch:
         step, losses = position.step, position.batch_losses
         many = stepper.ahead(step, watch.ahead(step)) if isinstance(stepper, Programmed) else 0
         if isinstance(stepper, Programmed) and many:
-            losses = stepper.run(step, stepper.rules(step, many, scale), losses)
+            losses = stepper.run(step, many, losses, scale)
             position = Position(step + many, stepper.state, losses)
         else:
             done = stepper(step, scale)

@@ -169,7 +169,8 @@ def is_plain(config: Config, network: Network, data: Dataset) -> bool:
     no_number = (1, 1) not in shapes  # NumPy takes another function for numbers than for vectors
     layers = all(type(layer) in PLAIN for layer in network.layers) and no_number and takes(config.optimizer)
     classes = loss is SoftmaxCrossEntropy and data.y.dtype == np.int64 and data.y.ndim == 1
-    rows = data.weight is None and not config.data.augment and training.batch_size != 1
+    known = data.X.dtype in (np.uint8, np.float32, np.float64)
+    rows = known and data.weight is None and not config.data.augment and training.batch_size != 1
     return layers and rows and training.clip_norm is None and (classes or loss is SquaredError)
 
 
@@ -264,12 +265,13 @@ def reseeded(plan: Plan, seed: int, start: Initial | None = None) -> Plan:
 def _batch_size(config: Config, network: Network, n_train: int, ranks: int) -> int:
     asked = config.training.batch_size
     size = min(BATCH_SIZE * ranks, n_train) if asked is None else asked * ranks
-    if size > n_train:
+    if size > n_train >= ranks:
         shared = f" for each of {ranks} processes, {size} together," if ranks > 1 else ""
         raise ConfigError(
             f"training.batch_size {asked}{shared} is more than the {n_train} training rows; set it to at most "
-            f"{max(n_train // ranks, 1)}"
+            f"{n_train // ranks}"
         )
+    size = min(size, n_train)  # `runs.ranks` refuses fewer rows than processes
     if size == 1 and any(parameter.role == "running" for parameter in network.parameters.values()):
         raise ConfigError(
             "training.batch_size 1 with batch norm: one row standardises to 0, whatever it is; set training.batch_size "

@@ -1,8 +1,8 @@
-"""Steps of a small network on the CPU. They are written down as a program once, and many of them run in one call:
-between two of them there is no Python, which would take longer than their work.
+"""Steps of a plain network on the CPU. They are written down as a program once, and many of them run in one call:
+between two of them there is no Python, which in a small network would take longer than their work.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.backends.backend import thresholds
+from chainrule.backprop import Parameters
 from chainrule.data import Batches
-from chainrule.kernels import Program, Rules, Update
+from chainrule.data.streaming import Windows
+from chainrule.kernels import Program, Rules, Update, array
 from chainrule.layers import BatchNorm, Dropout, Linear, ReLU
 from chainrule.losses import SoftmaxCrossEntropy
 from chainrule.seeds import key
@@ -27,7 +29,7 @@ Back = Callable[[Floats], Floats | None]
 
 def programmable(plan: Plan) -> bool:
     """Whether steps are programs."""
-    rows = plan.X.ndim == 2 and plan.X.dtype in (np.uint8, np.float32)
+    rows = plan.X.ndim == 2 and plan.X.dtype.type in _PREPARE
     alone = plan.scan is None and plan.world.size == 1
     return plan.backend.programs and rows and alone and is_plain(plan.config, plan.network, plan.data)
 
@@ -45,6 +47,9 @@ class Programmed:
         self.stepper = Stepper(self.plan, self.data, state)
         self.given: State | None = state
         self.programs: dict[int, Program] = {}
+        self.gradients = {
+            name: array(*self.stepper.state.parameters[name].shape) for name in self.plan.network.trainable
+        }
         roles = self.plan.network.parameters
         self.running = {name: value for name, value in self.stepper.state.parameters.items()
                         if roles[name].role == "running"}  # fmt: skip
@@ -73,14 +78,17 @@ class Programmed:
         lrs = [plan.lr(k) * lr_scale for k in range(step, step + n)]
         return self._update.rules_of(lrs, plan.updates(step), plan.config.training.penalty)
 
-    def run(self, step: int, rules: Rules, losses: Any) -> np.float32:
-        """A step for each rule; `losses` and what they add to it, each batch's loss times its share of a full one."""
-        batches, n, self.given = self.plan.batches, len(rules), None
+    def run(self, step: int, n: int, losses: Any, lr_scale: float = 1.0, rules: Rules | None = None) -> np.float32:
+        """n steps; `losses` and what they add to it, each batch's loss times its share of a full one.
+
+        rules: the numbers of their updates, where they are known.
+        """
+        batches, self.given = self.plan.batches, None
         size = batches.size_of(step)
         if size not in self.programs:
-            self.programs[size] = written(self.plan, self.data, self.stepper.state, self._update, size)
-        rows = _rows(batches, step, n, size)
-        return self.programs[size].run(rules, rows, step, batches.share(step), float(losses))
+            self.programs[size] = self._written(size)
+        rules = self.rules(step, n, lr_scale) if rules is None else rules
+        return self.programs[size].run(rules, _rows(batches, step, n, size), step, batches.share(step), float(losses))
 
     def __call__(self, step: int, lr_scale: float = 1.0) -> Step:
         """One step by itself. Where a row of history is due its state is a copy that stays."""
@@ -91,6 +99,24 @@ class Programmed:
         self.given = self.stepper.state.copied(self.plan.backend.copy) if self.plan.due(step) else None
         return done._replace(state=self.state)
 
+    def _written(self, batch: int) -> Program:
+        """The step of a batch of so many rows as a program on the arrays of the state."""
+        plan, data, parameters = self.plan, self.data, self.stepper.state.parameters
+        made = _Writer(plan, parameters, self.gradients)
+        program, x = made.program, array(batch, data.X.shape[1])
+        program.add(_PREPARE[data.X.dtype.type], data.X, data.shift, data.scale, x, n=x.shape)
+        backs = []
+        for i, layer in enumerate(plan.network.layers):
+            x, back = _WRITTEN[type(layer)](made, layer, str(i), x)
+            backs.append(back)
+            made.needed = made.needed or any(name.startswith(f"{i}.") for name in parameters)
+        dz, loss = made.loss(x, data.targets)
+        dy: Floats | None = dz
+        for back in reversed(backs):
+            dy = None if dy is None else back(dy)
+        program.end(self._update, self.gradients, loss)
+        return program
+
     @property
     def _update(self) -> Update:
         if self.stepper.update is None:
@@ -98,51 +124,34 @@ class Programmed:
         return self.stepper.update
 
 
-def _rows(batches: Any, step: int, n: int, size: int) -> NDArray[np.int64]:
+def _rows(batches: Batches | Windows, step: int, n: int, size: int) -> NDArray[np.int64]:
     """Row numbers of n batches of one epoch, (n, size)."""
-    if not isinstance(batches, Batches) or batches.replacement:
+    if not isinstance(batches, Batches):
+        raise AssertionError("programs are for rows in memory: `programmable`")
+    if batches.replacement:
         return np.stack([batches.rows(k) for k in range(step, step + n)])
     epoch, begin, _ = batches.place(step)
     return np.ascontiguousarray(batches.order(epoch)[begin : begin + n * size]).reshape(n, size)
 
 
-def written(plan: Plan, data: Resident, state: State, update: Update, batch: int) -> Program:
-    """The step of a batch of so many rows as a program on the arrays of `state`."""
-    made = _Writer(plan, state, Program(plan.backend.kernels))
-    program, x = made.program, made.program.array(batch, data.X.shape[1])
-    kind = "prepare_u8" if data.X.dtype == np.uint8 else "prepare_f32"
-    program.add(kind, data.X, data.shift, data.scale, x, n=x.shape)
-    backs = []
-    for i, layer in enumerate(plan.network.layers):
-        x, back = _WRITTEN[type(layer)](made, layer, str(i), x)
-        backs.append(back)
-        made.needed = made.needed or any(name.startswith(f"{i}.") for name in state.parameters)
-    dz, loss = made.loss(x, data.targets)
-    dy: Floats | None = dz
-    for back in reversed(backs):
-        dy = None if dy is None else back(dy)
-    program.end(update, made.gradients, loss)
-    return program
-
-
 class _Writer:
     """Layers as operations of a program. Each gives y and what writes its pullback, as `Layer.forward` does."""
 
-    def __init__(self, plan: Plan, state: State, program: Program) -> None:
-        self.plan, self.parameters, self.program = plan, state.parameters, program
-        self.gradients: dict[str, Floats] = {}
+    def __init__(self, plan: Plan, parameters: Parameters, gradients: Mapping[str, Floats]) -> None:
+        self.plan, self.parameters, self.gradients = plan, parameters, gradients
+        self.program = Program(plan.backend.kernels)
         self.needed = False  # whether a layer below has parameters, so that dx is asked for
 
     def loss(self, z: Floats, targets: NDArray[Any]) -> tuple[Floats, Floats]:
         """dz, and where the loss is left, (1,)."""
         program, loss, batch = self.program, self.plan.loss, len(z)
-        dz, values, value = program.array(*z.shape), program.array(batch), program.array(1)
+        dz, values, value = array(*z.shape), array(batch), array(1)
         if isinstance(loss, SoftmaxCrossEntropy):
-            target = program.array(batch, dtype=np.int64)
+            target = array(batch, dtype=np.int64)
             program.add("classes", targets, target, n=(batch,))
             program.add("cross_entropy", z, target, dz, values, value, n=z.shape, numbers=(loss.label_smoothing,))
         else:
-            target = program.array(*z.shape)
+            target = array(*z.shape)
             program.add("numbers", targets, target, n=z.shape)
             program.add("squared_error", z, target, dz, values, value, n=z.shape)
         return dz, value
@@ -156,17 +165,16 @@ class _Writer:
 
         def back(dy: Floats) -> Floats | None:
             dx = program.product(dy, W, transposed="right") if needed else None  # (batch, n_in)
-            self.gradients[f"{path}.W"] = program.product(x, dy, transposed="left")  # (n_in, n_out)
+            program.product(x, dy, transposed="left", out=self.gradients[f"{path}.W"])  # (n_in, n_out)
             if b is not None:
-                self.gradients[f"{path}.b"] = db = program.array(*b.shape)
-                program.add("sums", dy, db, n=dy.shape)
+                program.add("sums", dy, self.gradients[f"{path}.b"], n=dy.shape)
             return dx
 
         return y, back
 
     def relu(self, layer: ReLU, path: str, x: Floats) -> tuple[Floats, Back]:  # noqa: ARG002
         """y = max(x, 0); dx = dy where x > 0."""
-        y, dx = self.program.array(*x.shape), self.program.array(*x.shape)
+        y, dx = array(*x.shape), array(*x.shape)
         self.program.add("relu", x, y, n=(x.size,))
 
         def back(dy: Floats) -> Floats:
@@ -180,13 +188,13 @@ class _Writer:
         if layer.rate == 0:
             return x, lambda dy: dy
         threshold, kept = thresholds(layer.rate)
-        mask = self.program.array(*x.shape)
+        mask = array(*x.shape)
         words = key(self.plan.config.training.seed, f"dropout/{path}").tolist()
         self.program.add("mask", mask, n=(x.size,), option=threshold, key=words, numbers=(kept,))
         return self._times(mask, x), partial(self._times, mask)
 
     def _times(self, mask: Floats, x: Floats) -> Floats:
-        y = self.program.array(*x.shape)
+        y = array(*x.shape)
         self.program.add("times", x, mask, y, n=(x.size,))
         return y
 
@@ -196,20 +204,22 @@ class _Writer:
         gamma, beta, running_mean, running_variance = (
             self.parameters[f"{path}.{name}"] for name in ("gamma", "beta", "running_mean", "running_variance")
         )
-        y, mean, variance, r = program.array(*x.shape), *(program.array(x.shape[1]) for _ in range(3))
+        y, mean, variance, r = array(*x.shape), *(array(x.shape[1]) for _ in range(3))
         program.add("norm", x, gamma, beta, y, mean, variance, r, n=x.shape, numbers=(layer.epsilon,))
         m = layer.momentum
         program.add("running", running_mean, mean, running_variance, variance, n=(x.shape[1],),
                     numbers=(1 - m, m, n / max(n - 1, 1)))  # fmt: skip
 
         def back(dy: Floats) -> Floats:
-            dx, dgamma, dbeta = program.array(*x.shape), *(program.array(x.shape[1]) for _ in range(2))
+            dx, dgamma, dbeta = array(*x.shape), self.gradients[f"{path}.gamma"], self.gradients[f"{path}.beta"]
             program.add("norm_back", x, dy, gamma, mean, r, dx, dgamma, dbeta, n=x.shape)
-            self.gradients |= {f"{path}.gamma": dgamma, f"{path}.beta": dbeta}
             return dx
 
         return y, back
 
+
+_PREPARE = {np.uint8: "prepare_u8", np.float32: "prepare_f32", np.float64: "prepare_f64"}
+"""By the dtype of the rows on the device."""
 
 _WRITTEN: dict[type, Any] = {
     Linear: _Writer.linear,

@@ -1,7 +1,7 @@
 """Small networks trained beside each other, each by its own program, on as many threads as there are."""
 
 from collections.abc import Sequence
-from threading import Thread
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ from chainrule.training.programmed import Programmed
 from chainrule.training.step import Resident, State
 
 ALONE = 2**18
-"""Multiplications of a product up to which OpenBLAS uses one thread. Larger ones it shares among its own, for which
-networks side by side would wait in turn."""
+"""Multiplications of a product of matrices up to which OpenBLAS uses one thread. Larger ones it shares among its own,
+for which networks side by side would wait in turn."""
 
 
 class SideBySide:
@@ -48,16 +48,12 @@ class SideBySide:
 
         def work(places: range) -> None:
             for place in places:
-                one = self.each[place]
-                found[place] = one.run(step, one.rules(step, n) if alike is None else alike, found[place])
+                found[place] = self.each[place].run(step, n, found[place], rules=alike)
 
         groups = [range(first, len(self.each), self.threads) for first in range(self.threads)]
-        beside = [Thread(target=work, args=(group,)) for group in groups[1:]]
-        for thread in beside:
-            thread.start()
-        work(groups[0])
-        for thread in beside:
-            thread.join()
+        with ThreadPoolExecutor(self.threads) as beside:
+            for done in [beside.submit(work, group) for group in groups]:
+                done.result()
         return found
 
     def __call__(self, step: int) -> tuple[NDArray[Any], Norms | None]:
