@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,8 @@ def form(output: Path | None, *, as_json: bool) -> str:
         raise ConfigError(f"output {output}: its suffix {suffix!r} is not one of {' '.join(SUFFIXES)}; name another")
     if as_json and suffix != ".json":
         raise ConfigError(f"output {output}: --json writes JSON; give it the suffix .json, or leave --json out")
-    if suffix in BINARY:
-        try:
-            import pyarrow  # noqa: F401
-        except ModuleNotFoundError:
-            raise ConfigError(
-                f"output {output}: writing it needs pyarrow: pip install 'chainrule[tables]', or name a .csv"
-            ) from None
+    if suffix in BINARY and find_spec("pyarrow") is None:
+        raise ConfigError(f"output {output}: writing it needs pyarrow: pip install 'chainrule[tables]', or name a .csv")
     return suffix
 
 
