@@ -118,13 +118,55 @@ def test_other_options():
     assert_a_program_is_its_steps(planned(first))
 
 
+ACTIVATIONS = ["leaky_relu", "tanh", "sigmoid", "gelu", "silu", "selu", "mish", cr.GELU("tanh"), cr.LeakyReLU(0.3)]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=str)
+@pytest.mark.parametrize("norm", ["layer", "batch", None])
+def test_every_activation(activation, norm):
+    assert_a_program_is_its_steps(planned(cr.mlp([33, 18], activation=activation, norm=norm, dropout=0.1)))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=repr)
+@pytest.mark.parametrize("limit", [1e-3, 1.0, 1e6])
+def test_clipping(rule, limit):
+    assert_a_program_is_its_steps(planned(cr.mlp([33], norm="batch"), rule, penalty=0.01, clip_norm=limit))
+
+
+@pytest.mark.parametrize("loss", [cr.SquaredError(), cr.Huber(0.4), cr.Poisson(), cr.SigmoidCrossEntropy()], ids=repr)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_every_loss_of_numbers(loss, weighted):
+    here = data(classes=-3)
+    if loss.task == "multilabel":
+        here = replace(here, y=(here.y > 0).astype(np.int64), task="multilabel")
+    here = replace(here, y=np.abs(here.y).round()) if isinstance(loss, cr.Poisson) else here
+    here = replace(here, weight=np.linspace(0, 2, 203)) if weighted else here
+    assert_a_program_is_its_steps(planned(cr.mlp([20]), here=here, loss=loss))
+
+
+def test_weights_of_classes():
+    here = replace(data(), weight=np.linspace(0, 1.5, 203))
+    assert_a_program_is_its_steps(planned(cr.mlp([9]), here=here, loss=cr.SoftmaxCrossEntropy(0.1)))
+
+
+def test_residual_blocks():
+    inner = cr.Residual((cr.Dropout(0.2), cr.Linear(20)))
+    block = cr.Residual((cr.BatchNorm(), cr.Linear(12), cr.ReLU(), cr.Dropout(0.1), cr.Linear(20), inner))
+    first = cr.Residual((cr.Linear(7), cr.SiLU(), cr.Linear(20)))
+    bare = cr.Residual((cr.ReLU(),))
+    for layers in ((first, block), (bare, block), (cr.LayerNorm(), inner, bare)):
+        assert_a_program_is_its_steps(planned(cr.Network((*layers, cr.Linear())), clip_norm=1.0))
+
+
 def test_what_is_not_written_goes_one_by_one():
-    network, weighted = cr.mlp([9]), replace(data(), weight=np.linspace(0.5, 1.5, 203))
+    class Own(cr.Tanh):
+        pass
+
+    network = cr.mlp([9])
     assert programmable(planned(network))
-    others = [planned(cr.mlp([9], activation="tanh")), planned(network, clip_norm=1.0),
-              planned(network, here=weighted), planned(network, batch_size=1),
-              planned(network, here=data(dtype=np.int32)),
-              planned(cr.mlp([9], norm="layer")), planned(network, here=data(classes=-1), loss=cr.Huber()),
+    inside = cr.Network((cr.Residual((Own(),)), cr.Linear()))
+    others = [planned(cr.mlp([9], activation=Own())), planned(inside), planned(network, batch_size=1),
+              planned(network, here=data(dtype=np.int32)), planned(cr.mlp([9], members=2)),
               planned(cr.mlp([1]), here=data(classes=-1))]  # fmt: skip
     assert [programmable(p) for p in others] == [False] * len(others)
     p = planned(network)

@@ -73,7 +73,7 @@ class Backend(ABC):
         """Use the compiled kernels from here on, if they can be built."""
         if self.device == "cpu" and self.precision != "float64":
             threads = self.kernel_threads
-            found = library(threaded=threads > 1)
+            found = library(threaded=threads > 1, narrow=self.precision == "bfloat16")
             self.kernels = None if found is None else Kernels(found, self, threads)
 
     def on_device(self, values: Any) -> Array:

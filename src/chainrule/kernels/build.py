@@ -1,4 +1,4 @@
-"""Build `step.c` and `program.c` with the machine's C compiler, once: the library is kept in the user's cache.
+"""Build the C of this folder with the machine's compiler, once: the library is kept in the user's cache.
 
 Nothing needs it: what it computes stands in for Python that is always there.
 """
@@ -10,26 +10,28 @@ import shutil
 import stat
 import subprocess
 import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-HEADER = Path(__file__).with_name("step.h")
-SOURCES = (HEADER.with_suffix(".c"), HEADER.with_name("program.c"))
+HEADERS, SOURCES = (sorted(Path(__file__).parent.glob(names)) for names in ("*.h", "*.c"))
 FLAGS = ("-O3", "-march=native", "-std=c11", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
 """No fused multiply-adds and no reassociation: they would change bits. Nobody asks for floating-point traps; kept, they
 would forbid AVX2 to compute both sides of a choice, and with it to vectorise the update."""
 
 
-def library(*, threaded: bool) -> ctypes.CDLL | None:
+def library(*, threaded: bool, narrow: bool = False) -> ctypes.CDLL | None:
     """The library, from the cache or built; None without a compiler, or where that fails.
 
-    threaded: with OpenMP, by the runtime that torch has loaded: two runtimes in one process would wait for each other
-    in busy loops.
+    narrow: for layers that work in bfloat16, not in float32. threaded: with OpenMP, by the runtime that torch has
+    loaded: two runtimes in one process would wait for each other in busy loops.
     """
     runtime = openmp_runtime() if threaded else None
-    path = cached_at(runtime)
-    if path is None or not (is_ours(path) or _build(path, runtime)):
+    flags = (*FLAGS, "-DBFLOAT16") if narrow else FLAGS
+    path = cached_at(flags, runtime)
+    if path is None or not (is_ours(path) or _build(path, flags, runtime)):
         return None
     return _load(path)
 
@@ -45,12 +47,12 @@ def openmp_runtime() -> Path | None:
     return next(iter(by_torch or found), None) if len(by_torch or found) == 1 else None
 
 
-def cached_at(runtime: Path | None) -> Path | None:
+def cached_at(flags: Sequence[str], runtime: Path | None) -> Path | None:
     """In the user's cache, under a hash of all that decides what is built; None where this was never tried."""
     if platform.system() != "Linux" or platform.machine() not in ("x86_64", "aarch64"):
         return None
-    texts = [path.read_text(encoding="utf-8") for path in (HEADER, *SOURCES)]
-    about = "\n".join([*texts, *FLAGS, str(runtime), platform.machine(), _cpu_flags()])
+    texts = [path.read_text(encoding="utf-8") for path in (*HEADERS, *SOURCES)]
+    about = "\n".join([*texts, *flags, str(runtime), platform.machine(), _cpu_flags()])
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "chainrule" / f"step-{sha256(about.encode()).hexdigest()[:24]}.so"
 
@@ -71,7 +73,7 @@ def is_ours(path: Path) -> bool:
     return mine and stat.S_ISREG(found[0].st_mode)
 
 
-def _build(path: Path, runtime: Path | None) -> bool:
+def _build(path: Path, flags: Sequence[str], runtime: Path | None) -> bool:
     compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc")
     if compiler is None:
         return False
@@ -82,16 +84,20 @@ def _build(path: Path, runtime: Path | None) -> bool:
             threads = ["-fopenmp"] if runtime else []
             # Linked apart: -fopenmp would name the system's runtime, which need not be the one that is loaded.
             runtimes = [runtime] if runtime else []
-            compile_them = [[compiler, *FLAGS, *threads, "-c", source, "-o", code]
+            compile_them = [[compiler, *flags, *threads, "-c", source, "-o", code]
                             for source, code in zip(SOURCES, objects, strict=True)]  # fmt: skip
-            link_them = [compiler, "-shared", *objects, "-o", made, *runtimes, "-lm"]
-            for command in (*compile_them, link_them):
-                subprocess.run(list(map(str, command)), check=True, capture_output=True, timeout=120)  # noqa: S603
+            with ThreadPoolExecutor() as beside:
+                list(beside.map(_run, compile_them))
+            _run([compiler, "-shared", *objects, "-o", made, *runtimes, "-lm"])
             made.chmod(0o700)
             made.replace(path)
     except (OSError, subprocess.SubprocessError):
         return False
     return is_ours(path)
+
+
+def _run(command: Sequence[str | Path]) -> None:
+    subprocess.run(list(map(str, command)), check=True, capture_output=True, timeout=120)  # noqa: S603
 
 
 @cache

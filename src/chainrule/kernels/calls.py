@@ -1,4 +1,4 @@
-"""`step.c` called from Python: for float32 masters, with float32 or bfloat16 at work, on the CPU.
+"""The kernels in C called from Python: for float32 masters, with float32 or bfloat16 at work, on the CPU.
 
 A kernel takes what it was written for, arrays (..., batch, n) in order in memory, and answers None to all else.
 """
@@ -13,21 +13,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.arrays import Array
-from chainrule.losses import Loss, SoftmaxCrossEntropy, SquaredError
+from chainrule.backprop import Layer
+from chainrule.layers import GELU, SELU, LeakyReLU, Mish, ReLU, Sigmoid, SiLU, Tanh
+from chainrule.losses import Huber, Loss, Poisson, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
 from chainrule.seeds import key
 
 _P, _N, _T, _F = c_void_p, c_int64, c_int32, c_float
 _SIGNATURES: dict[str, list[Any]] = {
-    "relu": [_P, _N, _P, _T],
-    "relu_back": [_P, _P, _N, _P, _T],
+    "activation": [_T, _F, _P, _N, _P, _T],
+    "activation_back": [_T, _F, _P, _P, _N, _P, _T],
     "batch_norm": [_P, _N, _N, _N, _P, _P, _F, _P, _P, _P, _P, _T],
     "batch_norm_back": [_P, _P, _N, _N, _N, _P, _P, _P, _P, _P, _P, _T],
+    "layer_norm": [_P, _N, _N, _N, _P, _P, _F, _P, _P, _P, _T],
+    "layer_norm_back": [_P, _P, _N, _N, _N, _P, _P, _P, _P, _P, _P, _T],
     "sum_rows": [_P, _N, _N, _N, _P, _T],
-    "cross_entropy": [_P, _P, _N, _N, _N, _F, _P, _P, _P, _P, _T],
-    "squared_error": [_P, _P, _N, _N, _N, _P, _P, _P, _T],
+    "cross_entropy": [_P, _P, _P, _N, _N, _N, _F, _P, _P, _P, _P, _P, _T],
+    "numbers_loss": [_T, _F, _P, _P, _P, _N, _N, _N, _P, _P, _P, _P, _T],
 }
 _PREPARE = [_P, _P, _N, _N, _P, _P, _P, _T]
 _PREPARE_MOVED = [_P, _P, _N, _P, _N, _N, _N, _N, _P, _P, _P, _T]
+
+ACTIVATIONS = (ReLU, LeakyReLU, Tanh, Sigmoid, GELU, GELU, SiLU, SELU, Mish)
+"""As in activations.c, GELU by the error function and by tanh."""
+
+NUMBERS_LOSSES = (SquaredError, Huber, Poisson, SigmoidCrossEntropy)
+"""As in losses.c."""
 
 
 class Arrays(Protocol):
@@ -47,19 +57,20 @@ class Arrays(Protocol):
 
 
 class Kernels:
-    """The library, bound to a backend. threads: 1 for NumPy, whose linear algebra has threads of another kind."""
+    """The library for a backend's precision, bound to it. threads: 1 for NumPy, whose linear algebra has threads of
+    another kind.
+    """
 
     def __init__(self, library: ctypes.CDLL, arrays: Arrays, threads: int) -> None:
         self.library, self.arrays, self.threads = library, arrays, threads
         self.xp, self.dtype, self.address, self.empty = arrays.xp, arrays.dtype, arrays.address, arrays.xp.empty
         self.narrow = bool(self.dtype != self.xp.float32)
-        suffix = "bf16" if self.narrow else "f32"
-        self.calls = {name: _call(library, f"{name}_{suffix}", types) for name, types in _SIGNATURES.items()}
+        self.calls = {name: _call(library, name, types) for name, types in _SIGNATURES.items()}
         kept = c_uint16 if self.narrow else c_float
-        self.calls["mask"] = _call(library, f"mask_{suffix}", [c_uint64, c_uint64, c_uint64, _N, _T, kept, _P, _T])
-        kinds = {getattr(self.xp, dtype): f"{name}_{suffix}" for dtype, name in (("uint8", "u8"), ("float32", "f32"))}
+        self.calls["mask"] = _call(library, "mask", [c_uint64, c_uint64, c_uint64, _N, _T, kept, _P, _T])
+        kinds = {getattr(self.xp, dtype): name for dtype, name in (("uint8", "u8"), ("float32", "f32"))}
         self.moving = {one: _call(library, f"prepare_moved_{name}", _PREPARE_MOVED) for one, name in kinds.items()}
-        kinds |= {self.xp.float64: f"f64_{suffix}"}
+        kinds |= {self.xp.float64: "f64"}
         self.prepares = {one: _call(library, f"prepare_{name}", _PREPARE) for one, name in kinds.items()}
 
     def prepare(self, X: Array, rows: NDArray[np.int64], shift: Array, scale: Array) -> Array | None:
@@ -100,18 +111,20 @@ class Kernels:
         self.calls["mask"](int(k0), int(k1), step, prod(shape), threshold, value, self.address(out), self.threads)
         return out
 
-    def relu(self, x: Array) -> tuple[Array, Callable[[Array], Array]] | None:
-        """max(x, 0) and the pullback dx = dy where x > 0, else 0."""
-        if not self._takes(x):
+    def activation(self, layer: Layer, x: Array) -> tuple[Array, Callable[[Array], Array]] | None:
+        """y = f(x) of one of our activations, and the pullback dx = f'(x) dy."""
+        if type(layer) not in ACTIVATIONS or not self._takes(x):
             return None
+        kind, number, by_y = activation_of(layer)
         place, n, threads = self.address, prod(x.shape), self.threads
         y = self.empty(x.shape, dtype=self.dtype)
-        self.calls["relu"](place(x), n, place(y), threads)
+        self.calls["activation"](kind, number, place(x), n, place(y), threads)
+        seen = y if by_y else x
 
         def pullback(dy: Array) -> Array:
             dy = self._contiguous(dy)
             dx = self.empty(x.shape, dtype=self.dtype)
-            self.calls["relu_back"](place(x), place(dy), n, place(dx), threads)
+            self.calls["activation_back"](kind, number, place(seen), place(dy), n, place(dx), threads)
             return dx
 
         return y, pullback
@@ -137,6 +150,27 @@ class Kernels:
 
         return BatchNormed(y, mean, variance, pullback)
 
+    def layer_norm(self, x: Array, gamma: Array, beta: Array, epsilon: float) -> "LayerNormed | None":
+        """γ x̂ + β over the features of x (..., batch, n), with γ and β (..., n); and the pullback dy -> dx, dγ, dβ."""
+        shape = (*x.shape[:-2], x.shape[-1])  # (..., n)
+        if not self._takes(x) or gamma.shape != shape or beta.shape != shape:
+            return None
+        place, threads, wide = self.address, self.threads, self.xp.float32
+        shape3 = sizes(x)
+        y = self.empty(x.shape, dtype=self.dtype)
+        mean, r = (self.empty(x.shape[:-1], dtype=wide) for _ in range(2))  # (..., batch)
+        self.calls["layer_norm"](place(x), *shape3, place(gamma), place(beta), epsilon, place(y), place(mean), place(r),
+                                 threads)  # fmt: skip
+
+        def pullback(dy: Array) -> tuple[Array, Array, Array]:
+            dy, dx = self._contiguous(dy), self.empty(x.shape, dtype=self.dtype)
+            dgamma, dbeta = self.empty(shape, dtype=wide), self.empty(shape, dtype=wide)
+            self.calls["layer_norm_back"](place(x), place(dy), *shape3, place(gamma), place(mean), place(r), place(dx),
+                                          place(dgamma), place(dbeta), threads)  # fmt: skip
+            return dx, dgamma, dbeta
+
+        return y, pullback
+
     def sum_rows(self, dy: Array) -> Array | None:
         """Σ over the rows of dy (..., batch, n) in float32, (..., n)."""
         if not self._takes(dy):
@@ -146,30 +180,26 @@ class Kernels:
         return out
 
     def loss(self, loss: Loss, logits: Array, target: Array, weight: Array | None) -> tuple[Array, Array] | None:
-        """Loss (...) and dlogits, every row of the same weight: softmax cross-entropy of class indices (..., batch), or
-        squared error of numbers (..., batch, n_out).
+        """Loss (...) and dlogits: softmax cross-entropy of class indices (..., batch), or one of our losses of numbers
+        (..., batch, n_out); weight: of the rows, (..., batch), or None.
         """
-        if weight is not None or not self._takes(logits):
+        rows, wide, contiguous = logits.shape[:-1], self.xp.float32, self.arrays.contiguous
+        weighted = weight is None or (weight.dtype == wide and weight.shape == rows and contiguous(weight))
+        if not (weighted and self._takes(logits) and contiguous(target)):
             return None
-        if type(loss) is SquaredError:
-            return self._squared_error(logits, target)
-        if type(loss) is not SoftmaxCrossEntropy or target.dtype != self.xp.int64 or target.shape != logits.shape[:-1]:
+        place, dz = self.address, self.empty(logits.shape, dtype=self.dtype)
+        shares, values = self.empty(rows, dtype=wide), self.empty(rows, dtype=wide)
+        value, weights = self.empty(rows[:-1], dtype=wide), None if weight is None else place(weight)
+        after = (place(dz), place(shares), place(values), place(value), self.threads)
+        if type(loss) is SoftmaxCrossEntropy and target.dtype == self.xp.int64 and target.shape == rows:
+            scratch = self.empty(logits.shape, dtype=wide) if self.narrow else dz
+            self.calls["cross_entropy"](place(logits), place(target), weights, *sizes(logits), loss.label_smoothing,
+                                        place(scratch), *after)  # fmt: skip
+        elif type(loss) in NUMBERS_LOSSES and target.dtype == wide and target.shape == logits.shape:
+            kind, number = numbers_loss_of(loss)
+            self.calls["numbers_loss"](kind, number, place(logits), place(target), weights, *sizes(logits), *after)
+        else:
             return None
-        place, wide = self.address, self.xp.float32
-        dlogits = self.empty(logits.shape, dtype=self.dtype)
-        scratch = self.empty(logits.shape, dtype=wide) if self.narrow else dlogits
-        values, value = self.empty(target.shape, dtype=wide), self.empty(logits.shape[:-2], dtype=wide)
-        self.calls["cross_entropy"](place(logits), place(target), *sizes(logits), loss.label_smoothing, place(scratch),
-                                    place(dlogits), place(values), place(value), self.threads)  # fmt: skip
-        return value, dlogits
-
-    def _squared_error(self, z: Array, target: Array) -> tuple[Array, Array] | None:
-        if target.dtype != self.xp.float32 or target.shape != z.shape or not self.arrays.contiguous(target):
-            return None
-        place, wide, dz = self.address, self.xp.float32, self.empty(z.shape, dtype=self.dtype)
-        values, value = self.empty(z.shape[:-1], dtype=wide), self.empty(z.shape[:-2], dtype=wide)
-        self.calls["squared_error"](place(z), place(target), *sizes(z), place(dz), place(values), place(value),
-                                    self.threads)  # fmt: skip
         return value, dz
 
     def _takes(self, x: Array) -> bool:
@@ -188,6 +218,21 @@ class BatchNormed(NamedTuple):
     mean: Array
     variance: Array
     pullback: Callable[[Array], tuple[Array, Array, Array]]
+
+
+LayerNormed = tuple[Array, Callable[[Array], tuple[Array, Array, Array]]]
+
+
+def activation_of(layer: Layer) -> tuple[int, float, bool]:
+    """Its kind and number in activations.c, and whether its slope is worked out from y, not from x."""
+    tanh = isinstance(layer, GELU) and layer.approximate == "tanh"
+    number = layer.slope if isinstance(layer, LeakyReLU) else 0.0
+    return ACTIVATIONS.index(type(layer)) + tanh, number, isinstance(layer, Tanh | Sigmoid)
+
+
+def numbers_loss_of(loss: Loss) -> tuple[int, float]:
+    """Its kind and number in losses.c."""
+    return NUMBERS_LOSSES.index(type(loss)), loss.delta if isinstance(loss, Huber) else 0.0
 
 
 def _call(library: ctypes.CDLL, name: str, types: list[Any]) -> Any:

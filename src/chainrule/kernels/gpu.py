@@ -12,8 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from chainrule.arrays import Array
+from chainrule.backprop import Layer
 from chainrule.kernels import step_gpu
 from chainrule.kernels.calls import Arrays, BatchNormed, sizes
+from chainrule.layers import ReLU
 from chainrule.losses import Loss, SoftmaxCrossEntropy
 from chainrule.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from chainrule.optim.optimizers import adam_constants
@@ -76,9 +78,9 @@ class GpuKernels:
         """Of the streams of one layer's masks, (n_networks, 2), on the device."""
         return self.arrays.on_device(np.stack([key(seed, f"dropout/{path}") for seed in seeds]).view(np.int64))
 
-    def relu(self, x: Array) -> tuple[Array, Callable[[Array], Array]] | None:
-        """max(x, 0) and the pullback dx = dy where x > 0, else 0."""
-        if not self._takes(x):
+    def activation(self, layer: Layer, x: Array) -> tuple[Array, Callable[[Array], Array]] | None:
+        """Of ReLU: max(x, 0) and the pullback dx = dy where x > 0, else 0."""
+        if type(layer) is not ReLU or not self._takes(x):
             return None
         n, y = prod(x.shape), self._empty(x.shape)
         step_gpu.relu[(_blocks(n),)](x, y, n, BLOCK=_BLOCK)
@@ -89,6 +91,9 @@ class GpuKernels:
             return dx
 
         return y, pullback
+
+    def layer_norm(self, *_: Any) -> None:
+        """Left to torch."""
 
     def batch_norm(self, x: Array, gamma: Array, beta: Array, epsilon: float) -> BatchNormed | None:
         """γ x̂ + β over the rows of x (..., batch, n), with γ and β (..., n)."""

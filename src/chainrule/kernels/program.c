@@ -1,6 +1,8 @@
 /* Whole steps of a plain network, one after the other, with no return to Python between them: a program is the list of a
    step's operations with the arrays they work on. Matrix products are those of the library that NumPy uses, with the
-   arguments that NumPy would give, so that they have its bits. */
+   arguments that NumPy would give, so that they have its bits. In float32 alone. */
+
+#ifndef BFLOAT16
 
 #include "step.h"
 
@@ -16,8 +18,8 @@ typedef void (*Update)(const Entry *entries, int64_t n_entries, const Rule *rule
 
 /* As in program.py. */
 enum {
-    PREPARE_U8, PREPARE_F32, PREPARE_F64, CLASSES, NUMBERS, PRODUCT, BIAS, RELU, RELU_BACK, MASK, TIMES, NORM, NORM_BACK,
-    RUNNING, SUMS, CROSS_ENTROPY, SQUARED_ERROR
+    PREPARE_U8, PREPARE_F32, PREPARE_F64, CLASSES, NUMBERS, PRODUCT, BIAS, ACTIVATION, ACTIVATION_BACK, MASK, TIMES, PLUS,
+    BATCH_NORM, BATCH_NORM_BACK, RUNNING, LAYER_NORM, LAYER_NORM_BACK, SUMS, CROSS_ENTROPY, NUMBERS_LOSS
 };
 
 typedef struct {
@@ -51,9 +53,9 @@ static void work(const Operation *o, const int64_t *rows, uint64_t position, con
     float *const *at = (float *const *)o->at;
     const int64_t *n = o->n;
     switch (o->kind) {
-    case PREPARE_U8: prepare_u8_f32(o->at[0], rows, n[0], n[1], at[1], at[2], at[3], 1); break;
-    case PREPARE_F32: prepare_f32_f32(at[0], rows, n[0], n[1], at[1], at[2], at[3], 1); break;
-    case PREPARE_F64: prepare_f64_f32(o->at[0], rows, n[0], n[1], o->at[1], o->at[2], at[3], 1); break;
+    case PREPARE_U8: prepare_u8(o->at[0], rows, n[0], n[1], at[1], at[2], at[3], 1); break;
+    case PREPARE_F32: prepare_f32(at[0], rows, n[0], n[1], at[1], at[2], at[3], 1); break;
+    case PREPARE_F64: prepare_f64(o->at[0], rows, n[0], n[1], o->at[1], o->at[2], at[3], 1); break;
     case CLASSES:
         for (int64_t i = 0; i < n[0]; i++) ((int64_t *)o->at[1])[i] = ((const int64_t *)o->at[0])[rows[i]];
         break;
@@ -66,40 +68,54 @@ static void work(const Operation *o, const int64_t *rows, uint64_t position, con
         for (int64_t i = 0; i < n[0]; i++)
             for (int64_t j = 0; j < n[1]; j++) at[0][i * n[1] + j] += at[1][j];
         break;
-    case RELU: relu_f32(at[0], n[0], at[1], 1); break;
-    case RELU_BACK: relu_back_f32(at[0], at[1], n[0], at[2], 1); break;
-    case MASK: mask_f32(o->key[0], o->key[1], position, n[0], o->option, o->number[0], at[0], 1); break;
+    case ACTIVATION: activation(o->option, o->number[0], at[0], n[0], at[1], 1); break;
+    case ACTIVATION_BACK: activation_back(o->option, o->number[0], at[0], at[1], n[0], at[2], 1); break;
+    case MASK: mask(o->key[0], o->key[1], position, n[0], o->option, o->number[0], at[0], 1); break;
     case TIMES:
         for (int64_t i = 0; i < n[0]; i++) at[2][i] = at[0][i] * at[1][i];
         break;
-    case NORM:
-        batch_norm_f32(at[0], 1, n[0], n[1], at[1], at[2], o->number[0], at[3], at[4], at[5], at[6], 1);
+    case PLUS:
+        for (int64_t i = 0; i < n[0]; i++) at[2][i] = at[0][i] + at[1][i];
         break;
-    case NORM_BACK:
-        batch_norm_back_f32(at[0], at[1], 1, n[0], n[1], at[2], at[3], at[4], at[5], at[6], at[7], 1);
+    case BATCH_NORM:
+        batch_norm(at[0], 1, n[0], n[1], at[1], at[2], o->number[0], at[3], at[4], at[5], at[6], 1);
+        break;
+    case BATCH_NORM_BACK:
+        batch_norm_back(at[0], at[1], 1, n[0], n[1], at[2], at[3], at[4], at[5], at[6], at[7], 1);
         break;
     case RUNNING:
         running(o, at[0], at[1], 1.0f);
         running(o, at[2], at[3], o->number[2]);
         break;
-    case SUMS: sum_rows_f32(at[0], 1, n[0], n[1], at[1], 1); break;
-    case CROSS_ENTROPY:
-        cross_entropy_f32(at[0], o->at[1], 1, n[0], n[1], o->number[0], at[2], at[2], at[3], at[4], 1);
+    case LAYER_NORM: layer_norm(at[0], 1, n[0], n[1], at[1], at[2], o->number[0], at[3], at[4], at[5], 1); break;
+    case LAYER_NORM_BACK:
+        layer_norm_back(at[0], at[1], 1, n[0], n[1], at[2], at[3], at[4], at[5], at[6], at[7], 1);
         break;
-    case SQUARED_ERROR: squared_error_f32(at[0], at[1], 1, n[0], n[1], at[2], at[3], at[4], 1); break;
+    case SUMS: sum_rows(at[0], 1, n[0], n[1], at[1], 1); break;
+    case CROSS_ENTROPY:
+        cross_entropy(at[0], o->at[1], at[2], 1, n[0], n[1], o->number[0], at[3], at[3], at[4], at[5], at[6], 1);
+        break;
+    case NUMBERS_LOSS:
+        numbers_loss(o->option, o->number[0], at[0], at[1], at[2], 1, n[0], n[1], at[3], at[4], at[5], at[6], 1);
+        break;
     }
 }
 
-/* n_steps steps, of which the first is the `position`-th of the run. rows (n_steps, batch): of X. rules: one a step.
-   Returns total + share loss + share loss + ..., loss being where the program leaves a step's. */
+/* n_steps steps, of which the first is the `position`-th of the run. rows (n_steps, batch): of X. rules: one a step. limit:
+   of the gradient's norm, 0 where there is none. Returns total + share loss + share loss + ..., loss being where the program
+   leaves a step's. */
 float run(const Operation *operations, int64_t n_operations, const Products *call, Update update, const Entry *entries,
-          int64_t n_entries, const Rule *rules, const int64_t *rows, int64_t batch, uint64_t position, int64_t n_steps,
-          const float *loss, float share, float total) {
+          int64_t n_entries, float limit, const float *loss, const Rule *rules, const int64_t *rows, int64_t batch,
+          uint64_t position, int64_t n_steps, float share, float total) {
     for (int64_t step = 0; step < n_steps; step++) {
+        Rule rule = rules[step];
         for (int64_t k = 0; k < n_operations; k++)
             work(operations + k, rows + step * batch, position + (uint64_t)step, call);
-        update(entries, n_entries, rules + step, 1);
+        if (limit > 0) rule.scaled = 1, rule.scale = clip_scale(entries, n_entries, &rule, limit, 1);
+        update(entries, n_entries, &rule, 1);
         total += *loss * share;
     }
     return total;
 }
+
+#endif

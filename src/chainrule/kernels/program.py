@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 
 from chainrule.kernels.calls import Kernels
 from chainrule.kernels.update import Rules, Update
-from chainrule.layers import BatchNorm, Dropout, Linear, ReLU
 
-KINDS = ("prepare_u8", "prepare_f32", "prepare_f64", "classes", "numbers", "product", "bias", "relu", "relu_back",
-         "mask", "times", "norm", "norm_back", "running", "sums", "cross_entropy", "squared_error")  # fmt: skip
+KINDS = ("prepare_u8", "prepare_f32", "prepare_f64", "classes", "numbers", "product", "bias", "activation",
+         "activation_back", "mask", "times", "plus", "batch_norm", "batch_norm_back", "running", "layer_norm",
+         "layer_norm_back", "sums", "cross_entropy", "numbers_loss")  # fmt: skip
 """As in program.c."""
-
-PLAIN = (Linear, ReLU, Dropout, BatchNorm)
-"""Layers whose steps can be written as programs."""
 
 Floats = NDArray[np.float32]
 
@@ -50,8 +47,8 @@ def products() -> _Products | None:
 @cache
 def _run(library: ctypes.CDLL) -> Any:
     call = library.run
-    call.argtypes = [c_void_p, c_int64, c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_int64, c_uint64,
-                     c_int64, c_void_p, c_float, c_float]  # fmt: skip
+    call.argtypes = [c_void_p, c_int64, c_void_p, c_void_p, c_void_p, c_int64, c_float, c_void_p, c_void_p, c_void_p,
+                     c_int64, c_uint64, c_int64, c_float, c_float]  # fmt: skip
     call.restype = c_float
     return call
 
@@ -73,12 +70,12 @@ class Program:
         self.operations: list[_Operation] = []
         self.call: Any = None
 
-    def add(self, kind: str, *arrays: NDArray[Any], n: Sequence[int] = (), option: int = 0,
+    def add(self, kind: str, *arrays: NDArray[Any] | None, n: Sequence[int] = (), option: int = 0,
             key: Sequence[int] = (), numbers: Sequence[float] = ()) -> None:  # fmt: skip
         """One more operation; `work` in program.c says what each is given."""
         made = _Operation(KINDS.index(kind), option)
         made.n[: len(n)], made.key[: len(key)], made.number[: len(numbers)] = n, key, numbers
-        made.at[: len(arrays)] = [array.ctypes.data for array in arrays]
+        made.at[: len(arrays)] = [None if array is None else array.ctypes.data for array in arrays]
         self.held.append(arrays)
         self.operations.append(made)
 
@@ -91,8 +88,8 @@ class Program:
         self.add("product", a, b, out, n=(*out.shape, inner), option=("", "left", "right").index(transposed))
         return out
 
-    def end(self, update: Update, gradients: Mapping[str, Floats], loss: Floats) -> None:
-        """A step ends with the update by `gradients`; `loss` (1,) is where the step's was left."""
+    def end(self, update: Update, gradients: Mapping[str, Floats], loss: Floats, clip_norm: float | None) -> None:
+        """A step ends with the update by `gradients`, no longer than `clip_norm`; `loss` (1,) is where it was left."""
         listed = (_Operation * len(self.operations))(*self.operations)
         entries, function = update.bound(gradients)
         self.held += [listed, update, gradients, loss]
@@ -101,9 +98,8 @@ class Program:
         if both is None:
             raise AssertionError("programs need NumPy's products: `programmable`")
         self.first = (ctypes.addressof(listed), len(listed), ctypes.addressof(both), ctypes.cast(function, c_void_p),
-                      ctypes.addressof(entries), len(entries))  # fmt: skip
+                      ctypes.addressof(entries), len(entries), clip_norm or 0.0, loss.ctypes.data)  # fmt: skip
         self.held += [entries, both]
-        self.loss = loss.ctypes.data
 
     def run(self, rules: Rules, rows: NDArray[np.int64], position: int, share: float, total: float) -> np.float32:
         """A step for each of `rows` (n_steps, batch), the first being step `position` of the run; one rule a step.
@@ -111,5 +107,5 @@ class Program:
         Returns total + share·loss + share·loss + ..., rounded after each.
         """
         n_steps, batch = rows.shape
-        return np.float32(self.call(*self.first, rules.ctypes.data, rows.ctypes.data, batch, position, n_steps,
-                                    self.loss, share, total))  # fmt: skip
+        return np.float32(self.call(*self.first, rules.ctypes.data, rows.ctypes.data, batch, position, n_steps, share,
+                                    total))  # fmt: skip

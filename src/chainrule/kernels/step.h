@@ -1,6 +1,16 @@
-/* What step.c offers, as far as programs call it: program.c. */
+/* What the kernels offer, as far as programs call it: program.c. */
+
+#ifndef STEP_H
+#define STEP_H
 
 #include <stdint.h>
+
+/* What layers work on; all else is float32. */
+#ifdef BFLOAT16
+typedef uint16_t Work;
+#else
+typedef float Work;
+#endif
 
 /* One parameter: its master p, gradient g (float32, or bfloat16 where `narrow`), slots a and b, and w, the bfloat16 copy
    that the layers use (or NULL). weight: whether it is penalised and decayed. rule: by which of the rules. */
@@ -24,23 +34,33 @@ void update_sgd(const Entry *entries, int64_t n_entries, const Rule *rules, int3
 void update_momentum(const Entry *entries, int64_t n_entries, const Rule *rules, int32_t threads);
 void update_adam(const Entry *entries, int64_t n_entries, const Rule *rules, int32_t threads);
 void update_rmsprop(const Entry *entries, int64_t n_entries, const Rule *rules, int32_t threads);
-void prepare_u8_f32(const uint8_t *X, const int64_t *rows, int64_t n_rows, int64_t columns, const float *shift,
-                    const float *scale, float *out, int32_t threads);
-void prepare_f32_f32(const float *X, const int64_t *rows, int64_t n_rows, int64_t columns, const float *shift,
-                     const float *scale, float *out, int32_t threads);
-void prepare_f64_f32(const double *X, const int64_t *rows, int64_t n_rows, int64_t columns, const double *shift,
-                     const double *scale, float *out, int32_t threads);
-void mask_f32(uint64_t k0, uint64_t k1, uint64_t position, int64_t n, int32_t threshold, float kept, float *out,
-              int32_t threads);
-void relu_f32(const float *restrict x, int64_t n, float *restrict y, int32_t threads);
-void relu_back_f32(const float *restrict x, const float *restrict dy, int64_t n, float *restrict dx, int32_t threads);
-void batch_norm_f32(const float *x, int64_t n_networks, int64_t n_rows, int64_t columns, const float *gamma,
-                    const float *beta, float epsilon, float *y, float *mean, float *variance, float *r, int32_t threads);
-void batch_norm_back_f32(const float *x, const float *dy, int64_t n_networks, int64_t n_rows, int64_t columns,
-                         const float *gamma, const float *mean, const float *r, float *dx, float *dgamma, float *dbeta,
-                         int32_t threads);
-void sum_rows_f32(const float *x, int64_t n_networks, int64_t n_rows, int64_t columns, float *out, int32_t threads);
-void cross_entropy_f32(const float *z, const int64_t *classes, int64_t n_networks, int64_t n_rows, int64_t n_out,
-                       float smoothing, float *e, float *dz, float *values, float *loss, int32_t threads);
-void squared_error_f32(const float *z, const float *t, int64_t n_networks, int64_t n_rows, int64_t n_out, float *dz,
-                       float *values, float *loss, int32_t threads);
+float clip_scale(const Entry *entries, int64_t n_entries, const Rule *rules, float limit, int32_t threads);
+void prepare_u8(const uint8_t *X, const int64_t *rows, int64_t n_rows, int64_t columns, const float *shift,
+                const float *scale, Work *out, int32_t threads);
+void prepare_f32(const float *X, const int64_t *rows, int64_t n_rows, int64_t columns, const float *shift,
+                 const float *scale, Work *out, int32_t threads);
+void prepare_f64(const double *X, const int64_t *rows, int64_t n_rows, int64_t columns, const double *shift,
+                 const double *scale, Work *out, int32_t threads);
+void mask(uint64_t k0, uint64_t k1, uint64_t position, int64_t n, int32_t threshold, Work kept, Work *out,
+          int32_t threads);
+void activation(int32_t kind, float number, const Work *restrict X, int64_t n, Work *restrict y, int32_t threads);
+void activation_back(int32_t kind, float number, const Work *restrict seen, const Work *restrict dy, int64_t n,
+                     Work *restrict dx, int32_t threads);
+void batch_norm(const Work *x, int64_t n_networks, int64_t n_rows, int64_t columns, const float *gamma,
+                const float *beta, float epsilon, Work *y, float *mean, float *variance, float *r, int32_t threads);
+void batch_norm_back(const Work *x, const Work *dy, int64_t n_networks, int64_t n_rows, int64_t columns,
+                     const float *gamma, const float *mean, const float *r, Work *dx, float *dgamma, float *dbeta,
+                     int32_t threads);
+void layer_norm(const Work *x, int64_t n_networks, int64_t n_rows, int64_t columns, const float *gamma,
+                const float *beta, float epsilon, Work *y, float *mean, float *r, int32_t threads);
+void layer_norm_back(const Work *x, const Work *dy, int64_t n_networks, int64_t n_rows, int64_t columns,
+                     const float *gamma, const float *mean, const float *r, Work *dx, float *dgamma, float *dbeta,
+                     int32_t threads);
+void sum_rows(const Work *X, int64_t n_networks, int64_t n_rows, int64_t columns, float *out, int32_t threads);
+void cross_entropy(const Work *z, const int64_t *classes, const float *weight, int64_t n_networks, int64_t n_rows,
+                   int64_t n_out, float smoothing, float *e, Work *dz, float *shares, float *values, float *loss,
+                   int32_t threads);
+void numbers_loss(int32_t kind, float number, const Work *z, const float *t, const float *weight, int64_t n_networks,
+                  int64_t n_rows, int64_t n_out, Work *dz, float *shares, float *values, float *loss, int32_t threads);
+
+#endif

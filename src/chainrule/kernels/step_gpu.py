@@ -1,7 +1,7 @@
 # mypy: ignore-errors
-"""What `step.c` does, for CUDA: the memory-bound parts of a step in Triton, each in one pass over its arrays.
+"""What the kernels in C do, for CUDA: the memory-bound parts of a step in Triton, each in one pass over its arrays.
 
-Operations and their order are those of `step.c`, without contraction to fused multiply-adds; sums over rows are in an
+Operations and their order are those in C, without contraction to fused multiply-adds; sums over rows are in an
 order of their own, and the exponential is the device's. Whatever changes from step to step is read from the device's
 memory, at `place`, so that a recorded step can be replayed.
 """

@@ -1,4 +1,4 @@
-"""An optimiser's step for all parameters of a network in one call of `step.c`, in place."""
+"""An optimiser's step for all parameters of a network in one call of `update.c`, in place."""
 
 import ctypes
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from chainrule.optim.optimizers import adam_constants
 
 Numbers = float | list[float]
 Rules = NDArray[np.void]
-"""A rule's numbers of several steps, as step.c reads them."""
+"""A rule's numbers of several steps, as update.c reads them."""
 
 
 class _Entry(ctypes.Structure):
@@ -62,15 +62,27 @@ class Update:
         self.places = list(places.items())
         self.call = getattr(kernels.library, f"update_{_function(optimizer)}")
         self.call.argtypes, self.call.restype = [c_void_p, c_int64, c_void_p, c_int32], None
+        self.clip = kernels.library.clip_scale
+        self.clip.argtypes, self.clip.restype = [c_void_p, c_int64, c_void_p, c_float, c_int32], c_float
         self.arguments = (ctypes.addressof(self.entries), len(owners), ctypes.addressof(self.rules), kernels.threads)
 
     def __call__(
-        self, gradients: Mapping[str, Array], lr: Numbers, t: int, penalty: Numbers, scale: float | None
+        self, gradients: Mapping[str, Array], lr: Numbers, t: int, penalty: Numbers, clip_norm: float | None = None
     ) -> None:
-        """See `optim.update`; lr and penalty are one number, or one for each network."""
-        kernels = self.kernels
+        """See `optim.update`; lr and penalty are one number, or one for each network. clip_norm: of one network."""
+        held = self._bind(gradients)  # what was copied must outlive the calls
+        for k, rule in enumerate(self.rules):
+            self._set(rule, _of(lr, k), t, _of(penalty, k))
+        if clip_norm is not None:
+            entries, n, rules, threads = self.arguments
+            self.rules[0].scaled, self.rules[0].scale = True, self.clip(entries, n, rules, clip_norm, threads)
+        self.call(*self.arguments)
+        del held
+
+    def _bind(self, gradients: Mapping[str, Array]) -> list[Array]:
+        """The entries' gradients; returns copies of those that could not be read where they lie."""
+        kernels, held = self.kernels, []
         wide, dtype, contiguous, place = kernels.xp.float32, kernels.dtype, kernels.arrays.contiguous, kernels.address
-        held = []  # what was copied must outlive the call
         for name, entries in self.places:
             g = gradients[name]
             narrow = g.dtype != wide
@@ -80,20 +92,17 @@ class Update:
             at, size = place(g), 2 if narrow else 4
             for entry, before in entries:
                 entry.narrow, entry.g = narrow, at + size * before
-        for k, rule in enumerate(self.rules):
-            self._set(rule, _of(lr, k), t, _of(penalty, k))
-            rule.scaled, rule.scale = scale is not None, scale or 0.0
-        self.call(*self.arguments)
+        return held
 
     def bound(self, gradients: Mapping[str, Array]) -> tuple[ctypes.Array[_Entry], Any]:
-        """What step.c's function is given for these gradients of one network, in float32, and the function."""
+        """What update.c's function is given for these gradients of one network, in float32, and the function."""
         entries = (_Entry * len(self.entries)).from_buffer_copy(self.entries)
         for entry, (name, _) in zip(entries, self.places, strict=True):
             entry.g, entry.narrow = self.kernels.address(gradients[name]), False
         return entries, self.call
 
     def rules_of(self, lrs: Sequence[float], t: int, penalty: float) -> Rules:
-        """The rule's numbers of the steps from update `t` on, whose rates are `lrs`; nothing is clipped."""
+        """The rule's numbers of the steps from update `t` on, whose rates are `lrs`."""
         rules = np.tile(np.frombuffer(bytes(_constant(self.optimizer)), _RULE), len(lrs))  # (n_steps,)
         rates, decay = np.asarray(lrs), self.optimizer.decay
         rules["decay"], rules["penalty"] = 1 - rates * decay, 2 * penalty

@@ -1,5 +1,6 @@
 """Everything about a run that is decided before the first step; all bad input is refused here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -9,13 +10,14 @@ from numpy.typing import NDArray
 
 from chainrule.arrays import Array
 from chainrule.backends import ALONE, Backend, World, choose
-from chainrule.backprop import Part
+from chainrule.backprop import Layer, Part
 from chainrule.data import Affine, Batches, Dataset, Preprocessing, Rows, split
 from chainrule.data.preprocessing import Kind, fit, fit_target, identity, settled
 from chainrule.data.streaming import Scan, Shards, Windows, drawn, scan
 from chainrule.data.streaming.windows import windowed
 from chainrule.errors import ConfigError, DataError
-from chainrule.kernels import PLAIN, takes
+from chainrule.kernels import ACTIVATIONS, NUMBERS_LOSSES, takes
+from chainrule.layers import BatchNorm, Dropout, LayerNorm, Linear, Residual
 from chainrule.losses import Huber, Loss, Poisson, SoftmaxCrossEntropy, SquaredError, default_loss
 from chainrule.network import Network
 from chainrule.seeds import stream
@@ -162,16 +164,24 @@ def plan(config: Config, data: Dataset | Shards, network: Network, start: Initia
     )
 
 
+PLAIN = (Linear, *ACTIVATIONS, Dropout, BatchNorm, LayerNorm)
+"""Layers that steps written as programs may have, in residual blocks too."""
+
+
 def is_plain(config: Config, network: Network, data: Dataset) -> bool:
     """Whether steps of this training can be written as programs."""
-    training, loss = config.training, type(config.loss)
+    loss = type(config.loss)
     shapes = [parameter.shape for parameter in network.parameters.values()]
     no_number = (1, 1) not in shapes  # NumPy takes another function for numbers than for vectors
-    layers = all(type(layer) in PLAIN for layer in network.layers) and no_number and takes(config.optimizer)
+    layers = _all_plain(network.layers) and no_number and takes(config.optimizer)
     classes = loss is SoftmaxCrossEntropy and data.y.dtype == np.int64 and data.y.ndim == 1
     known = data.X.dtype in (np.uint8, np.float32, np.float64)
-    rows = known and data.weight is None and not config.data.augment and training.batch_size != 1
-    return layers and rows and training.clip_norm is None and (classes or loss is SquaredError)
+    rows = known and not config.data.augment and config.training.batch_size != 1
+    return layers and rows and (classes or loss in NUMBERS_LOSSES)
+
+
+def _all_plain(layers: Sequence[Layer]) -> bool:
+    return all(_all_plain(layer.body) if type(layer) is Residual else type(layer) in PLAIN for layer in layers)
 
 
 def _kind(config: Config, data: Dataset | Shards) -> Kind:

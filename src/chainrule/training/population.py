@@ -250,7 +250,7 @@ class Stacked:
             scale = optim.clip_scale(optim.gradient_norm(whole, ranks, np), options.clip_norm, np)
         before = {name: self.parameters[name].copy() for name in weights} if due else {}
         if self.update is not None:
-            self.update(found.gradients, rates, first.updates(step), self.penalties, None)
+            self.update(found.gradients, rates, first.updates(step), self.penalties)
         else:
             self.parameters, self.slots = optim.update(
                 first.config.optimizer, self.parameters, found.gradients, self.slots, lr, first.updates(step), weights,

@@ -190,11 +190,10 @@ class Stepper:
             self.state = done.state
             return done
         found = _pass(plan, self.data, self.working, step)
-        whole, scale = _gradient(plan, found, state.parameters, step)
-        copy, due = plan.backend.copy, plan.due(step)
+        copy, due, options = plan.backend.copy, plan.due(step), plan.config.training
+        whole = _penalised(plan, found, state.parameters) if due else {}
         before = {name: copy(state.parameters[name]) for name in plan.network.weights} if due else {}
-        self.update(found.gradients, plan.lr(step) * lr_scale, plan.updates(step), plan.config.training.penalty,
-                    None if scale is None else float(scale))  # fmt: skip
+        self.update(found.gradients, plan.lr(step) * lr_scale, plan.updates(step), options.penalty, options.clip_norm)
         if found.statistics:
             self.working |= found.statistics
             self.state = state = State(state.parameters | found.statistics, state.slots)
@@ -215,10 +214,15 @@ def _pass(plan: Plan, data: Resident, working: Parameters, step: int) -> Objecti
 
 def _gradient(plan: Plan, found: Objective, parameters: Parameters, step: int) -> tuple[Parameters, Array | None]:
     """The objective's gradient, where its norm is needed, and what clipping multiplies it by."""
-    options, network, xp = plan.config.training, plan.network, plan.backend.xp
-    if options.clip_norm is None and not plan.due(step):
+    limit, xp = plan.config.training.clip_norm, plan.backend.xp
+    if limit is None and not plan.due(step):
         return {}, None
-    whole = with_penalty(found.gradients, parameters, network.weights, options.penalty)
-    if options.clip_norm is None:
+    whole = _penalised(plan, found, parameters)
+    if limit is None:
         return whole, None
-    return whole, optim.clip_scale(optim.gradient_norm(whole, network.ranks, xp), options.clip_norm, xp)
+    return whole, optim.clip_scale(optim.gradient_norm(whole, plan.network.ranks, xp), limit, xp)
+
+
+def _penalised(plan: Plan, found: Objective, parameters: Parameters) -> Parameters:
+    """The gradient of the whole objective."""
+    return with_penalty(found.gradients, parameters, plan.network.weights, plan.config.training.penalty)
