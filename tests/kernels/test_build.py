@@ -69,6 +69,29 @@ def test_a_long_run_builds_it_a_short_one_does_not(home):
     assert cr.backends.choose(cr.Compute("numpy", threads=1), 0.0, 1e6).kernels is not None
 
 
+def test_always_builds_it_for_a_short_run_and_for_none_but_a_training(home):
+    need_compiler()
+    always = cr.Compute("numpy", threads=1, compiled="always")
+    assert cr.backends.choose(always, 0.0, 1.0).kernels is not None
+    assert cr.backends.choose(always, 0.0).kernels is None
+    run = cr.train(cr.mlp([20]), cr.read("digits"), training=cr.Training(iterations=3), compute=always)
+    assert run.environment["compiled"]
+
+
+def test_always_is_refused_where_there_can_be_no_kernels(home, monkeypatch):
+    def refused(compute):
+        with pytest.raises(cr.ConfigError) as caught:
+            cr.backends.choose(compute, 0.0, 1.0)
+        return str(caught.value)
+
+    assert refused(cr.Compute("numpy", precision="float64", compiled="always")) == (
+        "compute.compiled 'always' with precision 'float64': there are no kernels; they need Linux, a C compiler ($CC, cc "
+        "or gcc) and precision 'float32' or 'bfloat16'; use 'auto', which does without"
+    )
+    monkeypatch.setattr(build, "_build", lambda *_: False)
+    assert "with precision 'float32': there are no kernels" in refused(cr.Compute("numpy", compiled="always"))
+
+
 def test_a_long_run_with_them_is_a_run_without_but_for_roundings(home, monkeypatch):
     need_compiler()
     monkeypatch.setattr(choice, "BUILDING", 0.0)

@@ -25,15 +25,16 @@ class Compute:
     """Where and how to compute; "auto" decides by hardware and size, and prints its reason.
 
     threads: of the linear algebra library; None takes $OMP_NUM_THREADS, or every core this process may run on.
-    compiled: whether the memory-bound parts of a step, or all of it, may run as C. "auto" has it built by the machine's
-    compiler when a run is long enough to pay for the two seconds, and keeps it.
+    compiled: whether the memory-bound parts of a step, or all of it, run as C. "auto" has it built by the machine's
+    compiler when a run is long enough to pay for the two seconds, and keeps it; "always" does however short the run is,
+    which pays for studies of many short ones.
     """
 
     backend: Literal["auto", "numpy", "torch"] = "auto"
     device: Annotated[str, AfterValidator(_device), Field(json_schema_extra={"pattern": _DEVICE})] = "auto"
     precision: Literal["auto", Precision] = "auto"
     threads: Annotated[int, Field(gt=0)] | None = None
-    compiled: Literal["auto", "never"] = "auto"
+    compiled: Literal["auto", "always", "never"] = "auto"
 
 
 SMALL_STEP = 6e7
@@ -62,17 +63,26 @@ def choose(
         from chainrule.backends import hardware
 
         backend = hardware.torch_backend(compute.device, compute.precision, threads, why)
-    # The kernels may change a last bit, so the length of the run decides, not what happens to be built.
-    auto, kind = compute.compiled == "auto", backend.device.partition(":")[0]
-    programs = auto and plain and steps * _saved("program", parameters) > BUILDING
+    programs = plain and _pays(compute, steps, _saved("program", parameters))
     if programs and _no_bfloat16(compute, backend) and threads <= FEW:
         made = _numpy(compute, threads, f"{backend.reason}: programs")
         made.compile()
         if made.programs:
             return made
-    if (programs and name == "numpy") or (auto and steps * _saved(kind, parameters) > BUILDING):
+    kind = backend.device.partition(":")[0]
+    if (programs and name == "numpy") or _pays(compute, steps, _saved(kind, parameters)):
         backend.compile()
+        if compute.compiled == "always" and backend.kernels is None:
+            raise ConfigError(
+                f"compute.compiled 'always' with precision {backend.precision!r}: there are no kernels; they need Linux, "
+                "a C compiler ($CC, cc or gcc) and precision 'float32' or 'bfloat16'; use 'auto', which does without"
+            )
     return backend
+
+
+def _pays(compute: Compute, steps: float, saved: float) -> bool:
+    """Whether a run has the kernels. They may change a last bit, so what is built already must not decide."""
+    return steps > 0 and compute.compiled != "never" and (compute.compiled == "always" or steps * saved > BUILDING)
 
 
 def _no_bfloat16(compute: Compute, backend: Backend) -> bool:
