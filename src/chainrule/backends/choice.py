@@ -74,8 +74,8 @@ def choose(
         backend.compile()
         if compute.compiled == "always" and backend.kernels is None:
             raise ConfigError(
-                f"compute.compiled 'always' with precision {backend.precision!r}: there are no kernels; they need Linux, "
-                "a C compiler ($CC, cc or gcc) and precision 'float32' or 'bfloat16'; use 'auto', which does without"
+                f"compute.compiled 'always' with precision {backend.precision!r}: there are no kernels; they need "
+                "Linux, a C compiler ($CC, cc or gcc) and precision 'float32' or 'bfloat16'; use 'auto', which does without"
             )
     return backend
 
