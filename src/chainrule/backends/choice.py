@@ -75,7 +75,8 @@ def choose(
         if compute.compiled == "always" and backend.kernels is None:
             raise ConfigError(
                 f"compute.compiled 'always' with precision {backend.precision!r}: there are no kernels; they need "
-                "Linux, a C compiler ($CC, cc or gcc) and precision 'float32' or 'bfloat16'; use 'auto', which does without"
+                "Linux, a C compiler ($CC, cc or gcc) and precision 'float32' or 'bfloat16'; use 'auto', which does "
+                "without"
             )
     return backend
 
