@@ -56,7 +56,7 @@ def as_trained(p: Plan, networks: int | None = None) -> Callable[[], int]:
             found: Any = loop.stepping(p, resident(p), start(p), None)
         else:
             plans = [reseeded(p, seed) for seed in range(networks)]
-            found = population.stacking(plans, resident(p), {i: begin(one) for i, one in enumerate(plans)}, None)
+            found = population.stepping(plans, resident(p), {i: begin(one) for i, one in enumerate(plans)}, None)
     step = 0
 
     def call() -> int:

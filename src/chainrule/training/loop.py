@@ -75,8 +75,7 @@ def advance(plan: Plan, stepper: Steps, progress: Progress, clock: Clock, watch:
     position, scale = progress.now, progress.lr_scale
     while position.norms is None:
         step, losses = position.step, position.batch_losses
-        many = stepper.ahead(step, watch.ahead(step)) if isinstance(stepper, Programmed) else 0
-        if isinstance(stepper, Programmed) and many:
+        if isinstance(stepper, Programmed) and (many := stepper.ahead(step, watch.ahead(step))):
             losses = stepper.run(step, many, losses, scale)
             position = Position(step + many, stepper.state, losses)
         else:

@@ -72,10 +72,10 @@ def fit_together(plans: Sequence[Plan], watches: Sequence[Watch]) -> list[Progre
         members = {i: begin(plan) for i, plan in enumerate(plans)}
         _keep_all(members, watches)
         left: dict[int, Progress] = {}
-        stacked: Together | None = None
+        stepper: Together | None = None
         while members:
-            stacked = stacking(plans, data, members, stacked)
-            measured = _measured(plans, data, watches, _advanced(stacked, members, watches, clock))
+            stepper = stepping(plans, data, members, stepper)
+            measured = _measured(plans, data, watches, _advanced(stepper, members, watches, clock))
             for i, progress in measured.items():
                 watches[i].row(progress, data)
             wanted = [watches[i].wants(progress.now.step) for i, progress in measured.items()]
@@ -88,7 +88,7 @@ def fit_together(plans: Sequence[Plan], watches: Sequence[Watch]) -> list[Progre
     return [fit(plan, lambda _, i=i: left[i], watches[i]) for i, plan in enumerate(plans)]  # type: ignore[misc]
 
 
-def stacking(
+def stepping(
     plans: Sequence[Plan], data: Resident, members: dict[int, Progress], last: "Together | None"
 ) -> "Together":
     """What steps the members, on a copy of their states; what was recorded or written `last` for them is used again."""
@@ -116,40 +116,41 @@ def _keep_all(members: dict[int, Progress], watches: Sequence[Watch]) -> None:
 
 
 def _advanced(
-    stacked: "Together", members: dict[int, Progress], watches: Sequence[Watch], clock: Clock
+    stepper: "Together", members: dict[int, Progress], watches: Sequence[Watch], clock: Clock
 ) -> dict[int, Progress]:
     """Steps until a row of history is due."""
     step, found = next(iter(members.values())).now.step, None
     losses: Array = 0.0
     while found is None:
-        before, many = step, 0
-        if isinstance(stacked, SideBySide):
-            many = stacked.ahead(step, min(watches[i].ahead(step) for i in members))
-        if isinstance(stacked, SideBySide) and many:
-            losses = stacked.run(step, many, losses)
+        before, watching = step, [watches[i] for i in members]
+        if isinstance(stepper, SideBySide) and (many := _ahead(stepper, step, watching)):
+            losses, step = stepper.run(step, many, losses), step + many
         else:
-            loss, found = stacked(step)
-            losses = losses + shared(loss, stacked.first.batches.share(step))
-        step += many or 1
-        wanted = [asked(watches[i], before, step) for i in members] if found is None else []
+            loss, found = stepper(step)
+            losses, step = losses + shared(loss, stepper.first.batches.share(step)), step + 1
+        wanted = [asked(watch, before, step) for watch in watching] if found is None else []
         if any(wanted):
-            _keep_all(_finite(stacked, _at(stacked, members, step, losses, None, clock)), watches)
-    return _at(stacked, members, step, losses, found, clock)
+            _keep_all(_finite(stepper, _at(stepper, members, step, losses, None, clock)), watches)
+    return _at(stepper, members, step, losses, found, clock)
 
 
-def _at(stacked: "Together", members: dict[int, Progress], step: int, losses: Array,
+def _ahead(stepper: SideBySide, step: int, watches: Sequence[Watch]) -> int:
+    return stepper.ahead(step, min(watch.ahead(step) for watch in watches))
+
+
+def _at(stepper: "Together", members: dict[int, Progress], step: int, losses: Array,
         found: Norms | None, clock: Clock) -> dict[int, Progress]:  # fmt: skip
     seconds = clock.read()
     return {
-        i: replace(progress, now=Position(step, stacked.member(place), losses[place], found and found.plain(place)),
+        i: replace(progress, now=Position(step, stepper.member(place), losses[place], found and found.plain(place)),
                    seconds=seconds)
         for place, (i, progress) in enumerate(members.items())
     }  # fmt: skip
 
 
-def _finite(stacked: "Together", members: dict[int, Progress]) -> dict[int, Progress]:
+def _finite(stepper: "Together", members: dict[int, Progress]) -> dict[int, Progress]:
     found = {}
-    for plan, (i, progress) in zip(stacked.plans, members.items(), strict=True):
+    for plan, (i, progress) in zip(stepper.plans, members.items(), strict=True):
         with suppress(NotFiniteError):  # it leaves at the next row
             check_finite(plan, progress)
             found[i] = progress

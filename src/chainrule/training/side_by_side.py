@@ -50,6 +50,9 @@ class SideBySide:
             for place in places:
                 found[place] = self.each[place].run(step, n, found[place], rules=alike)
 
+        if self.threads == 1:
+            work(range(len(self.each)))
+            return found
         groups = [range(first, len(self.each), self.threads) for first in range(self.threads)]
         with ThreadPoolExecutor(self.threads) as beside:
             for done in [beside.submit(work, group) for group in groups]:
