@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 import chainrule as cr
 from chainrule.backends import choice, choose
 from chainrule.kernels import library, products
+from chainrule.recipes import tabular
 from chainrule.runs.seeds import train_seeds
 from chainrule.runs.train import train_config
 from chainrule.training import loop, population
+from chainrule.training.config import DataOptions
 from chainrule.training.plan import plan, reseeded
 from chainrule.training.population import fit_together
 from chainrule.training.programmed import MOST, Programmed, programmable
@@ -55,9 +57,9 @@ def data(n=203, columns=20, dtype=np.uint8, classes=3):
     return cr.Dataset("made", X, rng.integers(0, classes, n), "classification", names)
 
 
-def planned(network, rule=None, here=None, loss=None, schedule=None, threads=1, **options):
+def planned(network, rule=None, here=None, loss=None, schedule=None, threads=1, preprocessing="auto", **options):
     config = cr.Config(optimizer=rule or cr.Adam(0.01), training=cr.Training(**({"batch_size": 16, "iterations": 10**6} | options)), loss=loss,
-                       schedule=schedule or cr.Constant(), compute=cr.Compute("numpy", threads=threads))  # fmt: skip
+                       data=DataOptions(preprocessing=preprocessing), schedule=schedule or cr.Constant(), compute=cr.Compute("numpy", threads=threads))  # fmt: skip
     made = plan(config, here or data(), network)
     return replace(made, backend=choose(config.compute, 0.0, 1e9), every=7)
 
@@ -149,6 +151,48 @@ def test_weights_of_classes():
     assert_a_program_is_its_steps(planned(cr.mlp([9]), here=here, loss=cr.SoftmaxCrossEntropy(0.1)))
 
 
+@pytest.mark.parametrize("classes", [3, -1, -2])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("embedding", [None, cr.PeriodicEmbedding(), cr.PeriodicEmbedding(5, 2)], ids=str)
+def test_members_and_waves(classes, weighted, embedding):
+    here = data(classes=classes, dtype=np.float64)
+    here = replace(here, weight=np.linspace(0, 2, 203)) if weighted else here
+    network = cr.mlp([14, 9], members=3, embedding=embedding, norm="batch", dropout=0.1)
+    assert_a_program_is_its_steps(planned(network, here=here, clip_norm=1.0, penalty=0.01))
+
+
+@pytest.mark.parametrize("embedding", [None, cr.PeriodicEmbedding()], ids=str)
+def test_a_table_with_words_and_gaps(embedding):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=(203, 3)), rng.integers(0, 20, 203), rng.integers(0, 12, 203)])
+    X[::7, 1] = np.nan
+    words = (None, None, None, tuple(map(str, range(20))), tuple(map(str, range(12))))
+    here = cr.Dataset(
+        "table", X, rng.integers(0, 2, 203), "classification", ("a", "b"), tuple("vwxyz"), categories=words
+    )
+    assert_a_program_is_its_steps(planned(cr.mlp([14], embedding=embedding, members=2), here=here))
+    assert_a_program_is_its_steps(planned(cr.mlp([14], embedding=embedding), here=here, penalty=0.1))
+
+
+def test_the_recipe_for_tables_is_programs():
+    recipe = tabular("regression")
+    here = data(columns=5, dtype=np.float64, classes=-1)
+    assert_a_program_is_its_steps(planned(recipe["network"], recipe["optimizer"], here, schedule=recipe["schedule"],
+                                          preprocessing=recipe["preprocessing"]))  # fmt: skip
+
+
+def test_waves_after_a_layer():
+    layers = (
+        cr.Linear(6),
+        cr.SmoothClip(1.5),
+        cr.PeriodicEmbedding(3, 3),
+        cr.MemberLinear(5, 2, spread=True),
+        cr.Mish(),
+        cr.MemberLinear(None, 2),
+    )
+    assert_a_program_is_its_steps(planned(cr.Network(layers)))
+
+
 def test_residual_blocks():
     inner = cr.Residual((cr.Dropout(0.2), cr.Linear(20)))
     block = cr.Residual((cr.BatchNorm(), cr.Linear(12), cr.ReLU(), cr.Dropout(0.1), cr.Linear(20), inner))
@@ -166,7 +210,7 @@ def test_what_is_not_written_goes_one_by_one():
     assert programmable(planned(network))
     inside = cr.Network((cr.Residual((Own(),)), cr.Linear()))
     others = [planned(cr.mlp([9], activation=Own())), planned(inside), planned(network, batch_size=1),
-              planned(network, here=data(dtype=np.int32)), planned(cr.mlp([9], members=2)),
+              planned(network, here=data(dtype=np.int32)),
               planned(cr.mlp([1]), here=data(classes=-1))]  # fmt: skip
     assert [programmable(p) for p in others] == [False] * len(others)
     p = planned(network)
@@ -273,8 +317,8 @@ def test_the_backend_is_that_of_programs_only_where_they_are_written(monkeypatch
 
 
 def test_large_products_are_not_taken_side_by_side():
-    for hidden, threads in ((24, 2), (2000, 1)):
-        p = planned(cr.mlp([hidden]), threads=2)
+    for hidden, members, threads in ((24, 1, 2), (2000, 1, 1), (500, 1, 2), (500, 2, 1)):
+        p = planned(cr.mlp([hidden], members=members), threads=2)
         with p.backend.scope():
             made = SideBySide([p, reseeded(p, 1)], resident(p), [start(p)] * 2)
         assert made.threads == threads

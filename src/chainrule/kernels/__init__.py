@@ -11,6 +11,7 @@ from chainrule.kernels.calls import NUMBERS_LOSSES as NUMBERS_LOSSES
 from chainrule.kernels.calls import Kernels as Kernels
 from chainrule.kernels.calls import activation_of as activation_of
 from chainrule.kernels.calls import numbers_loss_of as numbers_loss_of
+from chainrule.kernels.program import PREPARES as PREPARES
 from chainrule.kernels.program import Program as Program
 from chainrule.kernels.program import array as array
 from chainrule.kernels.program import products as products

@@ -3,7 +3,7 @@
 #include "maths.h"
 
 /* As in calls.py. */
-enum { RELU, LEAKY_RELU, TANH, SIGMOID, GELU, GELU_TANH, SILU, SELU, MISH };
+enum { RELU, LEAKY_RELU, TANH, SIGMOID, GELU, GELU_TANH, SILU, SELU, MISH, SMOOTH_CLIP };
 
 #define SELU_ALPHA 1.6732632423543772f
 #define SELU_SCALE 1.0507009873554805f
@@ -49,6 +49,13 @@ static inline float mish_slope(float x) {
     return t + x * (1.0f - t * t) * logistic(x);
 }
 
+static inline float smooth_clip_scale(float x, float limit) {
+    const float part = x / limit;
+    return 1.0f / sqrtf(1.0f + part * part);
+}
+
+static inline float cubed(float x) { return x * x * x; }
+
 #define EACH(FROM, INTO, VALUE)                                                                                        \
     PARALLEL                                                                                                           \
     for (int64_t i = 0; i < n; i++) {                                                                                  \
@@ -57,7 +64,8 @@ static inline float mish_slope(float x) {
     }                                                                                                                  \
     break
 
-/* `seen` is y for tanh and the sigmoid, whose slope is a polynomial in it, else x. number: the slope of leaky ReLU. */
+/* `seen` is y for tanh and the sigmoid, whose slope is a polynomial in it, else x. number: the
+   slope of leaky ReLU, or the limit of the smooth clip. */
 void activation(int32_t kind, float number, const Work *restrict X, int64_t n, Work *restrict y, int32_t threads) {
     (void)threads;
     switch (kind) {
@@ -70,6 +78,7 @@ void activation(int32_t kind, float number, const Work *restrict X, int64_t n, W
     case SILU: EACH(WIDE(X[i]), y[i], STORE(x * logistic(x)));
     case SELU: EACH(WIDE(X[i]), y[i], STORE(selu(x)));
     case MISH: EACH(WIDE(X[i]), y[i], STORE(x * mish_inner(x)));
+    case SMOOTH_CLIP: EACH(WIDE(X[i]), y[i], STORE(x * smooth_clip_scale(x, number)));
     }
 }
 
@@ -86,5 +95,6 @@ void activation_back(int32_t kind, float number, const Work *restrict seen, cons
     case SILU: EACH(WIDE(seen[i]), dx[i], STORE(WIDE(dy[i]) * silu_slope(x)));
     case SELU: EACH(WIDE(seen[i]), dx[i], STORE(WIDE(dy[i]) * selu_slope(x)));
     case MISH: EACH(WIDE(seen[i]), dx[i], STORE(WIDE(dy[i]) * mish_slope(x)));
+    case SMOOTH_CLIP: EACH(WIDE(seen[i]), dx[i], STORE(WIDE(dy[i]) * cubed(smooth_clip_scale(x, number))));
     }
 }

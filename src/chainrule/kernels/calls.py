@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.arrays import Array
-from chainrule.backprop import Layer
-from chainrule.layers import GELU, SELU, LeakyReLU, Mish, ReLU, Sigmoid, SiLU, Tanh
+from chainrule.backprop import Layer, Parameters
+from chainrule.layers import GELU, SELU, Embedding, LeakyReLU, Mish, ReLU, Sigmoid, SiLU, SmoothClip, Tanh
+from chainrule.layers.embedding import DIGIT
 from chainrule.losses import Huber, Loss, Poisson, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
 from chainrule.seeds import key
 
@@ -30,10 +31,20 @@ _SIGNATURES: dict[str, list[Any]] = {
     "cross_entropy": [_P, _P, _P, _N, _N, _N, _F, _P, _P, _P, _P, _P, _T],
     "numbers_loss": [_T, _F, _P, _P, _P, _N, _N, _N, _P, _P, _P, _P, _T],
 }
+_IN_FLOAT32: dict[str, list[Any]] = {
+    "members_in": [_P, _N, _N, _N, _T, _P, _P, _T],
+    "members_out": [_P, _N, _N, _N, _P, _P, _P, _T],
+    "members_out_back": [_P, _P, _N, _N, _N, _P, _P, _P, _P, _T],
+    "members_in_back": [_P, _P, _N, _N, _N, _T, _P, _P, _P, _T],
+    "waves": [_P, _N, _N, _N, _N, _P, _P, _P, _P, _P, _P, _P, _T],
+    "embedding": [_P, _N, _N, _N, _N, _T, _P, _P, _P, _P],
+    "embedding_back": [_P, _P, _N, _N, _N, _N, _N, _P, _P],
+    "waves_back": [_P, _P, _N, _N, _N, _N, _P, _P, _P, _P, _P, _P, _P, _P, _P, _T],
+}
 _PREPARE = [_P, _P, _N, _N, _P, _P, _P, _T]
 _PREPARE_MOVED = [_P, _P, _N, _P, _N, _N, _N, _N, _P, _P, _P, _T]
 
-ACTIVATIONS = (ReLU, LeakyReLU, Tanh, Sigmoid, GELU, GELU, SiLU, SELU, Mish)
+ACTIVATIONS = (ReLU, LeakyReLU, Tanh, Sigmoid, GELU, GELU, SiLU, SELU, Mish, SmoothClip)
 """As in activations.c, GELU by the error function and by tanh."""
 
 NUMBERS_LOSSES = (SquaredError, Huber, Poisson, SigmoidCrossEntropy)
@@ -65,7 +76,8 @@ class Kernels:
         self.library, self.arrays, self.threads = library, arrays, threads
         self.xp, self.dtype, self.address, self.empty = arrays.xp, arrays.dtype, arrays.address, arrays.xp.empty
         self.narrow = bool(self.dtype != self.xp.float32)
-        self.calls = {name: _call(library, name, types) for name, types in _SIGNATURES.items()}
+        signatures = _SIGNATURES | ({} if self.narrow else _IN_FLOAT32)
+        self.calls = {name: _call(library, name, types) for name, types in signatures.items()}
         kept = c_uint16 if self.narrow else c_float
         self.calls["mask"] = _call(library, "mask", [c_uint64, c_uint64, c_uint64, _N, _T, kept, _P, _T])
         kinds = {getattr(self.xp, dtype): name for dtype, name in (("uint8", "u8"), ("float32", "f32"))}
@@ -171,6 +183,71 @@ class Kernels:
 
         return y, pullback
 
+    def member_linear(self, parameters: Parameters, x: Array, *, spread: bool, needed: bool) -> "Backward | None":
+        """`MemberLinear` on x (batch, k n_in), or (batch, n_in) where it is spread; in float32. needed: dx is."""
+        W, r, s, b = (parameters[name] for name in ("W", "r", "s", "b"))
+        if self.narrow or x.ndim != 2 or W.ndim != 2 or not self._takes(x):
+            return None
+        place, threads, call = self.address, self.threads, self.calls
+        batch, (k, n_in), n_out = len(x), r.shape, W.shape[1]
+        u, y = self.empty((batch * k, n_in), dtype=self.dtype), self.empty((batch, k * n_out), dtype=self.dtype)
+        call["members_in"](place(x), batch, k, n_in, spread, place(r), place(u), threads)
+        v = u @ W  # (batch · k, n_out)
+        call["members_out"](place(v), batch, k, n_out, place(s), place(b), place(y), threads)
+
+        def pullback(dy: Array) -> tuple[Array | None, Parameters]:
+            dy, dv = self._contiguous(dy), self.empty(v.shape, dtype=self.dtype)
+            dr, ds, db = (self.empty(one.shape, dtype=self.dtype) for one in (r, s, b))
+            call["members_out_back"](place(v), place(dy), batch, k, n_out, place(s), place(dv), place(ds), place(db),
+                                     threads)  # fmt: skip
+            du = dv @ W.mT  # (batch · k, n_in)
+            dx = self.empty(x.shape, dtype=self.dtype) if needed else None
+            call["members_in_back"](place(x), place(du), batch, k, n_in, spread, place(r),
+                                    self._place(dx), place(dr), threads)  # fmt: skip
+            return dx, {"W": u.mT @ dv, "r": dr, "s": ds, "b": db}
+
+        return y, pullback
+
+    def waves(self, parameters: Parameters, x: Array, *, needed: bool) -> "Backward | None":
+        """`PeriodicEmbedding` on x (batch, n); in float32. needed: dx is."""
+        nu, phi, W, b = (parameters[name] for name in ("nu", "phi", "W", "b"))
+        if self.narrow or x.ndim != 2 or nu.ndim != 2 or not self._takes(x):
+            return None
+        place, threads, (m, mixed) = self.address, self.threads, W.shape[1:]
+        shape = (*x.shape, m, mixed + 1)
+        y = self.empty((len(x), x.shape[1] * (mixed + 1)), dtype=self.dtype)
+        cosine, sine = (self.empty((*x.shape, m), dtype=self.dtype) for _ in range(2))
+        self.calls["waves"](place(x), *shape, place(nu), place(phi), place(W), place(b), place(cosine), place(sine),
+                            place(y), threads)  # fmt: skip
+
+        def pullback(dy: Array) -> tuple[Array | None, Parameters]:
+            dy, dx = self._contiguous(dy), self.empty(x.shape, dtype=self.dtype) if needed else None
+            found = {name: self.empty(parameters[name].shape, dtype=self.dtype) for name in ("nu", "phi", "W", "b")}
+            self.calls["waves_back"](place(x), place(dy), *shape, place(nu), place(W), place(cosine), place(sine),
+                                     self._place(dx), *map(place, found.values()), threads)  # fmt: skip
+            return dx, found
+
+        return y, pullback
+
+    def embedding(self, layer: Embedding, E: Array, x: Array, *, needed: bool) -> "Backward | None":
+        """`Embedding` on x (batch, n); in float32. needed: dx is."""
+        if self.narrow or x.ndim != 2 or E.ndim != 2 or not self._takes(x):
+            return None
+        sizes, place, (n_E, width), k = np.array(layer.sizes), self.address, E.shape, len(layer.sizes)
+        plain = layer.n_plain(x.shape[1])
+        shape = (len(x), plain, k, width)
+        picked = self.empty((len(x), k), dtype=self.xp.int64)
+        y = self.empty((len(x), plain + k * width), dtype=self.dtype)
+        self.calls["embedding"](place(x), *shape, DIGIT, sizes.ctypes.data, place(E), place(picked), place(y))
+
+        def pullback(dy: Array) -> tuple[Array | None, Parameters]:
+            dy, dE = self._contiguous(dy), self.empty(E.shape, dtype=self.dtype)
+            dx = self.empty(x.shape, dtype=self.dtype) if needed else None
+            self.calls["embedding_back"](place(picked), place(dy), *shape, n_E, self._place(dx), place(dE))
+            return dx, {"E": dE}
+
+        return y, pullback
+
     def sum_rows(self, dy: Array) -> Array | None:
         """Σ over the rows of dy (..., batch, n) in float32, (..., n)."""
         if not self._takes(dy):
@@ -189,7 +266,7 @@ class Kernels:
             return None
         place, dz = self.address, self.empty(logits.shape, dtype=self.dtype)
         shares, values = self.empty(rows, dtype=wide), self.empty(rows, dtype=wide)
-        value, weights = self.empty(rows[:-1], dtype=wide), None if weight is None else place(weight)
+        value, weights = self.empty(rows[:-1], dtype=wide), self._place(weight)
         after = (place(dz), place(shares), place(values), place(value), self.threads)
         if type(loss) is SoftmaxCrossEntropy and target.dtype == self.xp.int64 and target.shape == rows:
             scratch = self.empty(logits.shape, dtype=wide) if self.narrow else dz
@@ -201,6 +278,9 @@ class Kernels:
         else:
             return None
         return value, dz
+
+    def _place(self, x: Array | None) -> int | None:
+        return None if x is None else self.address(x)
 
     def _takes(self, x: Array) -> bool:
         """Whether x has the working dtype and lies in order in memory."""
@@ -220,13 +300,16 @@ class BatchNormed(NamedTuple):
     pullback: Callable[[Array], tuple[Array, Array, Array]]
 
 
+Backward = tuple[Array, Callable[[Array], tuple[Array | None, Parameters]]]
+"""y and the pullback dy -> dx, or None where it is not needed, and the parameters' gradients."""
+
 LayerNormed = tuple[Array, Callable[[Array], tuple[Array, Array, Array]]]
 
 
 def activation_of(layer: Layer) -> tuple[int, float, bool]:
     """Its kind and number in activations.c, and whether its slope is worked out from y, not from x."""
     tanh = isinstance(layer, GELU) and layer.approximate == "tanh"
-    number = layer.slope if isinstance(layer, LeakyReLU) else 0.0
+    number = layer.slope if isinstance(layer, LeakyReLU) else layer.limit if isinstance(layer, SmoothClip) else 0.0
     return ACTIVATIONS.index(type(layer)) + tanh, number, isinstance(layer, Tanh | Sigmoid)
 
 

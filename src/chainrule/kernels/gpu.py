@@ -95,6 +95,15 @@ class GpuKernels:
     def layer_norm(self, *_: Any) -> None:
         """Left to torch."""
 
+    def member_linear(self, *_: Any, **__: Any) -> None:
+        """Left to torch."""
+
+    def embedding(self, *_: Any, **__: Any) -> None:
+        """Left to torch."""
+
+    def waves(self, *_: Any, **__: Any) -> None:
+        """Left to torch."""
+
     def batch_norm(self, x: Array, gamma: Array, beta: Array, epsilon: float) -> BatchNormed | None:
         """γ x̂ + β over the rows of x (..., batch, n), with γ and β (..., n)."""
         shape = (*x.shape[:-2], x.shape[-1])  # (..., n)

@@ -42,6 +42,27 @@ static inline uint16_t narrowed(float x) {
 #define STORE(x) (x)
 #endif
 
+/* Sums over the rows of x (n_rows, columns): a thread has strips of STRIP columns, and sums SLAB rows at a time, so that
+   their rounding stays small. */
+#define STRIP 128
+#define SLAB 32
+#define STRIPS                                                                                                         \
+    const int64_t n = n_rows * columns, strips = (columns + STRIP - 1) / STRIP;                                        \
+    (void)n, (void)threads;                                                                                            \
+    PARALLEL                                                                                                           \
+    for (int64_t strip = 0; strip < strips; strip++) {                                                                 \
+        const int64_t first = strip * STRIP, width = columns - first < STRIP ? columns - first : STRIP;
+#define SUM_ROWS(TOTALS, ROW, TERM)                                                                                    \
+    for (int64_t slab = 0; slab < n_rows; slab += SLAB) {                                                              \
+        float part[STRIP] = {0};                                                                                       \
+        const int64_t end = slab + SLAB < n_rows ? slab + SLAB : n_rows;                                               \
+        for (int64_t i = slab; i < end; i++) {                                                                         \
+            ROW;                                                                                                       \
+            for (int64_t j = 0; j < width; j++) part[j] += TERM;                                                       \
+        }                                                                                                              \
+        for (int64_t j = 0; j < width; j++) TOTALS[j] += part[j];                                                      \
+    }
+
 /* e^x for x <= 88, within 2 units in the last place; 0 below -87, where float32 has no normal numbers left. The powers of
    2 are taken out, x = n log 2 + r with |r| <= log 2 / 2, and e^r is a polynomial (Cephes' coefficients, Moshier 1992). */
 static inline float exponential(float x) {

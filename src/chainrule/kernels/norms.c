@@ -3,27 +3,7 @@
 #include "maths.h"
 
 /* Batch norm over the rows of x (n_rows, columns) of each network: y = gamma (x - mean) r + beta with
-   r = 1/sqrt(variance + epsilon), and back. A thread has strips of STRIP columns; sums run over SLAB rows at a time, so
-   that their rounding stays small. */
-#define STRIP 128
-#define SLAB 32
-#define STRIPS                                                                                                         \
-    const int64_t n = n_rows * columns, strips = (columns + STRIP - 1) / STRIP;                                        \
-    (void)n, (void)threads;                                                                                            \
-    PARALLEL                                                                                                           \
-    for (int64_t strip = 0; strip < strips; strip++) {                                                                 \
-        const int64_t first = strip * STRIP, width = columns - first < STRIP ? columns - first : STRIP;
-#define SUM_ROWS(TOTALS, ROW, TERM)                                                                                    \
-    for (int64_t slab = 0; slab < n_rows; slab += SLAB) {                                                              \
-        float part[STRIP] = {0};                                                                                       \
-        const int64_t end = slab + SLAB < n_rows ? slab + SLAB : n_rows;                                               \
-        for (int64_t i = slab; i < end; i++) {                                                                         \
-            ROW;                                                                                                       \
-            for (int64_t j = 0; j < width; j++) part[j] += TERM;                                                       \
-        }                                                                                                              \
-        for (int64_t j = 0; j < width; j++) TOTALS[j] += part[j];                                                      \
-    }
-
+   r = 1/sqrt(variance + epsilon), and back. */
 static void normalise(const Work *x, int64_t n_rows, int64_t columns, const float *gamma, const float *beta,
                       float epsilon, Work *y, float *mean, float *variance, float *r, int32_t threads) {
     STRIPS

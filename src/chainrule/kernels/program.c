@@ -19,15 +19,16 @@ typedef void (*Update)(const Entry *entries, int64_t n_entries, const Rule *rule
 /* As in program.py. */
 enum {
     PREPARE_U8, PREPARE_F32, PREPARE_F64, CLASSES, NUMBERS, PRODUCT, BIAS, ACTIVATION, ACTIVATION_BACK, MASK, TIMES, PLUS,
-    BATCH_NORM, BATCH_NORM_BACK, RUNNING, LAYER_NORM, LAYER_NORM_BACK, SUMS, CROSS_ENTROPY, NUMBERS_LOSS
+    BATCH_NORM, BATCH_NORM_BACK, RUNNING, LAYER_NORM, LAYER_NORM_BACK, SUMS, CROSS_ENTROPY, NUMBERS_LOSS, MEMBERS_IN,
+    MEMBERS_OUT, MEMBERS_OUT_BACK, MEMBERS_IN_BACK, WAVES, WAVES_BACK, EMBEDDING, EMBEDDING_BACK
 };
 
 typedef struct {
     int32_t kind, option;
-    int64_t n[3];
+    int64_t n[4];
     uint64_t key[2];
     float number[4];
-    void *at[8];
+    void *at[12];
 } Operation;
 
 static void product(const Operation *o, const Products *call) {
@@ -57,11 +58,11 @@ static void work(const Operation *o, const int64_t *rows, uint64_t position, con
     case PREPARE_F32: prepare_f32(at[0], rows, n[0], n[1], at[1], at[2], at[3], 1); break;
     case PREPARE_F64: prepare_f64(o->at[0], rows, n[0], n[1], o->at[1], o->at[2], at[3], 1); break;
     case CLASSES:
-        for (int64_t i = 0; i < n[0]; i++) ((int64_t *)o->at[1])[i] = ((const int64_t *)o->at[0])[rows[i]];
+        for (int64_t i = 0; i < n[0]; i++) ((int64_t *)o->at[1])[i] = ((const int64_t *)o->at[0])[rows[i / o->option]];
         break;
     case NUMBERS:
         for (int64_t i = 0; i < n[0]; i++)
-            for (int64_t j = 0; j < n[1]; j++) at[1][i * n[1] + j] = at[0][rows[i] * n[1] + j];
+            for (int64_t j = 0; j < n[1]; j++) at[1][i * n[1] + j] = at[0][rows[i / o->option] * n[1] + j];
         break;
     case PRODUCT: product(o, call); break;
     case BIAS:
@@ -98,6 +99,16 @@ static void work(const Operation *o, const int64_t *rows, uint64_t position, con
     case NUMBERS_LOSS:
         numbers_loss(o->option, o->number[0], at[0], at[1], at[2], 1, n[0], n[1], at[3], at[4], at[5], at[6], 1);
         break;
+    case MEMBERS_IN: members_in(at[0], n[0], n[1], n[2], o->option, at[1], at[2], 1); break;
+    case MEMBERS_OUT: members_out(at[0], n[0], n[1], n[2], at[1], at[2], at[3], 1); break;
+    case MEMBERS_OUT_BACK: members_out_back(at[0], at[1], n[0], n[1], n[2], at[2], at[3], at[4], at[5], 1); break;
+    case MEMBERS_IN_BACK: members_in_back(at[0], at[1], n[0], n[1], n[2], o->option, at[2], at[3], at[4], 1); break;
+    case WAVES: waves(at[0], n[0], n[1], n[2], n[3], at[1], at[2], at[3], at[4], at[5], at[6], at[7], 1); break;
+    case WAVES_BACK:
+        waves_back(at[0], at[1], n[0], n[1], n[2], n[3], at[2], at[3], at[4], at[5], at[6], at[7], at[8], at[9], at[10], 1);
+        break;
+    case EMBEDDING: embedding(at[0], n[0], n[1], n[2], n[3], o->option, o->at[1], at[2], o->at[3], at[4]); break;
+    case EMBEDDING_BACK: embedding_back(o->at[0], at[1], n[0], n[1], n[2], n[3], o->option, at[2], at[3]); break;
     }
 }
 

@@ -15,15 +15,19 @@ from chainrule.kernels.update import Rules, Update
 
 KINDS = ("prepare_u8", "prepare_f32", "prepare_f64", "classes", "numbers", "product", "bias", "activation",
          "activation_back", "mask", "times", "plus", "batch_norm", "batch_norm_back", "running", "layer_norm",
-         "layer_norm_back", "sums", "cross_entropy", "numbers_loss")  # fmt: skip
+         "layer_norm_back", "sums", "cross_entropy", "numbers_loss", "members_in", "members_out", "members_out_back",
+         "members_in_back", "waves", "waves_back", "embedding", "embedding_back")  # fmt: skip
 """As in program.c."""
+
+PREPARES = {np.uint8: "prepare_u8", np.float32: "prepare_f32", np.float64: "prepare_f64"}
+"""How rows are gathered and scaled, by their dtype; of others there are no programs."""
 
 Floats = NDArray[np.float32]
 
 
 class _Operation(ctypes.Structure):
-    _fields_ = [("kind", c_int32), ("option", c_int32), ("n", c_int64 * 3), ("key", c_uint64 * 2),
-                ("number", c_float * 4), ("at", c_void_p * 8)]  # fmt: skip
+    _fields_ = [("kind", c_int32), ("option", c_int32), ("n", c_int64 * 4), ("key", c_uint64 * 2),
+                ("number", c_float * 4), ("at", c_void_p * 12)]  # fmt: skip
 
 
 class _Products(ctypes.Structure):

@@ -66,7 +66,10 @@ class Embedding(Layer):
 
     def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:
         """y (..., batch, n_out) and its pullback."""
-        E, xp = parameters["E"], context.xp
+        E, xp, kernels = parameters["E"], context.xp, context.kernels
+        made = kernels and kernels.embedding(self, E, x, needed=context.input_gradient)
+        if made:
+            return made
         n, k, lead = self.n_plain(x.shape[-1]), len(self.sizes), E.shape[:-2]
         rows, seen = self._rows(x[..., n:], lead, xp)  # (..., batch, k) each
         flat = E.reshape(-1, self.width)  # (networks * Σ sizes, width)

@@ -71,6 +71,10 @@ class MemberLinear(Layer):
 
     def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:
         """y (..., batch, k·n_out) and its pullback."""
+        kernels, needed = context.kernels, context.input_gradient
+        made = kernels and kernels.member_linear(parameters, x, spread=self.spread, needed=needed)
+        if made:
+            return made
         W, xp, k, (n_in, n_out) = parameters["W"], context.xp, self.members, parameters["W"].shape[-2:]
         r, s, b = (like(parameters[name], x, xp)[..., None, :, :] for name in ("r", "s", "b"))  # (..., 1, k, n)
         x_each = x.reshape(*x.shape[:-1], 1 if self.spread else k, n_in)  # (..., batch, k or 1, n_in)

@@ -8,23 +8,23 @@ from pydantic import Field
 
 from chainrule.arrays import Array, like, sum_to, wide
 from chainrule.backprop import Context, Layer, Parameter, Parameters
+from chainrule.layers.activations import Back, Elementwise
 from chainrule.layers.initialisation import Init, phases
 from chainrule.spec import spec
 
 
 @spec
-class SmoothClip(Layer):
+class SmoothClip(Elementwise):
     """y = x/√(1 + (x/c)²), which is x near 0 and never beyond ±c; dx = dy (1 + (x/c)²)^(-3/2) (Holzmüller 2024)."""
 
     limit: Annotated[float, Field(gt=0)] = 3.0
     kind: Literal["smooth_clip"] = field(default="smooth_clip", kw_only=True, repr=False)
 
-    def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:  # noqa: ARG002
-        """y, of the shape of x (..., batch, n), and its pullback."""
-        xp = context.xp
+    def equation(self, x: Array, xp: Any) -> tuple[Array, Back]:
+        """y and the pullback dx, both of the shape of x."""
         z = wide(x, xp)
         r = 1 / xp.sqrt(1 + (z / self.limit) ** 2)
-        return like(z * r, x, xp), lambda dy: (like(dy * r**3, x, xp), {})
+        return like(z * r, x, xp), lambda dy: like(dy * r**3, x, xp)
 
 
 @spec
@@ -63,6 +63,9 @@ class PeriodicEmbedding(Layer):
 
     def forward(self, parameters: Parameters, x: Array, context: Context) -> Any:
         """y (..., batch, n·d) and its pullback."""
+        made = context.kernels and context.kernels.waves(parameters, x, needed=context.input_gradient)
+        if made:
+            return made
         xp = context.xp
         nu, phi, W, b = (parameters[name] for name in ("nu", "phi", "W", "b"))
         z = wide(x, xp)[..., None]  # (..., batch, n, 1)

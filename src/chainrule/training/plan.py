@@ -16,8 +16,8 @@ from chainrule.data.preprocessing import Kind, fit, fit_target, identity, settle
 from chainrule.data.streaming import Scan, Shards, Windows, drawn, scan
 from chainrule.data.streaming.windows import windowed
 from chainrule.errors import ConfigError, DataError
-from chainrule.kernels import ACTIVATIONS, NUMBERS_LOSSES, takes
-from chainrule.layers import BatchNorm, Dropout, LayerNorm, Linear, Residual
+from chainrule.kernels import ACTIVATIONS, NUMBERS_LOSSES, PREPARES, takes
+from chainrule.layers import BatchNorm, Dropout, Embedding, LayerNorm, Linear, MemberLinear, PeriodicEmbedding, Residual
 from chainrule.losses import Huber, Loss, Poisson, SoftmaxCrossEntropy, SquaredError, default_loss
 from chainrule.network import Network
 from chainrule.seeds import stream
@@ -164,7 +164,7 @@ def plan(config: Config, data: Dataset | Shards, network: Network, start: Initia
     )
 
 
-PLAIN = (Linear, *ACTIVATIONS, Dropout, BatchNorm, LayerNorm)
+PLAIN = (Linear, MemberLinear, Embedding, PeriodicEmbedding, *ACTIVATIONS, Dropout, BatchNorm, LayerNorm)
 """Layers that steps written as programs may have, in residual blocks too."""
 
 
@@ -175,8 +175,7 @@ def is_plain(config: Config, network: Network, data: Dataset) -> bool:
     no_number = (1, 1) not in shapes  # NumPy takes another function for numbers than for vectors
     layers = _all_plain(network.layers) and no_number and takes(config.optimizer)
     classes = loss is SoftmaxCrossEntropy and data.y.dtype == np.int64 and data.y.ndim == 1
-    known = data.X.dtype in (np.uint8, np.float32, np.float64)
-    rows = known and not config.data.augment and config.training.batch_size != 1
+    rows = data.X.dtype.type in PREPARES and not config.data.augment and config.training.batch_size != 1
     return layers and rows and (classes or loss in NUMBERS_LOSSES)
 
 

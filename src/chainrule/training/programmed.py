@@ -2,34 +2,25 @@
 between two of them there is no Python, which in a small network would take longer than their work.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.backends.backend import thresholds
-from chainrule.backprop import Layer, Parameters
 from chainrule.data import Batches
 from chainrule.data.streaming import Windows
-from chainrule.kernels import ACTIVATIONS, Program, Rules, Update, activation_of, array, numbers_loss_of
-from chainrule.layers import BatchNorm, Dropout, LayerNorm, Linear, Residual
-from chainrule.losses import SoftmaxCrossEntropy
-from chainrule.seeds import key
+from chainrule.kernels import PREPARES, Program, Rules, Update, array
 from chainrule.training.plan import Plan, is_plain
 from chainrule.training.step import Resident, State, Step, Stepper
+from chainrule.training.writer import Writer
 
 MOST, LONGEST = 64, 2e9
 """Steps of one call, and their operations, some tens of milliseconds: a signal, or a checkpoint by the clock, waits."""
 
-Floats = NDArray[np.float32]
-Back = Callable[[Floats], Floats | None]
-
 
 def programmable(plan: Plan) -> bool:
     """Whether steps are programs."""
-    rows = plan.X.ndim == 2 and plan.X.dtype.type in _PREPARE
+    rows = plan.X.ndim == 2 and plan.X.dtype.type in PREPARES
     alone = plan.scan is None and plan.world.size == 1
     return plan.backend.programs and rows and alone and is_plain(plan.config, plan.network, plan.data)
 
@@ -102,9 +93,9 @@ class Programmed:
     def _written(self, batch: int) -> Program:
         """The step of a batch of so many rows as a program on the arrays of the state."""
         plan, data = self.plan, self.data
-        made = _Writer(plan, self.stepper.state.parameters, self.gradients)
+        made = Writer(plan, self.stepper.state.parameters, self.gradients)
         x = array(batch, data.X.shape[1])
-        made.program.add(_PREPARE[data.X.dtype.type], data.X, data.shift, data.scale, x, n=x.shape)
+        made.program.add(PREPARES[data.X.dtype.type], data.X, data.shift, data.scale, x, n=x.shape)
         z, back = made.layers(plan.network.layers, "", x)
         dz, loss = made.loss(z, data.targets, data.weight)
         back(dz)
@@ -126,153 +117,3 @@ def _rows(batches: Batches | Windows, step: int, n: int, size: int) -> NDArray[n
         return np.stack([batches.rows(k) for k in range(step, step + n)])
     epoch, begin, _ = batches.place(step)
     return np.ascontiguousarray(batches.order(epoch)[begin : begin + n * size]).reshape(n, size)
-
-
-class _Writer:
-    """Layers as operations of a program. Each gives y and what writes its pullback, as `Layer.forward` does."""
-
-    def __init__(self, plan: Plan, parameters: Parameters, gradients: Mapping[str, Floats]) -> None:
-        self.plan, self.parameters, self.gradients = plan, parameters, gradients
-        self.program = Program(plan.backend.kernels)
-        self.needed = False  # whether a layer below has parameters, so that dx is asked for
-
-    def layers(self, layers: Sequence[Layer], above: str, x: Floats) -> tuple[Floats, Back]:
-        """One after the other; above: the path of the block that they are in, and a dot."""
-        backs = []
-        for i, layer in enumerate(layers):
-            path = f"{above}{i}"
-            x, back = _WRITTEN[type(layer)](self, layer, path, x)
-            backs.append(back)
-            self.needed = self.needed or any(name.startswith(path + ".") for name in self.parameters)
-
-        def all_back(dy: Floats) -> Floats | None:
-            dx: Floats | None = dy
-            for back in reversed(backs):
-                dx = None if dx is None else back(dx)
-            return dx
-
-        return x, all_back
-
-    def loss(self, z: Floats, targets: NDArray[Any], weights: NDArray[Any] | None) -> tuple[Floats, Floats]:
-        """dz, and where the loss is left, (1,)."""
-        program, loss, batch = self.program, self.plan.loss, len(z)
-        dz, shares, values, value = array(*z.shape), array(batch), array(batch), array(1)
-        weight = None if weights is None else array(batch)
-        if weight is not None:
-            program.add("numbers", weights, weight, n=(batch, 1))
-        if isinstance(loss, SoftmaxCrossEntropy):
-            target = array(batch, dtype=np.int64)
-            program.add("classes", targets, target, n=(batch,))
-            program.add("cross_entropy", z, target, weight, dz, shares, values, value, n=z.shape,
-                        numbers=(loss.label_smoothing,))  # fmt: skip
-        else:
-            kind, number = numbers_loss_of(loss)
-            target = array(*z.shape)
-            program.add("numbers", targets, target, n=z.shape)
-            program.add("numbers_loss", z, target, weight, dz, shares, values, value, n=z.shape, option=kind,
-                        numbers=(number,))  # fmt: skip
-        return dz, value
-
-    def linear(self, layer: Linear, path: str, x: Floats) -> tuple[Floats, Back]:  # noqa: ARG002
-        """y = x W + b; dx = dy Wᵀ, dW = xᵀ dy, db = Σ dy."""
-        W, b, program = self.parameters[f"{path}.W"], self.parameters.get(f"{path}.b"), self.program
-        y, needed = program.product(x, W), self.needed
-        if b is not None:
-            program.add("bias", y, b, n=y.shape)
-
-        def back(dy: Floats) -> Floats | None:
-            dx = program.product(dy, W, transposed="right") if needed else None  # (batch, n_in)
-            program.product(x, dy, transposed="left", out=self.gradients[f"{path}.W"])  # (n_in, n_out)
-            if b is not None:
-                program.add("sums", dy, self.gradients[f"{path}.b"], n=dy.shape)
-            return dx
-
-        return y, back
-
-    def activation(self, layer: Layer, path: str, x: Floats) -> tuple[Floats, Back]:  # noqa: ARG002
-        """y = f(x); dx = f'(x) dy."""
-        kind, number, by_y = activation_of(layer)
-        y, dx, add = array(*x.shape), array(*x.shape), partial(self.program.add, option=kind, numbers=(number,))
-        add("activation", x, y, n=(x.size,))
-        seen = y if by_y else x
-
-        def back(dy: Floats) -> Floats:
-            add("activation_back", seen, dy, dx, n=(x.size,))
-            return dx
-
-        return y, back
-
-    def residual(self, layer: Residual, path: str, x: Floats) -> tuple[Floats, Back]:
-        """y = x + body(x); dx = dy + the body's."""
-        inside, body_back = self.layers(layer.body, f"{path}.body.", x)
-
-        def back(dy: Floats) -> Floats | None:
-            dx = body_back(dy)
-            return None if dx is None else self._plus(dy, dx)
-
-        return self._plus(x, inside), back
-
-    def _plus(self, a: Floats, b: Floats) -> Floats:
-        y = array(*a.shape)
-        self.program.add("plus", a, b, y, n=(y.size,))
-        return y
-
-    def dropout(self, layer: Dropout, path: str, x: Floats) -> tuple[Floats, Back]:
-        """y = m ⊙ x; dx = m ⊙ dy."""
-        if layer.rate == 0:
-            return x, lambda dy: dy
-        threshold, kept = thresholds(layer.rate)
-        mask = array(*x.shape)
-        words = key(self.plan.config.training.seed, f"dropout/{path}").tolist()
-        self.program.add("mask", mask, n=(x.size,), option=threshold, key=words, numbers=(kept,))
-        return self._times(mask, x), partial(self._times, mask)
-
-    def _times(self, mask: Floats, x: Floats) -> Floats:
-        y = array(*x.shape)
-        self.program.add("times", x, mask, y, n=(x.size,))
-        return y
-
-    def batch_norm(self, layer: BatchNorm, path: str, x: Floats) -> tuple[Floats, Back]:
-        """Batch norm in training, and its running statistics renewed."""
-        program, n = self.program, x.shape[0]
-        gamma, beta, running_mean, running_variance = (
-            self.parameters[f"{path}.{name}"] for name in ("gamma", "beta", "running_mean", "running_variance")
-        )
-        y, mean, variance, r = array(*x.shape), *(array(x.shape[1]) for _ in range(3))
-        program.add("batch_norm", x, gamma, beta, y, mean, variance, r, n=x.shape, numbers=(layer.epsilon,))
-        m = layer.momentum
-        program.add("running", running_mean, mean, running_variance, variance, n=(x.shape[1],),
-                    numbers=(1 - m, m, n / max(n - 1, 1)))  # fmt: skip
-
-        def back(dy: Floats) -> Floats:
-            dx, dgamma, dbeta = array(*x.shape), self.gradients[f"{path}.gamma"], self.gradients[f"{path}.beta"]
-            program.add("batch_norm_back", x, dy, gamma, mean, r, dx, dgamma, dbeta, n=x.shape)
-            return dx
-
-        return y, back
-
-    def layer_norm(self, layer: LayerNorm, path: str, x: Floats) -> tuple[Floats, Back]:
-        """Layer norm."""
-        program, gamma, beta = self.program, self.parameters[f"{path}.gamma"], self.parameters[f"{path}.beta"]
-        y, mean, r = array(*x.shape), array(len(x)), array(len(x))
-        program.add("layer_norm", x, gamma, beta, y, mean, r, n=x.shape, numbers=(layer.epsilon,))
-
-        def back(dy: Floats) -> Floats:
-            dx, dgamma, dbeta = array(*x.shape), self.gradients[f"{path}.gamma"], self.gradients[f"{path}.beta"]
-            program.add("layer_norm_back", x, dy, gamma, mean, r, dx, dgamma, dbeta, n=x.shape)
-            return dx
-
-        return y, back
-
-
-_PREPARE = {np.uint8: "prepare_u8", np.float32: "prepare_f32", np.float64: "prepare_f64"}
-"""By the dtype of the rows on the device."""
-
-_WRITTEN: dict[type, Any] = {
-    Linear: _Writer.linear,
-    Dropout: _Writer.dropout,
-    BatchNorm: _Writer.batch_norm,
-    LayerNorm: _Writer.layer_norm,
-    Residual: _Writer.residual,
-    **dict.fromkeys(ACTIVATIONS, _Writer.activation),
-}

@@ -23,8 +23,9 @@ class SideBySide:
     def __init__(self, plans: Sequence[Plan], data: Resident, states: Sequence[State]) -> None:
         self.plans, self.first = plans, plans[0]
         self.each = [Programmed(plan, data, state) for plan, state in zip(plans, states, strict=True)]
-        shapes = [one.shape for one in self.first.network.parameters.values() if len(one.shape) == 2]
-        small = all(n_in * n_out * self.first.batches.size <= ALONE for n_in, n_out in shapes)
+        network, batch = self.first.network, self.first.batches.size
+        shapes = [network.parameters[name].shape for name in network.weights]
+        small = all(n_in * n_out * batch * network.n_members <= ALONE for n_in, n_out in shapes)
         self.threads = min(self.first.backend.threads, len(plans)) if small else 1
         self.shared = len({(plan.config.optimizer.lr, plan.config.training.penalty) for plan in plans}) == 1
 
