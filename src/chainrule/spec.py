@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import field, fields
 from functools import wraps
+from reprlib import repr as short
 from typing import Annotated, Any, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
@@ -30,6 +31,19 @@ def complete(cls: type[T], **names: Any) -> None:
     """Finish a specification whose fields name types that did not exist yet, such as a layer made of layers."""
     rebuild_dataclass(cls, force=True, _types_namespace=names)  # type: ignore[arg-type]
     _with_our_errors(cls)
+
+
+def expect(name: str, value: object, fits: bool, expected: str) -> None:
+    """Refuse the `value` of the argument `name` with a ConfigError unless it `fits`.
+
+    >>> expect("how", 0.2, False, "a Split, such as Split(test=0.2)")
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.ConfigError: how is 0.2; expected a Split, such as Split(test=0.2)
+    """
+    if not fits:
+        line = " ".join(short(value).split())  # an array has several
+        raise ConfigError(f"{name} is {line}; expected {expected}")
 
 
 def _with_our_errors(cls: Any) -> Any:
