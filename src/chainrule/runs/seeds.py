@@ -21,7 +21,17 @@ from chainrule.runs.lock import locked
 from chainrule.runs.model import Model
 from chainrule.runs.run import Run, finished, training_data
 from chainrule.runs.start import planned
-from chainrule.runs.train import NOT_KEPT, begun, ended, nothing_lost, silent, to_stderr, train_config, with_session
+from chainrule.runs.train import (
+    NOT_KEPT,
+    begun,
+    check_time,
+    ended,
+    nothing_lost,
+    silent,
+    to_stderr,
+    train_config,
+    with_session,
+)
 from chainrule.spec import expect
 from chainrule.training.config import Config, with_seed
 from chainrule.training.initial import Initial
@@ -52,6 +62,7 @@ def train_seeds(
     """
     expect("seeds", n, _is_count(n), "a whole number of at least 1")
     given: list[Initial | None] = [*initials] or [None] * n
+    check_time(time_limit)
     deadline = float("inf") if time_limit is None else perf_counter() + time_limit
     seeds = range(config.training.seed, config.training.seed + n)
     folders = [None if output is None else Path(output) / f"seed-{seed}" for seed in seeds]

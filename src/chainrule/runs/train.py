@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
+from numbers import Real
 from os import getpid
 from pathlib import Path
 from time import perf_counter
@@ -157,6 +158,12 @@ def _initials(start: Any, initial: Initial | Sequence[Initial] | None, seeds: in
 NOT_KEPT = "initial cannot be written down in a run directory's config.toml; train in memory, with output=None"
 
 
+def check_time(limit: object) -> None:
+    """Raise a ConfigError where `limit` is neither None nor a number of seconds."""
+    seconds = not isinstance(limit, bool) and isinstance(limit, Real) and float(limit) >= 0
+    expect("time_limit", limit, limit is None or seconds, "seconds of at least 0, such as 1800, or None")
+
+
 def silent(step: int) -> None:
     """Does nothing with the number of steps done."""
 
@@ -224,6 +231,7 @@ def train_config(
     """
     fits = config is None or isinstance(config, Config)
     expect("config", config, fits, "a Config, such as Config(training=Training(epochs=5))")
+    check_time(time_limit)
     deadline = float("inf") if time_limit is None else perf_counter() + time_limit
     call = _Call(network, data, start, initial, overwrite, resume, inexact, deadline, tuple(hooks), on_step, warn,
                  changes, world)  # fmt: skip
