@@ -221,16 +221,17 @@ def _nearest(name: str, known: list[str]) -> str:
 
 def _suggestion(name: str, schema: dict[str, Any], location: tuple[int | str, ...]) -> str:
     known = _known(_at(schema, location), schema)
-    near = _nearest(name, known) or (_in_a_table(name, known, schema) if not location else "")
+    near = _nearest(name, known) or _in_a_table(name, known, schema, location)
     return near or (f"; known here: {', '.join(known)}" if known else "; there are no options here")
 
 
-def _in_a_table(name: str, tables: list[str], schema: dict[str, Any]) -> str:
-    """An option of one of the tables, which was written without it."""
+def _in_a_table(name: str, tables: list[str], schema: dict[str, Any], location: tuple[int | str, ...]) -> str:
+    """An option of one of the tables at `location`, which was written without it."""
     for table in tables:
-        inside = [{"$ref": where} for where in _kinds(schema, (table,)).values()]
-        if name in _known([*_at(schema, (table,)), *inside], schema):
-            return f" (did you mean '{table}.{name}'?)"
+        at = (*location, table)
+        inside = [{"$ref": where} for where in _kinds(schema, at).values()]
+        if name in _known([*_at(schema, at), *inside], schema):
+            return f" (did you mean '{'.'.join([*_written(schema, at), name])}'?)"
     return ""
 
 

@@ -74,6 +74,13 @@ class Options:
     finalists: Finalists = field(default_factory=Finalists)
 
 
+@spec
+class _Trained:
+    """The [train] table where it stands, so that its problems are told by their paths in the file."""
+
+    train: Config
+
+
 @dataclass(frozen=True, eq=False)
 class Study:
     """A study as decided. train: the plain configuration of a trial before its values. plain: all, as TOML holds it."""
@@ -137,7 +144,7 @@ def study(plain: Mapping[str, Any], name: str) -> Study:
         _check_table(plain, table)
     options = from_plain(Options, {key: value for key, value in plain.items() if key in known})
     train = dict(plain.get("train", {}))
-    config = from_plain(Config, complete(train))
+    config = from_plain(_Trained, {"train": complete(train)}).train
     space = parse(plain.get("space", {}))
     resolved = {"train": train, "space": dict(plain["space"])} | to_plain(options)
     made = Study(name, train, space, options, options.search.metric or config.evaluation.monitor, resolved)
@@ -153,9 +160,8 @@ def _check_table(plain: Mapping[str, Any], name: str) -> None:
 def _check(made: Study) -> None:
     search = made.options.search
     if not made.metric.startswith(("validation_", "train_")):
-        raise ConfigError(
-            f"search.metric {made.metric!r}: expected a column of the history, such as validation_accuracy"
-        )
+        key = "train.evaluation.monitor" if search.metric is None else "search.metric"
+        raise ConfigError(f"{key} {made.metric!r}: expected a column of the history, such as validation_accuracy")
     if search.sampler == "grid":
         candidates = grid(made.space)
         if len({str(one) for one in candidates}) > _MOST:
