@@ -99,6 +99,38 @@ def json_schema(cls: type) -> dict[str, Any]:
     return _adapter(cls).json_schema()
 
 
+def paths(cls: type) -> dict[str, set[str]]:
+    """The options of `cls` that a value can be given to, by dotted path; what may stand in those that are lists alone.
+
+    Of a table of several kinds `kind` and the options of each; the shallower first.
+
+    >>> from chainrule.training import Config
+    >>> found = paths(Config)
+    >>> found["optimizer.lr"], found["network.hidden"], found["evaluation.metrics"]
+    (set(), {'integer'}, {'string'})
+    """
+    schema = json_schema(cls)
+    found: dict[str, set[str]] = {}
+    for path, nodes in _paths([schema], schema):
+        items = [node.get("prefixItems") or [node["items"]] for node in nodes if node.get("type") == "array"]
+        in_list = {one.get("type", "table") for some in items for one in some}
+        found.setdefault(path, in_list if len(items) == len(nodes) else set())
+    return dict(sorted(found.items(), key=lambda one: one[0].count(".")))
+
+
+def _paths(nodes: list[dict[str, Any]], schema: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Every path from the tables among `nodes`, with the nodes at its end that are no tables."""
+    for node in _opened(nodes, schema):
+        kinds = [{"$ref": where} for where in node.get("discriminator", {}).get("mapping", {}).values()]
+        yield from _paths(kinds, schema)
+        for name, below in node.get("properties", {}).items():
+            ends = [one for one in _opened([below], schema) if not {"properties", "discriminator"} & one.keys()]
+            ends = [one for one in ends if one.get("type") not in ("null", "object")]
+            if ends:
+                yield name, ends
+            yield from ((f"{name}.{path}", end) for path, end in _paths([below], schema))
+
+
 _adapters: dict[type, TypeAdapter[Any]] = {}
 
 

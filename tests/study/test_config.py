@@ -55,6 +55,15 @@ def test_mistakes_are_named(tables, message):
     assert message in str(error.value)
 
 
+def test_problems_of_all_tables_are_told_at_once():
+    with pytest.raises(ConfigError) as error:
+        changed(train={"training": {"epochs": 0}}, search={"sampler": "grid", "seeds": 0})
+    assert str(error.value) == (
+        "The configuration has 2 problems:\n  search.seeds: should be greater than 0, got 0\n"
+        "  train.training.epochs: should be greater than 0, got 0"
+    )
+
+
 def test_values_that_do_not_go_together_are_found():
     space = {"network.layers": [[{"kind": "relu"}]], "network.hidden": [[3]]}
     with pytest.raises(ConfigError, match=r"network\.layers lists every layer, so network\.hidden would do nothing"):

@@ -75,10 +75,10 @@ class Options:
 
 
 @spec
-class _Trained:
-    """The [train] table where it stands, so that its problems are told by their paths in the file."""
+class Tables(Options):
+    """All of STUDY.toml but [space]: so the problems of [train], too, are told by their paths in the file."""
 
-    train: Config
+    train: Config = Config()
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,12 +142,12 @@ def study(plain: Mapping[str, Any], name: str) -> Study:
         )
     for table in ("train", "space"):
         _check_table(plain, table)
-    options = from_plain(Options, {key: value for key, value in plain.items() if key in known})
     train = dict(plain.get("train", {}))
-    config = from_plain(_Trained, {"train": complete(train)}).train
+    tables = from_plain(Tables, {key: plain[key] for key in known & set(plain)} | {"train": complete(train)})
+    options = Options(tables.search, tables.pruning, tables.finalists)
     space = parse(plain.get("space", {}))
     resolved = {"train": train, "space": dict(plain["space"])} | to_plain(options)
-    made = Study(name, train, space, options, options.search.metric or config.evaluation.monitor, resolved)
+    made = Study(name, train, space, options, options.search.metric or tables.train.evaluation.monitor, resolved)
     _check(made)
     return made
 
