@@ -175,6 +175,7 @@ def test_a_specification_comes_back_equal_from_json_and_from_toml(config):
     ({"start": {}}, "start.model: missing; it has no default"),
     ({"epochs": 3}, "epochs: unknown option (did you mean 'training.epochs'?)"),
     ({"lr": 3}, "lr: unknown option (did you mean 'optimizer.lr'?)"),
+    ({"data": {"mixup": 1.0}}, "data.mixup: unknown option (did you mean 'data.augment.mixup'?)"),
     ({"network": {"hidden": 100}}, "network.hidden: should be a list such as [100], got 100"),
     ({"network": {"hidden": "200,100"}}, "network.hidden: should be a list such as [200,100], got '200,100'"),
     ({"network": {"hidden": "wide"}}, "network.hidden: should be a list, got 'wide'"),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import field, fields
 from functools import wraps
+from reprlib import repr as short
 from typing import Annotated, Any, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
@@ -30,6 +31,19 @@ def complete(cls: type[T], **names: Any) -> None:
     """Finish a specification whose fields name types that did not exist yet, such as a layer made of layers."""
     rebuild_dataclass(cls, force=True, _types_namespace=names)  # type: ignore[arg-type]
     _with_our_errors(cls)
+
+
+def expect(name: str, value: object, fits: bool, expected: str) -> None:
+    """Refuse the `value` of the argument `name` with a ConfigError unless it `fits`.
+
+    >>> expect("how", 0.2, False, "a Split, such as Split(test=0.2)")
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.ConfigError: how is 0.2; expected a Split, such as Split(test=0.2)
+    """
+    if not fits:
+        line = " ".join(short(value).split())  # an array has several
+        raise ConfigError(f"{name} is {line}; expected {expected}")
 
 
 def _with_our_errors(cls: Any) -> Any:
@@ -83,6 +97,38 @@ def to_plain(value: Any) -> dict[str, Any]:
 def json_schema(cls: type) -> dict[str, Any]:
     """The JSON Schema of specification `cls`."""
     return _adapter(cls).json_schema()
+
+
+def paths(cls: type) -> dict[str, set[str]]:
+    """The options of `cls` that a value can be given to, by dotted path; what may stand in those that are lists alone.
+
+    Of a table of several kinds `kind` and the options of each; the shallower first.
+
+    >>> from chainrule.training import Config
+    >>> found = paths(Config)
+    >>> found["optimizer.lr"], found["network.hidden"], found["evaluation.metrics"]
+    (set(), {'integer'}, {'string'})
+    """
+    schema = json_schema(cls)
+    found: dict[str, set[str]] = {}
+    for path, nodes in _paths([schema], schema):
+        items = [node.get("prefixItems") or [node["items"]] for node in nodes if node.get("type") == "array"]
+        in_list = {one.get("type", "table") for some in items for one in some}
+        found.setdefault(path, in_list if len(items) == len(nodes) else set())
+    return dict(sorted(found.items(), key=lambda one: one[0].count(".")))
+
+
+def _paths(nodes: list[dict[str, Any]], schema: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Every path from the tables among `nodes`, with the nodes at its end that are no tables."""
+    for node in _opened(nodes, schema):
+        kinds = [{"$ref": where} for where in node.get("discriminator", {}).get("mapping", {}).values()]
+        yield from _paths(kinds, schema)
+        for name, below in node.get("properties", {}).items():
+            ends = [one for one in _opened([below], schema) if not {"properties", "discriminator"} & one.keys()]
+            ends = [one for one in ends if one.get("type") not in ("null", "object")]
+            if ends:
+                yield name, ends
+            yield from ((f"{name}.{path}", end) for path, end in _paths([below], schema))
 
 
 _adapters: dict[type, TypeAdapter[Any]] = {}
@@ -207,16 +253,17 @@ def _nearest(name: str, known: list[str]) -> str:
 
 def _suggestion(name: str, schema: dict[str, Any], location: tuple[int | str, ...]) -> str:
     known = _known(_at(schema, location), schema)
-    near = _nearest(name, known) or (_in_a_table(name, known, schema) if not location else "")
+    near = _nearest(name, known) or _in_a_table(name, known, schema, location)
     return near or (f"; known here: {', '.join(known)}" if known else "; there are no options here")
 
 
-def _in_a_table(name: str, tables: list[str], schema: dict[str, Any]) -> str:
-    """An option of one of the tables, which was written without it."""
+def _in_a_table(name: str, tables: list[str], schema: dict[str, Any], location: tuple[int | str, ...]) -> str:
+    """An option of one of the tables at `location`, which was written without it."""
     for table in tables:
-        inside = [{"$ref": where} for where in _kinds(schema, (table,)).values()]
-        if name in _known([*_at(schema, (table,)), *inside], schema):
-            return f" (did you mean '{table}.{name}'?)"
+        at = (*location, table)
+        inside = [{"$ref": where} for where in _kinds(schema, at).values()]
+        if name in _known([*_at(schema, at), *inside], schema):
+            return f" (did you mean '{'.'.join([*_written(schema, at), name])}'?)"
     return ""
 
 

@@ -94,3 +94,15 @@ def test_stratifying_numbers_is_refused():
 def test_sizes_are_counts_or_fractions(size):
     with pytest.raises(cr.ConfigError, match="should be a count such as 1000, or a fraction from 0 to below 1"):
         cr.Split(validation=size)
+
+
+@pytest.mark.parametrize("how", [0.2, 300, {"test": 0.2}, "stratified", None, cr.Split])
+def test_what_is_no_split_is_refused(how):
+    with pytest.raises(cr.ConfigError, match=r"^how is .*; expected a Split, such as Split\(test=0.2\)$"):
+        cr.split(data(), how)
+
+
+def test_what_is_no_data_set_is_refused():
+    message = r"^data is array.*; expected a Dataset: what `read` gives, or Dataset\(name, X, y, ...\)$"
+    with pytest.raises(cr.ConfigError, match=message):
+        cr.split(data().X, cr.Split())

@@ -51,3 +51,11 @@ def test_what_is_not_an_exports_stays(tmp_path):
             cr.export(MODEL, form, tmp_path / name, overwrite=True)
         assert str(caught.value) == f"{tmp_path / name} {message}"
     assert [path.read_text() for path in sorted(tmp_path.rglob("*")) if path.is_file()] == ["mine"] * 3
+
+
+def test_a_run_is_no_model(tmp_path):
+    run = cr.train(cr.mlp([4]), cr.read("digits"), training=cr.Training(epochs=1))
+    for made in (lambda: cr.export(run, "numpy", tmp_path / "x"), lambda: cr.to_torch(run), lambda: cr.to_sklearn(run)):
+        with pytest.raises(cr.ConfigError, match=r"^model is Run.*; expected a Model, such as run\.model$"):
+            made()
+    assert not (tmp_path / "x").exists()

@@ -45,6 +45,8 @@ def test_the_page_names_verdicts_conditions_and_what_the_report_says(done):
                   "validation in training mode", "chance-level", "numpy", "A toy set learnt by heart"):  # fmt: skip
         assert words in page, words
         assert words.split(" (")[0] in text.replace("\\", ""), words
+    assert "The whole: <code>chainrule replicate aml-hw1</code>" in page
+    assert "The whole: `chainrule replicate aml-hw1`" in text
 
 
 def test_figures_are_files_that_the_text_shows(done):

@@ -2,7 +2,7 @@
 
 import re
 
-from chainrule.reporting.blocks import Dots, Interval, Page, Section, Sentences, Table
+from chainrule.reporting.blocks import Dots, Interval, Page, Section, Sentences, Table, Words
 from chainrule.reporting.compose import compose
 from chainrule.reporting.markdown import markdown
 from chainrule.reporting.page import html
@@ -17,6 +17,13 @@ def test_a_page_by_hand():
         "Both. of two\n\n| name | value |\n| --- | ---: |\n| a\\|b | 0.5000 |\n| c | 0.2500 to 1.0000 |\n"
     )
     assert "![" not in markdown(page)
+
+
+def test_a_command_is_code_and_nothing_in_it_is_markup():
+    page = Page("T", "S", (Section("s", "S", (Words("Next:", "run `<b>` *"), Words("Done."))),))
+    assert "\n\nNext: `run <b> *`\n\nDone.\n" in markdown(page)
+    assert "Next: <code>run `&lt;b&gt;` *</code></p>" in html(page)
+    assert '<p class="words">Done.</p>' in html(page)
 
 
 def test_it_says_what_the_page_says(runs, study):

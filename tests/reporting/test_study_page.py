@@ -88,6 +88,13 @@ def test_pruned_trials_keep_their_reasons(page, study):
     }
 
 
+def test_more_trials_than_are_listed_are_listed_by_a_command(study, monkeypatch):
+    monkeypatch.setattr("chainrule.reporting.about_study.LISTED", 1)
+    [words] = of(compose([study]), "trials", Words)
+    assert words.text.startswith("By their metric, which chose them, so the best are flattered. The best 1 of ")
+    assert (words.text.endswith("; all of them:"), words.command) == (True, "chainrule trials STUDY")
+
+
 def test_failed_trials_keep_their_reasons(tmp_path):
     (tmp_path / "fails.toml").write_text(
         '[train.training]\nepochs = 1\n[space]\n"optimizer.lr" = [1e-3, 1e30]\n[train.optimizer]\nkind = "sgd"\n'

@@ -61,8 +61,11 @@ def test_interrupted_together_and_resumed_to_the_same_bits(step, tmp_path, monke
 
 
 def test_wrong_numbers_and_full_directories_are_refused_before_any_work(tmp_path):
-    with pytest.raises(cr.ConfigError, match="seeds is 0; expected at least 1"):
+    with pytest.raises(cr.ConfigError, match=r"^seeds is 0; expected a whole number of at least 1$"):
         cr.train(cr.mlp([12]), DIGITS, seeds=0, **HOW)
+    for seeds in ("3", 2.5, True):
+        with pytest.raises(cr.ConfigError, match=f"^seeds is {seeds!r}; expected a whole number"):
+            cr.train(cr.mlp([12]), DIGITS, seeds=seeds, **HOW)
     (tmp_path / "seed-6").mkdir()
     (tmp_path / "seed-6" / "mine").write_text("x")
     with pytest.raises(cr.ConfigError, match="seed-6 is not empty"):

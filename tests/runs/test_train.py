@@ -1,5 +1,7 @@
 """What users rely on in a run: the same bits for the same seed, the same history on every backend, evaluation mode."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -279,6 +281,37 @@ def test_what_is_no_network_and_no_data_is_refused():
     for hooks in (cr.Hook(), [cr.Hook]):
         with pytest.raises(cr.ConfigError, match=r"^hooks is .*; expected a list of Hooks$"):
             cr.train(cr.mlp(), DIGITS, hooks=hooks)
+    for initial in (3, [cr.mlp()]):
+        with pytest.raises(cr.ConfigError, match=r"^initial is .*; expected what an earlier run left, `run.end`, or"):
+            cr.train(cr.mlp(), DIGITS, initial=initial)
+    for config in ({"training": {"epochs": 1}}, "digits.toml"):
+        with pytest.raises(cr.ConfigError, match=r"^config is .*; expected a Config, such as Config\(training="):
+            cr.train_config(config)
+
+
+@pytest.mark.parametrize("seeds", [None, 2])
+@pytest.mark.parametrize("limit", ["30m", "60", -1.0, float("nan"), True])
+def test_a_time_limit_is_a_number_of_seconds(limit, seeds, tmp_path):
+    message = f"^time_limit is {limit!r}; expected seconds of at least 0, such as 1800, or None$"
+    with pytest.raises(cr.ConfigError, match=message):
+        cr.train(cr.mlp([4]), DIGITS, time_limit=limit, seeds=seeds, output=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_assessed_on_data_with_a_compute():
+    run = cr.train(cr.mlp([4]), DIGITS, training=cr.Training(epochs=1))
+    wrong = {
+        "run is 'x'; expected a Run: what `train` or `load_run` gives": ("x",),
+        "data is 'digits'; expected a Dataset: what `read` gives, or Dataset(name, X, y, ...)": (run, "test", "digits"),
+    }
+    for message, given in wrong.items():
+        with pytest.raises(cr.ConfigError, match=f"^{re.escape(message)}$"):
+            cr.assess_run(*given)
+    asked = r"^compute is 'numpy'; expected a Compute, such as Compute\(\"numpy\"\)$"
+    with pytest.raises(cr.ConfigError, match=asked):
+        cr.assess_run(run, compute="numpy")
+    with pytest.raises(cr.ConfigError, match=asked):
+        run.model.predict(DIGITS.X[:3], "numpy")
 
 
 def test_a_run_knows_where_its_data_are(tmp_path):

@@ -323,3 +323,9 @@ def test_a_study_without_its_ledger_is_refused_and_gets_none(tmp_path):
     with pytest.raises(ConfigError, match=r"holds no ledger: it has no ledger\.sqlite\. If it is in another database"):
         opened(tmp_path / "study")
     assert not (tmp_path / "study" / "ledger.sqlite").exists()
+
+
+def test_what_is_no_study_is_refused_before_any_work(tmp_path):
+    with pytest.raises(cr.ConfigError, match=r"^asked is 'one.toml'; expected a Study: what `load_study` gives$"):
+        cr.run_study("one.toml", tmp_path / "study")
+    assert not (tmp_path / "study").exists()

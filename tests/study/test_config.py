@@ -39,13 +39,29 @@ def test_the_metric_is_what_the_training_monitors():
         ({"search": {"sampler": "tpe"}}, "sampler 'tpe' never ends by itself: give search.trials, .seconds or .epochs"),
         ({"search": {"sampler": "gird"}}, "search.sampler: should be 'grid', 'random', 'quasi-random' or 'tpe', got 'gird'"),
         ({"search": {"sampler": "grid", "metric": "accuracy"}}, "search.metric 'accuracy': expected a column of the history"),
-        ({"train": {"training": {"epoch": 1}}}, "training.epoch: unknown option (did you mean 'epochs'?)"),
+        ({"train": {"training": {"epoch": 1}}}, "\n  train.training.epoch: unknown option (did you mean 'epochs'?)"),
+        ({"train": {"evaluation": {"monitor": "accuracy"}}},
+         "train.evaluation.monitor 'accuracy': expected a column of the history"),
+        ({"train": {"epochs": 1}}, "\n  train.epochs: unknown option (did you mean 'train.training.epochs'?)"),
+        ({"train": {"lr": 1}}, "\n  train.lr: unknown option (did you mean 'train.optimizer.lr'?)"),
+        ({"train": {"optimizer": {"lr": "fast"}}}, "\n  train.optimizer.lr: should be a number, got 'fast'"),
+        ({"train": {"training": {"epochs": 1, "iterations": 2}}},
+         "\n  train.training: training.epochs 1 and training.iterations 2: give one of them, not both"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named(tables, message):
     with pytest.raises(ConfigError) as error:
         changed(**tables)
     assert message in str(error.value)
+
+
+def test_problems_of_all_tables_are_told_at_once():
+    with pytest.raises(ConfigError) as error:
+        changed(train={"training": {"epochs": 0}}, search={"sampler": "grid", "seeds": 0})
+    assert str(error.value) == (
+        "The configuration has 2 problems:\n  search.seeds: should be greater than 0, got 0\n"
+        "  train.training.epochs: should be greater than 0, got 0"
+    )
 
 
 def test_values_that_do_not_go_together_are_found():

@@ -298,3 +298,14 @@ def test_the_values_are_put_back_even_when_the_function_fails():
     with pytest.raises(FloatingPointError):
         central_differences(f, values, 1.0, 3, np.random.default_rng(0))
     np.testing.assert_array_equal(values, np.ones(3))
+
+
+@pytest.mark.parametrize("loss", ["huber", cr.Huber, None])
+def test_what_is_no_loss_and_no_network_is_refused(loss):
+    rows, target = np.ones((4, 3)), np.ones((4, 2))
+    with pytest.raises(cr.ConfigError, match=r"^loss is .*; expected a loss, such as Huber\(\)$"):
+        check_loss(loss, 2, target)
+    with pytest.raises(cr.ConfigError, match=r"^loss is .*; expected a loss, such as Huber\(\)$"):
+        check_network(cr.mlp([4]).sized(3, 2), loss, rows, target)
+    with pytest.raises(cr.ConfigError, match=r"^network is \[4\]; expected a Network, such as mlp\(\[4\]\)\.sized"):
+        check_network([4], cr.Huber(), rows, target)

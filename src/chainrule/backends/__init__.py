@@ -2,6 +2,7 @@
 
 from chainrule.backends.backend import Backend as Backend
 from chainrule.backends.backend import Precision as Precision
+from chainrule.backends.choice import COMPUTE as COMPUTE
 from chainrule.backends.choice import Compute as Compute
 from chainrule.backends.choice import choose as choose
 from chainrule.backends.world import ALONE as ALONE

@@ -37,6 +37,9 @@ class Compute:
     compiled: Literal["auto", "always", "never"] = "auto"
 
 
+COMPUTE = 'a Compute, such as Compute("numpy")'
+"""What a message asks for in the place of what is none."""
+
 SMALL_STEP = 6e7
 """Operations of one training step below which NumPy was the fastest: `benchmarks/backends.py`, docs/decisions.md."""
 

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from chainrule.cli.common import Changes, Data, Json, RunDirectory, Target, app, merged, show, warn
+from chainrule.cli.options import Configured
 
 
-@app.command()
+@app.command(cls=Configured)
 def check(
     subject: Annotated[
         Path | None, typer.Argument(metavar="CONFIG|RUN", help="What to check; all built-in layers if left out.")

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from chainrule.cli.common import Changes, Database, Json, Quiet, app, show, warn
+from chainrule.cli.options import ConfiguredStudy
 from chainrule.errors import ChainruleError, ConfigError, Interrupted
 
 
-@app.command()
+@app.command(cls=ConfiguredStudy)
 def study(
     config: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="Training, space, search, finalists.")],
     changes: Changes = [],  # noqa: B006

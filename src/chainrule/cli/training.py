@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from chainrule.cli.common import Changes, ConfigFile, Data, Device, Json, Quiet, Target, app, merged, show
+from chainrule.cli.options import Configured
 from chainrule.errors import ConfigError, Interrupted
 
 TimeLimit = Annotated[
@@ -25,7 +26,7 @@ MLflowStore = Annotated[
 ]
 
 
-@app.command()
+@app.command(cls=Configured)
 def train(
     config: ConfigFile = None,
     data: Data = None,

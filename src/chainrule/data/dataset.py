@@ -43,6 +43,10 @@ class Excerpt:
     n_test: int
 
 
+DATASET = "a Dataset: what `read` gives, or Dataset(name, X, y, ...)"
+"""What a message asks for in the place of what is none."""
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Rows and targets of one data set, the official test rows, if there are any, at the end.

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PlainValidator
 
-from chainrule.data.dataset import Dataset
+from chainrule.data.dataset import DATASET, Dataset
 from chainrule.errors import DataError
 from chainrule.seeds import stream
-from chainrule.spec import Form, spec
+from chainrule.spec import Form, expect, spec
 
 Indices = NDArray[np.int64]
 
@@ -67,12 +67,15 @@ OWN_TEST = 0.2
 def split(data: Dataset, how: Split) -> Rows:
     """The rows of each part. Raises a DataError when a part cannot be filled or a class is missing from training.
 
-    The rows of an excerpt were parted when they were taken; its training rows are a sample.
+    A ConfigError for what is no data set or no Split. The rows of an excerpt were parted when they were taken; its
+    training rows are a sample.
 
     >>> from chainrule import read
     >>> len(split(read("digits"), Split(test=0.5, validation=0)).test)
     898
     """
+    expect("data", data, isinstance(data, Dataset), DATASET)
+    expect("how", how, isinstance(how, Split), "a Split, such as Split(test=0.2)")
     if data.excerpt is not None:
         ends = np.cumsum([data.excerpt.n_train, data.excerpt.n_validation])
         return Rows(*np.split(np.arange(data.n_rows, dtype=np.int64), ends))

@@ -12,15 +12,20 @@ from chainrule.data import Affine, Preparation, Table
 from chainrule.errors import ChainruleError, ConfigError
 from chainrule.network import own_layers
 from chainrule.runs.model import Model
+from chainrule.spec import expect
 
 N_ROWS = 64
 """On so many rows what was made is held against the model."""
+
+MODEL = "a Model, such as run.model"
+"""What a message asks for in the place of what is none."""
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
 def check_built_in(model: Model, form: str) -> None:
-    """Raise a ConfigError that names the layers which no exporter knows."""
+    """Raise a ConfigError for what is no model, or that names the layers which no exporter knows."""
+    expect("model", model, isinstance(model, Model), MODEL)
     own = sorted({type(layer).__name__ for layer in own_layers(model.network.layers)})
     if own:
         raise ConfigError(

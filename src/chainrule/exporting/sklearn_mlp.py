@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from chainrule.backprop import Layer
 from chainrule.data.preprocessing import Affine, identity
 from chainrule.errors import ConfigError
-from chainrule.exporting.built_in import check_plain, own_arrays
+from chainrule.exporting.built_in import MODEL, check_plain, own_arrays
 from chainrule.layers import BatchNorm, Dropout, Linear, ReLU, Sigmoid, Tanh
 from chainrule.losses import AnyLoss, Poisson, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
 from chainrule.network import Network, describe
 from chainrule.runs.model import Model
+from chainrule.spec import expect
 
 Floats = NDArray[np.float64]
 ACTIVATIONS: dict[str, type[Layer]] = {"relu": ReLU, "tanh": Tanh, "logistic": Sigmoid}
@@ -106,6 +107,7 @@ def to_sklearn(model: Model) -> Any:
     from sklearn.neural_network import MLPClassifier, MLPRegressor
     from sklearn.preprocessing import LabelBinarizer
 
+    expect("model", model, isinstance(model, Model), MODEL)
     check_plain(model, "scikit-learn")
     weights, biases, activation = _folded(model)
     options: dict[str, Any] = {"hidden_layer_sizes": tuple(len(b) for b in biases[:-1]), "activation": activation}

@@ -221,9 +221,10 @@ def _trials(found: Ledgered) -> Section:
     study, trials = found.study, found.trials
     ordered = best(study, trials, len(trials))
     note = "By their metric, which chose them, so the best are flattered."
+    words = Words(note if ordered else "No trial has finished.")
     if len(ordered) > LISTED:
-        note += f" The best {LISTED} of {len(ordered)}; `chainrule trials` lists all."
-    blocks: list[Block] = [Words(note if ordered else "No trial has finished.")]
+        words = Words(f"{note} The best {LISTED} of {len(ordered)}; all of them:", "chainrule trials STUDY")
+    blocks: list[Block] = [words]
     if ordered:
         blocks.append(_candidates(found, ordered[:LISTED], "Finished trials", folded=len(ordered) > 12))
     chart = _curves(found, [*ordered, *(one for one in trials if one not in ordered)][:DRAWN])

@@ -36,9 +36,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Words:
-    """A paragraph."""
+    """A paragraph. command: what to type, at its end."""
 
     text: str
+    command: str = ""
 
 
 @dataclass(frozen=True)

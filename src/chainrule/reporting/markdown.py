@@ -35,7 +35,8 @@ def _text(text: str) -> str:
 
 def _block(block: Block, pictures: Mapping[str, str]) -> str:
     if isinstance(block, Words):
-        return _text(block.text)
+        command = printable(block.command).replace("`", "")  # nothing is escaped in a code span, so none may end it
+        return f"{_text(block.text)} `{command}`" if command else _text(block.text)
     if isinstance(block, Sentences):
         return "\n".join(f"- {_text(one)}" for one in block.items)
     if isinstance(block, Heading):

@@ -6,14 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.backends import Compute
+from chainrule.backends import COMPUTE, Compute
 from chainrule.data import Dataset, split
+from chainrule.data.dataset import DATASET
 from chainrule.data.streaming import Shards, excerpt
 from chainrule.errors import ConfigError, DataError
 from chainrule.intervals import proportion_interval
 from chainrule.runs.model import Model
 from chainrule.runs.other_data import as_trained
 from chainrule.runs.run import Run, read_data
+from chainrule.spec import expect
 from chainrule.training.metrics import names, score
 
 PARTS = ("train", "validation", "test")
@@ -49,6 +51,9 @@ def assess_run(
     >>> assess_run(train(mlp([16]), read("digits"))).n
     359
     """
+    expect("run", run, isinstance(run, Run), "a Run: what `train` or `load_run` gives")
+    expect("data", data, data is None or isinstance(data, Dataset | Shards), DATASET)
+    expect("compute", compute, compute is None or isinstance(compute, Compute), COMPUTE)
     if part not in PARTS:
         raise ConfigError(f"part is {part!r}; expected one of {', '.join(PARTS)}")
     if isinstance(data, Shards):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from chainrule.backends import Compute, choose
+from chainrule.backends import COMPUTE, Compute, choose
 from chainrule.data import Preparation, Preprocessing
 from chainrule.data.dataset import Task
 from chainrule.data.preprocessing import Affine
@@ -24,7 +24,7 @@ from chainrule.runs.named import nothing_at, unfinished
 from chainrule.runs.preparation_file import PreparationFile, plain_preparation, read_preparation
 from chainrule.runs.rows import rows_for
 from chainrule.runs.sealed import MANIFEST, read_sealed, write_sealed
-from chainrule.spec import List, from_plain, spec, to_plain
+from chainrule.spec import List, expect, from_plain, spec, to_plain
 from chainrule.training.evaluate import EVALUATION_BLOCK, logits
 
 FORMAT = 1
@@ -85,6 +85,7 @@ class Model:
         Columns of frames, and of all tables of a model that takes words or gaps, are found by their names.
         Raises a DataError for other columns, and where an output is not finite.
         """
+        expect("compute", compute, isinstance(compute, Compute), COMPUTE)
         table = rows_for(self.preprocessing, self.feature_names, X)
         if compute.precision == "auto" and all(array.dtype == np.float64 for array in self.parameters.values()):
             compute = replace(compute, precision="float64")

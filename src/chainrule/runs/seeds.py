@@ -6,6 +6,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 from chainrule.data import Dataset
 from chainrule.data.streaming import Shards
 from chainrule.errors import ConfigError, Interrupted
@@ -19,7 +21,18 @@ from chainrule.runs.lock import locked
 from chainrule.runs.model import Model
 from chainrule.runs.run import Run, finished, training_data
 from chainrule.runs.start import planned
-from chainrule.runs.train import NOT_KEPT, begun, ended, nothing_lost, silent, to_stderr, train_config, with_session
+from chainrule.runs.train import (
+    NOT_KEPT,
+    begun,
+    check_time,
+    ended,
+    nothing_lost,
+    silent,
+    to_stderr,
+    train_config,
+    with_session,
+)
+from chainrule.spec import expect
 from chainrule.training.config import Config, with_seed
 from chainrule.training.initial import Initial
 from chainrule.training.plan import Plan, reseeded
@@ -47,9 +60,9 @@ def train_seeds(
 
     Where runs are trained together the hooks and `on_step` see the first of them; a tracker sees each.
     """
-    if n < 1:
-        raise ConfigError(f"seeds is {n}; expected at least 1")
+    expect("seeds", n, _is_count(n), "a whole number of at least 1")
     given: list[Initial | None] = [*initials] or [None] * n
+    check_time(time_limit)
     deadline = float("inf") if time_limit is None else perf_counter() + time_limit
     seeds = range(config.training.seed, config.training.seed + n)
     folders = [None if output is None else Path(output) / f"seed-{seed}" for seed in seeds]
@@ -74,6 +87,10 @@ def train_seeds(
         raise ConfigError(NOT_KEPT)
     watching = [(tuple(hooks), on_step), *((beside(hooks), silent) for _ in plans[1:])]
     return _in_directories(plans, [Path(output) / f"seed-{seed}" for seed in seeds], watching, deadline)
+
+
+def _is_count(n: object) -> bool:
+    return isinstance(n, int | np.integer) and not isinstance(n, bool) and int(n) >= 1
 
 
 def _in_turn(configs: Sequence[Config], folders: Sequence[Path | None], initials: Sequence[Initial | None],

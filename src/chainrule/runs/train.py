@@ -6,16 +6,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
+from numbers import Real
 from os import getpid
 from pathlib import Path
-from reprlib import repr as short
 from time import perf_counter
 from typing import Any, overload
 
 from chainrule.backends import ALONE, Compute, World
 from chainrule.data import Dataset, Split
 from chainrule.data.augmentation import Augment
-from chainrule.data.dataset import Origin
+from chainrule.data.dataset import DATASET, Origin
 from chainrule.data.preprocessing import Kind
 from chainrule.data.streaming import Shards, Stream
 from chainrule.errors import ConfigError, Interrupted
@@ -36,6 +36,7 @@ from chainrule.runs.named import nothing_at
 from chainrule.runs.ranks import lead, meet, planned_for
 from chainrule.runs.run import PYTHON, Run, finished, model_of, save_run
 from chainrule.runs.start import starting
+from chainrule.spec import expect
 from chainrule.training.config import Checkpoint, Config, DataOptions, Evaluation, NetworkOptions, Training
 from chainrule.training.initial import Initial
 from chainrule.training.loop import fit
@@ -135,17 +136,18 @@ def train(  # type: ignore[misc]  # it takes the same options
 
 
 def _check_given(network: object, data: object, hooks: object) -> None:
-    if not isinstance(network, Network):
-        raise ConfigError(f"network is {short(network)}; expected a Network, such as mlp([100])")
-    if not isinstance(data, Dataset | Shards):
-        raise ConfigError(f"data is {short(data)}; expected a Dataset: what `read` gives, or Dataset(name, X, y, ...)")
-    if not isinstance(hooks, Sequence) or not all(isinstance(hook, Hook) for hook in hooks):
-        raise ConfigError(f"hooks is {short(hooks)}; expected a list of Hooks")
+    expect("network", network, isinstance(network, Network), "a Network, such as mlp([100])")
+    expect("data", data, isinstance(data, Dataset | Shards), DATASET)
+    listed = isinstance(hooks, Sequence) and all(isinstance(hook, Hook) for hook in hooks)
+    expect("hooks", hooks, listed, "a list of Hooks")
 
 
 def _initials(start: Any, initial: Initial | Sequence[Initial] | None, seeds: int | None) -> list[Initial]:
     """One for each seed, or none."""
-    found = [initial] if isinstance(initial, Initial) else [*(initial or ())]
+    given: Any = [initial] if isinstance(initial, Initial) else initial or ()
+    fits = isinstance(given, Sequence) and all(isinstance(one, Initial) for one in given)
+    expect("initial", initial, fits, "what an earlier run left, `run.end`, or one for each seed in a list")
+    found = [*given]
     if found and start is not None:
         raise ConfigError("start and initial both say what training goes on from; give one of them")
     if found and len(found) != (seeds or 1):
@@ -154,6 +156,12 @@ def _initials(start: Any, initial: Initial | Sequence[Initial] | None, seeds: in
 
 
 NOT_KEPT = "initial cannot be written down in a run directory's config.toml; train in memory, with output=None"
+
+
+def check_time(limit: object) -> None:
+    """Raise a ConfigError where `limit` is neither None nor a number of seconds."""
+    seconds = not isinstance(limit, bool) and isinstance(limit, Real) and float(limit) >= 0
+    expect("time_limit", limit, limit is None or seconds, "seconds of at least 0, such as 1800, or None")
 
 
 def silent(step: int) -> None:
@@ -221,6 +229,9 @@ def train_config(
     >>> train_config(Config(training=Training(epochs=2))).metrics["steps"]
     22
     """
+    fits = config is None or isinstance(config, Config)
+    expect("config", config, fits, "a Config, such as Config(training=Training(epochs=5))")
+    check_time(time_limit)
     deadline = float("inf") if time_limit is None else perf_counter() + time_limit
     call = _Call(network, data, start, initial, overwrite, resume, inexact, deadline, tuple(hooks), on_step, warn,
                  changes, world)  # fmt: skip

@@ -19,6 +19,7 @@ from chainrule.runs.files import format_json, write
 from chainrule.runs.interrupts import Interrupts
 from chainrule.runs.lock import LOCK, locked
 from chainrule.runs.run import load_run, read_data
+from chainrule.spec import expect
 from chainrule.study.config import Study, study
 from chainrule.study.coordinator import Coordinator, View
 from chainrule.study.executors import Executor, InProcess
@@ -87,6 +88,7 @@ def run_study(
     >>> run_study(load_study(folder / "s.toml"), folder / "out").summary["trials"]["finished"]
     2
     """
+    expect("asked", asked, isinstance(asked, Study), "a Study: what `load_study` gives")
     directory = Path(directory).absolute()
     _check_free(directory, resume)
     make(directory)

@@ -74,6 +74,13 @@ class Options:
     finalists: Finalists = field(default_factory=Finalists)
 
 
+@spec
+class Tables(Options):
+    """All of STUDY.toml but [space]: so the problems of [train], too, are told by their paths in the file."""
+
+    train: Config = Config()
+
+
 @dataclass(frozen=True, eq=False)
 class Study:
     """A study as decided. train: the plain configuration of a trial before its values. plain: all, as TOML holds it."""
@@ -135,12 +142,12 @@ def study(plain: Mapping[str, Any], name: str) -> Study:
         )
     for table in ("train", "space"):
         _check_table(plain, table)
-    options = from_plain(Options, {key: value for key, value in plain.items() if key in known})
     train = dict(plain.get("train", {}))
-    config = from_plain(Config, complete(train))
+    tables = from_plain(Tables, {key: plain[key] for key in known & set(plain)} | {"train": complete(train)})
+    options = Options(tables.search, tables.pruning, tables.finalists)
     space = parse(plain.get("space", {}))
     resolved = {"train": train, "space": dict(plain["space"])} | to_plain(options)
-    made = Study(name, train, space, options, options.search.metric or config.evaluation.monitor, resolved)
+    made = Study(name, train, space, options, options.search.metric or tables.train.evaluation.monitor, resolved)
     _check(made)
     return made
 
@@ -153,9 +160,8 @@ def _check_table(plain: Mapping[str, Any], name: str) -> None:
 def _check(made: Study) -> None:
     search = made.options.search
     if not made.metric.startswith(("validation_", "train_")):
-        raise ConfigError(
-            f"search.metric {made.metric!r}: expected a column of the history, such as validation_accuracy"
-        )
+        key = "train.evaluation.monitor" if search.metric is None else "search.metric"
+        raise ConfigError(f"{key} {made.metric!r}: expected a column of the history, such as validation_accuracy")
     if search.sampler == "grid":
         candidates = grid(made.space)
         if len({str(one) for one in candidates}) > _MOST:

@@ -15,6 +15,7 @@ from chainrule.network.audit import audit
 from chainrule.network.network import initial_values, kind_of
 from chainrule.objective import mean_loss, objective, penalty_value
 from chainrule.seeds import stream
+from chainrule.spec import expect
 from chainrule.verify.comparisons import BOUNDS, Comparison
 from chainrule.verify.differences import Difference, central_differences
 
@@ -176,6 +177,7 @@ def check_loss(loss: Loss, n_out: int, target: NDArray[Any], weight: NDArray[Any
     >>> max(one.error for one in check_loss(SquaredError(), 2, np.zeros((4, 2)))) < 1e-7
     True
     """
+    _check_loss(loss)
     logits = 2 * stream(seed, "check/loss").normal(size=(len(target), n_out))
 
     def run(held: Mapping[str, Any], backend: Backend) -> Any:
@@ -207,6 +209,8 @@ def check_network(network: Network, loss: Loss, x: NDArray[Any], target: NDArray
     >>> sorted({one.parameter for one in found})
     ['0.W', '0.b', '2.W', '2.b', 'x']
     """
+    expect("network", network, isinstance(network, Network), "a Network, such as mlp([4]).sized(3, 2)")
+    _check_loss(loss)
     _audit(network.layers, network.widths[0])
     arrays = generic_values(network.parameters, seed)
     running = {key: arrays.pop(key) for key in list(arrays) if network.parameters[key].role == "running"}
@@ -236,6 +240,11 @@ def check_network(network: Network, loss: Loss, x: NDArray[Any], target: NDArray
         n_entries=n_entries,
         seed=seed,
     )
+
+
+def _check_loss(loss: object) -> None:
+    """Anything may be a loss that is called as one is, but not the name or the class of one."""
+    expect("loss", loss, callable(loss) and not isinstance(loss, type), "a loss, such as Huber()")
 
 
 def generic_values(parameters: Mapping[str, Parameter], seed: int) -> Arrays:

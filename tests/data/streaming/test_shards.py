@@ -185,3 +185,8 @@ def test_a_set_is_streamed_when_it_is_large_or_when_that_is_asked_for(digits, tm
         assert isinstance(open_data(str(source), cr.Stream()), cr.Shards)
         assert isinstance(open_data(str(source), cr.Stream(when="never")), cr.Dataset)
     assert isinstance(open_data("digits", cr.Stream()), cr.Dataset)
+
+
+def test_what_is_no_stream_is_refused(tmp_path):
+    with pytest.raises(cr.ConfigError, match=r"^stream is 'always'; expected a Stream, such as Stream\(when="):
+        cr.shards(tmp_path, stream="always")

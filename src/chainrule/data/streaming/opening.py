@@ -15,6 +15,7 @@ from chainrule.data.streaming.labels import look
 from chainrule.data.streaming.options import Stream
 from chainrule.data.streaming.shards import Block, Shards
 from chainrule.errors import DataError
+from chainrule.spec import expect
 
 SHARE = 3
 """A set is streamed of its own accord where its rows would take more than one in so many bytes of memory."""
@@ -43,6 +44,7 @@ def shards(
     >>> shards(folder).n_rows
     4
     """
+    expect("stream", stream, isinstance(stream, Stream), 'a Stream, such as Stream(when="always")')
     path, origin = Path(source).expanduser(), Origin(str(source), None, target, task)
     try:
         if path.is_dir() and npy_shards.find(path):
