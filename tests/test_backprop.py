@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from chainrule import layers as L
 from chainrule import optim
+from chainrule.backends import Compute, choose
 from chainrule.backprop import Context, Layer, Parameter, forward, parameters_of
 from chainrule.errors import ConfigError
 from chainrule.losses import SquaredError
@@ -123,6 +125,26 @@ class Constant(Layer):
 
     def forward(self, parameters: Any, x: Any, context: Context) -> Any:
         return parameters["c"] + context.xp.zeros_like(x)
+
+
+@pytest.mark.parametrize("times", [1.0, 5.0])
+def test_a_derived_layer_may_use_built_in_ones_where_there_are_kernels(times):
+    backend = choose(Compute("torch", "cpu", "float32", threads=1, compiled="always"), 0.0, 1.0)
+
+    assert backend.kernels is not None
+
+    class Bent(Layer):
+        def forward(self, parameters, x, context):
+            inner = L.Tanh().forward({}, times * x, context)[0]
+            return inner if times == 1 else x + inner
+
+    x, dy = torch.linspace(-1, 1, 6).reshape(2, 3), torch.ones(2, 3)
+    context = backend.context(training=True)._replace(input_gradient=True)
+    with backend.scope():
+        _, pullback, _ = forward([Bent()], {}, x, context)
+        dx, _ = pullback(dy)
+    slope = times * (1 - torch.tanh(times * x) ** 2) + (times != 1)
+    torch.testing.assert_close(dx, slope)
 
 
 def test_what_a_derived_layer_does_not_use_has_gradient_zero() -> None:

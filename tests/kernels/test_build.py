@@ -1,13 +1,16 @@
 """Built once, kept in a folder of the user's own, never needed."""
 
 import os
+import shutil
 import stat
 
 import numpy as np
 import pytest
+import torch
 
 import chainrule as cr
 from chainrule.backends import choice
+from chainrule.backends.torch_backend import TorchBackend
 from chainrule.kernels import build
 
 
@@ -59,6 +62,17 @@ def test_without_a_compiler_or_a_place_nothing_is_built_and_all_works(home, monk
     assert build.library(threaded=False) is None
 
 
+def test_another_compiler_is_another_library(home, monkeypatch):
+    need_compiler()
+    gcc = shutil.which("cc") or shutil.which("gcc")
+    wrapper = home / "own-cc"
+    wrapper.write_text(f'#!/bin/sh\nexec {gcc} "$@"\n')
+    wrapper.chmod(0o700)
+    monkeypatch.setenv("CC", str(wrapper))
+    assert build.library(threaded=False) is not None
+    assert len(list((home / "chainrule").iterdir())) == 2
+
+
 def test_a_long_run_builds_it_a_short_one_does_not(home):
     need_compiler()
     [made] = (home / "chainrule").iterdir()
@@ -90,6 +104,10 @@ def test_always_is_refused_where_there_can_be_no_kernels(home, monkeypatch):
     )
     monkeypatch.setattr(build, "_build", lambda *_: False)
     assert "with precision 'float32': there are no kernels" in refused(cr.Compute("numpy", compiled="always"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(TorchBackend, "compile", lambda _: None)
+    on_gpu = cr.Compute("torch", "cuda", "float32", compiled="always")
+    assert "they need Triton and precision" in refused(on_gpu)
 
 
 def test_a_long_run_with_them_is_a_run_without_but_for_roundings(home, monkeypatch):

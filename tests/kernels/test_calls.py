@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 import chainrule as cr
 from chainrule import optim
@@ -161,6 +162,8 @@ def test_relu_and_its_pullback(way, layer):
     turned = made.array(rng.normal(size=(300, 70)), made.dtype).mT
     np.testing.assert_array_equal(made.numpy(back(turned)), made.numpy(pullback(turned)[0]))
     assert made.kernels.activation(layer, turned) is None
+    unknown = made.array(np.full((70, 300), np.nan), made.dtype)
+    assert np.isnan(made.numpy(back(unknown))).all()  # where x < 0 too
 
 
 SMOOTH = [cr.Tanh(), cr.Sigmoid(), cr.GELU(), cr.GELU("tanh"), cr.SiLU(), cr.SELU(), cr.Mish(), cr.SmoothClip()]
@@ -185,6 +188,12 @@ def test_smooth_activations_and_their_slopes_are_within_a_few_places(way, layer)
     near = np.abs(made.numpy(back(dy)) - pullback(made.numpy(dy).astype(np.float64))[0])
     slack = 3 * place if isinstance(layer, cr.Tanh | cr.Sigmoid) else 2e-6  # of a rounded y
     assert (near <= np.abs(made.numpy(dy)) * (4 * place * np.abs(pullback(np.ones(x.shape))[0]) + slack)).all()
+
+
+def test_the_tail_of_gelu_keeps_its_digits():
+    made, x = compiled("numpy", "float32", 1), np.linspace(-13, -1, 4001, dtype=np.float32)[None]
+    found = made.kernels.activation(cr.GELU(), x)[0]
+    np.testing.assert_allclose(found, x * ndtr(x.astype(np.float64)), rtol=1e-5)  # NumPy's own has none left at -6
 
 
 @pytest.mark.parametrize("layer", SMOOTH, ids=repr)
@@ -257,6 +266,41 @@ def test_waves_of_large_and_other_angles():
     np.testing.assert_allclose(y[:, 1], np.cos(angles[:, 0].astype(np.float64)), atol=2e-7)
     np.testing.assert_array_equal(y[:, 0], turns[:, 0])
     assert np.isnan(made.kernels.waves(held, np.array([[np.nan], [np.inf]], np.float32), needed=False)[0][:, 1]).all()
+
+
+def test_sums_of_many_rows_keep_their_digits():
+    made, rng = compiled("numpy", "float32", 1), np.random.default_rng(0)
+    waves, embedding = cr.PeriodicEmbedding(5, 3), cr.Embedding((3,), 4)
+    x = {
+        waves: rng.normal(size=(20_000, 2)),
+        embedding: np.stack([np.zeros(20_000), rng.integers(0, 4, 20_000)], axis=1),
+    }
+    for layer, rows in x.items():
+        held = {name[2:]: value.astype(np.float32) for name, value in cr.Network((layer,), n_in=2).initial(0).items()}
+        context = made.context(training=True)
+        y, back = layer.forward(held, rows.astype(np.float32), context)
+        dy = rng.normal(1, 1, size=y.shape).astype(np.float32)
+        wide = {name: value.astype(np.float64) for name, value in held.items()}
+        exact = layer.forward(wide, rows.astype(np.float32).astype(np.float64), context._replace(kernels=None))[1]
+        for name, value in exact(dy.astype(np.float64))[1].items():
+            found = back(dy)[1][name]
+            np.testing.assert_allclose(found, value, rtol=0, atol=6e-7 * np.abs(value).max(), err_msg=name)
+
+
+def test_parameters_that_are_no_masters_stay_in_python():
+    made, x = compiled("numpy", "float32", 1), np.ones((5, 4), np.float32)
+    layers = (cr.BatchNorm(), cr.LayerNorm(), cr.MemberLinear(3, 2, spread=True), cr.PeriodicEmbedding(5, 2),
+              cr.Embedding((3,), 4))  # fmt: skip
+    for layer in layers:
+        start = {name[2:]: value for name, value in cr.Network((layer,), n_in=4).initial(0).items()}
+        wide = {name: np.asarray(value, np.float64) for name, value in start.items()}
+        strided = {name: np.asarray(value, np.float32).repeat(2, -1)[..., ::2] for name, value in start.items()}
+        for held in (wide, strided):
+            y, back = layer.forward(held, x, made.context(training=True))[:2]
+            exact, exact_back = layer.forward(wide, x.astype(np.float64), cr.Context(np, training=True))[:2]
+            np.testing.assert_allclose(y, exact, rtol=1e-4, atol=1e-5)
+            for name, value in exact_back(np.ones(y.shape))[1].items():
+                np.testing.assert_allclose(back(np.ones(y.shape, np.float32))[1][name], value, rtol=1e-4, atol=1e-4)
 
 
 def test_layers_of_tables_stacked_or_out_of_order_stay_in_python():

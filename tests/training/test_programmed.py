@@ -296,6 +296,23 @@ def test_rates_of_their_own_and_a_member_that_leaves(compiled):
         assert_same_bits(alone.now.state, end.now.state)
 
 
+@pytest.mark.parametrize(("network", "limit", "stacks"), [
+    (cr.mlp([24], activation="tanh", norm="layer"), None, True),
+    (cr.mlp([24]), 0.5, False),
+    (cr.mlp([24], members=2), None, False),
+    (cr.mlp([24], embedding=cr.PeriodicEmbedding(3)), None, False),
+    (cr.Network((cr.Residual((cr.PeriodicEmbedding(3, 2), cr.Linear(20))), cr.Linear())), None, False),
+], ids=str)  # fmt: skip
+def test_what_is_stacked_has_the_bits_that_it_has_alone(network, limit, stacks):
+    first = planned(network, here=data(dtype=np.int32), iterations=20, clip_norm=limit)
+    assert not programmable(first)
+    assert population.together(first, 2) == stacks
+    plans = [first, reseeded(first, 3)]
+    if stacks:
+        for p, end in zip(plans, fit_together(plans, [Watch() for _ in plans]), strict=True):
+            assert_same_bits(loop.fit(p).now.state, end.now.state)
+
+
 def test_what_fails_beside_is_raised(monkeypatch):
     p = planned(cr.mlp([24]), threads=2)
     with p.backend.scope():

@@ -76,10 +76,10 @@ def choose(
     if (programs and name == "numpy") or _pays(compute, steps, _saved(kind, parameters)):
         backend.compile()
         if compute.compiled == "always" and backend.kernels is None:
+            needed = "Triton" if kind == "cuda" else "Linux, a C compiler ($CC, cc or gcc)"
             raise ConfigError(
                 f"compute.compiled 'always' with precision {backend.precision!r}: there are no kernels; they need "
-                "Linux, a C compiler ($CC, cc or gcc) and precision 'float32' or 'bfloat16'; use 'auto', which does "
-                "without"
+                f"{needed} and precision 'float32' or 'bfloat16'; use 'auto', which does without"
             )
     return backend
 

@@ -158,6 +158,7 @@ class TorchBackend(Backend):
 
 def pullback_by_autograd(layer: Layer, parameters: Parameters, x: Array, context: Context) -> Any:
     """y and a pullback that torch derives from the layer's forward, for layers that bring none."""
+    context = context._replace(kernels=None)  # autograd does not see what they compute
     if torch.is_grad_enabled():  # autograd already watches the whole pass: `check` asks it for the gradient itself
         return layer.forward(parameters, x, context), None
     with torch.enable_grad():

@@ -1,8 +1,8 @@
 """The memory-bound parts of a step in C, built on the user's machine if it has a compiler and the run is long.
 
 They compute what the Python does that they stand in for, most of it to the same bits. In the last places differ: sums
-over rows or features (norms, gradients of biases, a clipped gradient's length), losses and activations with an
-exponential, and on torch Adam and RMSprop, as its square root is not always the nearest number.
+over rows or features (norms, gradients of biases, a clipped gradient's length), losses, activations but ReLU and leaky
+ReLU, embeddings in waves, and on torch Adam and RMSprop, as its square root is not always the nearest number.
 """
 
 from chainrule.kernels.build import library as library

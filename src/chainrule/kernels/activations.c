@@ -86,7 +86,7 @@ void activation_back(int32_t kind, float number, const Work *restrict seen, cons
                      Work *restrict dx, int32_t threads) {
     (void)threads;
     switch (kind) {
-    case RELU: EACH(WIDE(seen[i]), dx[i], x > 0 ? dy[i] : 0);
+    case RELU: EACH(WIDE(seen[i]), dx[i], STORE(WIDE(dy[i]) * (x > 0 ? 1.0f : 0.0f)));
     case LEAKY_RELU: EACH(WIDE(seen[i]), dx[i], STORE(x > 0 ? WIDE(dy[i]) : number * WIDE(dy[i])));
     case TANH: EACH(WIDE(seen[i]), dx[i], STORE(WIDE(dy[i]) * (1.0f - x * x)));
     case SIGMOID: EACH(WIDE(seen[i]), dx[i], STORE(WIDE(dy[i]) * (x * (1.0f - x))));

@@ -52,9 +52,23 @@ def cached_at(flags: Sequence[str], runtime: Path | None) -> Path | None:
     if platform.system() != "Linux" or platform.machine() not in ("x86_64", "aarch64"):
         return None
     texts = [path.read_text(encoding="utf-8") for path in (*HEADERS, *SOURCES)]
-    about = "\n".join([*texts, *flags, str(runtime), platform.machine(), _cpu_flags()])
+    about = "\n".join([*texts, *flags, _compiler_is(), str(runtime), platform.machine(), _cpu_flags()])
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "chainrule" / f"step-{sha256(about.encode()).hexdigest()[:24]}.so"
+
+
+def _compiler() -> str | None:
+    return shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc")
+
+
+def _compiler_is() -> str:
+    """Which it is; another version is another file. Asked of the file alone, as to run it takes time."""
+    found = _compiler()
+    if found is None:
+        return "none"
+    path = Path(found).resolve()
+    about = path.stat()
+    return f"{path} {about.st_size} {about.st_mtime_ns}"
 
 
 @cache
@@ -74,7 +88,7 @@ def is_ours(path: Path) -> bool:
 
 
 def _build(path: Path, flags: Sequence[str], runtime: Path | None) -> bool:
-    compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc")
+    compiler = _compiler()
     if compiler is None:
         return False
     try:
@@ -88,7 +102,7 @@ def _build(path: Path, flags: Sequence[str], runtime: Path | None) -> bool:
                             for source, code in zip(SOURCES, objects, strict=True)]  # fmt: skip
             with ThreadPoolExecutor() as beside:
                 list(beside.map(_run, compile_them))
-            _run([compiler, "-shared", *objects, "-o", made, *runtimes, "-lm"])
+            _run([compiler, "-shared", "-Wl,-Bsymbolic", *objects, "-o", made, *runtimes, "-lm"])
             made.chmod(0o700)
             made.replace(path)
     except (OSError, subprocess.SubprocessError):

@@ -38,8 +38,8 @@ _IN_FLOAT32: dict[str, list[Any]] = {
     "members_in_back": [_P, _P, _N, _N, _N, _T, _P, _P, _P, _T],
     "waves": [_P, _N, _N, _N, _N, _P, _P, _P, _P, _P, _P, _P, _T],
     "embedding": [_P, _N, _N, _N, _N, _T, _P, _P, _P, _P],
-    "embedding_back": [_P, _P, _N, _N, _N, _N, _N, _P, _P],
-    "waves_back": [_P, _P, _N, _N, _N, _N, _P, _P, _P, _P, _P, _P, _P, _P, _P, _T],
+    "embedding_back": [_P, _P, _N, _N, _N, _N, _N, _P, _P, _P],
+    "waves_back": [_P, _P, _N, _N, _N, _N, _P, _P, _P, _P, _P, _P, _P, _P, _P, _P, _T],
 }
 _PREPARE = [_P, _P, _N, _N, _P, _P, _P, _T]
 _PREPARE_MOVED = [_P, _P, _N, _P, _N, _N, _N, _N, _P, _P, _P, _T]
@@ -144,7 +144,7 @@ class Kernels:
     def batch_norm(self, x: Array, gamma: Array, beta: Array, epsilon: float) -> "BatchNormed | None":
         """γ x̂ + β over the rows of x (..., batch, n), with γ and β (..., n)."""
         shape = (*x.shape[:-2], x.shape[-1])  # (..., n)
-        if not self._takes(x) or gamma.shape != shape or beta.shape != shape:
+        if not self._takes(x) or not self._take_wide(gamma, beta) or gamma.shape != shape or beta.shape != shape:
             return None
         place, threads, wide = self.address, self.threads, self.xp.float32
         shape3 = sizes(x)
@@ -165,7 +165,7 @@ class Kernels:
     def layer_norm(self, x: Array, gamma: Array, beta: Array, epsilon: float) -> "LayerNormed | None":
         """γ x̂ + β over the features of x (..., batch, n), with γ and β (..., n); and the pullback dy -> dx, dγ, dβ."""
         shape = (*x.shape[:-2], x.shape[-1])  # (..., n)
-        if not self._takes(x) or gamma.shape != shape or beta.shape != shape:
+        if not self._takes(x) or not self._take_wide(gamma, beta) or gamma.shape != shape or beta.shape != shape:
             return None
         place, threads, wide = self.address, self.threads, self.xp.float32
         shape3 = sizes(x)
@@ -186,7 +186,7 @@ class Kernels:
     def member_linear(self, parameters: Parameters, x: Array, *, spread: bool, needed: bool) -> "Backward | None":
         """`MemberLinear` on x (batch, k n_in), or (batch, n_in) where it is spread; in float32. needed: dx is."""
         W, r, s, b = (parameters[name] for name in ("W", "r", "s", "b"))
-        if self.narrow or x.ndim != 2 or W.ndim != 2 or not self._takes(x):
+        if self.narrow or x.ndim != 2 or W.ndim != 2 or not self._takes(x) or not self._take_wide(W, r, s, b):
             return None
         place, threads, call = self.address, self.threads, self.calls
         batch, (k, n_in), n_out = len(x), r.shape, W.shape[1]
@@ -211,7 +211,7 @@ class Kernels:
     def waves(self, parameters: Parameters, x: Array, *, needed: bool) -> "Backward | None":
         """`PeriodicEmbedding` on x (batch, n); in float32. needed: dx is."""
         nu, phi, W, b = (parameters[name] for name in ("nu", "phi", "W", "b"))
-        if self.narrow or x.ndim != 2 or nu.ndim != 2 or not self._takes(x):
+        if self.narrow or x.ndim != 2 or nu.ndim != 2 or not self._takes(x) or not self._take_wide(nu, phi, W, b):
             return None
         place, threads, (m, mixed) = self.address, self.threads, W.shape[1:]
         shape = (*x.shape, m, mixed + 1)
@@ -223,27 +223,29 @@ class Kernels:
         def pullback(dy: Array) -> tuple[Array | None, Parameters]:
             dy, dx = self._contiguous(dy), self.empty(x.shape, dtype=self.dtype) if needed else None
             found = {name: self.empty(parameters[name].shape, dtype=self.dtype) for name in ("nu", "phi", "W", "b")}
+            parts = self.empty((x.shape[1], m * (mixed + 2) + mixed), dtype=self.dtype)
             self.calls["waves_back"](place(x), place(dy), *shape, place(nu), place(W), place(cosine), place(sine),
-                                     self._place(dx), *map(place, found.values()), threads)  # fmt: skip
+                                     place(parts), self._place(dx), *map(place, found.values()), threads)  # fmt: skip
             return dx, found
 
         return y, pullback
 
     def embedding(self, layer: Embedding, E: Array, x: Array, *, needed: bool) -> "Backward | None":
         """`Embedding` on x (batch, n); in float32. needed: dx is."""
-        if self.narrow or x.ndim != 2 or E.ndim != 2 or not self._takes(x):
+        if self.narrow or x.ndim != 2 or E.ndim != 2 or not self._takes(x) or not self._take_wide(E):
             return None
-        sizes, place, (n_E, width), k = np.array(layer.sizes), self.address, E.shape, len(layer.sizes)
+        categories, place, (n_E, width), k = np.array(layer.sizes), self.address, E.shape, len(layer.sizes)
         plain = layer.n_plain(x.shape[1])
         shape = (len(x), plain, k, width)
         picked = self.empty((len(x), k), dtype=self.xp.int64)
         y = self.empty((len(x), plain + k * width), dtype=self.dtype)
-        self.calls["embedding"](place(x), *shape, DIGIT, sizes.ctypes.data, place(E), place(picked), place(y))
+        self.calls["embedding"](place(x), *shape, DIGIT, categories.ctypes.data, place(E), place(picked), place(y))
 
         def pullback(dy: Array) -> tuple[Array | None, Parameters]:
             dy, dE = self._contiguous(dy), self.empty(E.shape, dtype=self.dtype)
             dx = self.empty(x.shape, dtype=self.dtype) if needed else None
-            self.calls["embedding_back"](place(picked), place(dy), *shape, n_E, self._place(dx), place(dE))
+            sums = self.empty(E.shape, dtype=self.xp.float64)
+            self.calls["embedding_back"](place(picked), place(dy), *shape, n_E, self._place(dx), place(sums), place(dE))
             return dx, {"E": dE}
 
         return y, pullback
@@ -285,6 +287,10 @@ class Kernels:
     def _takes(self, x: Array) -> bool:
         """Whether x has the working dtype and lies in order in memory."""
         return bool(x.dtype == self.dtype) and self.arrays.contiguous(x)
+
+    def _take_wide(self, *arrays: Array) -> bool:
+        """Whether parameters are float32 and in order; a rule of the user's own may have widened them."""
+        return all(bool(one.dtype == self.xp.float32) and self.arrays.contiguous(one) for one in arrays)
 
     def _contiguous(self, dy: Array) -> Array:
         dy = dy if dy.dtype == self.dtype else self.xp.astype(dy, self.dtype)

@@ -22,21 +22,22 @@ void embedding(const float *x, int64_t n_rows, int64_t plain, int64_t k, int64_t
     }
 }
 
-/* dE (n_E, width) <- sums of dy where a row of E was picked; dx <- dy in the plain columns, 0 at codes; not where it is
-   NULL. */
+/* dE (n_E, width) <- sums of dy where a row of E was picked, in float64 as in Python; dx <- dy in the plain columns, 0 at
+   codes; not where it is NULL. sums: room for them. */
 void embedding_back(const int64_t *picked, const float *dy, int64_t n_rows, int64_t plain, int64_t k, int64_t width,
-                    int64_t n_E, float *dx, float *dE) {
-    memset(dE, 0, sizeof(float) * n_E * width);
+                    int64_t n_E, float *dx, double *sums, float *dE) {
+    for (int64_t j = 0; j < n_E * width; j++) sums[j] = 0.0;
     for (int64_t i = 0; i < n_rows; i++) {
         const float *back = dy + i * (plain + k * width);
         for (int64_t q = 0; q < k; q++)
             for (int64_t j = 0; picked[i * k + q] >= 0 && j < width; j++)
-                dE[picked[i * k + q] * width + j] += back[plain + q * width + j];
+                sums[picked[i * k + q] * width + j] += back[plain + q * width + j];
         if (dx) {
             memcpy(dx + i * (plain + 2 * k), back, sizeof(float) * plain);
             memset(dx + i * (plain + 2 * k) + plain, 0, sizeof(float) * 2 * k);
         }
     }
+    for (int64_t j = 0; j < n_E * width; j++) dE[j] = (float)sums[j];
 }
 
 #endif

@@ -92,17 +92,10 @@ class GpuKernels:
 
         return y, pullback
 
-    def layer_norm(self, *_: Any) -> None:
-        """Left to torch."""
+    def left_to_torch(self, *_: Any, **__: Any) -> None:
+        """None, for layers that have no kernel here."""
 
-    def member_linear(self, *_: Any, **__: Any) -> None:
-        """Left to torch."""
-
-    def embedding(self, *_: Any, **__: Any) -> None:
-        """Left to torch."""
-
-    def waves(self, *_: Any, **__: Any) -> None:
-        """Left to torch."""
+    layer_norm = member_linear = embedding = waves = left_to_torch
 
     def batch_norm(self, x: Array, gamma: Array, beta: Array, epsilon: float) -> BatchNormed | None:
         """γ x̂ + β over the rows of x (..., batch, n), with γ and β (..., n)."""

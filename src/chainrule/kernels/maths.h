@@ -2,7 +2,8 @@
 
    The operations of a kernel, their order and their rounding are those of the Python it stands in for (optim/, data/,
    backends/, layers/), so that both give the same bits: no contraction to fused multiply-adds, no reassociation. Only
-   sums over rows or features are in another order, and exponentials and what is made of them are our own. bfloat16 is the
+   sums over rows or features are in another order, and losses, activations but ReLU and leaky ReLU, sines and cosines
+   are our own. bfloat16 is the
    upper half of a float32, rounded to nearest, ties to even. */
 
 #ifndef MATHS_H
@@ -63,45 +64,38 @@ static inline uint16_t narrowed(float x) {
         for (int64_t j = 0; j < width; j++) TOTALS[j] += part[j];                                                      \
     }
 
-/* e^x for x <= 88, within 2 units in the last place; 0 below -87, where float32 has no normal numbers left. The powers of
-   2 are taken out, x = n log 2 + r with |r| <= log 2 / 2, and e^r is a polynomial (Cephes' coefficients, Moshier 1992). */
-static inline float exponential(float x) {
+/* e^x = power (1 + rest): the powers of 2 are taken out, x = n log 2 + r with |r| <= log 2 / 2, and e^r - 1 is a polynomial
+   (Cephes' coefficients, Moshier 1992). For x of -87 to 88. */
+static inline float parts_of_exponential(float x, float *r, float *p) {
     const float shift = 12582912.0f; /* 1.5 * 2^23: adding it rounds to a whole number, left in the lowest bits */
     const float moved = x * 1.44269504088896341f + shift, n = moved - shift;
-    const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    float p = 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
+    *r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    *p = 1.9875691500e-4f;
+    *p = *p * *r + 1.3981999507e-3f;
+    *p = *p * *r + 8.3334519073e-3f;
+    *p = *p * *r + 4.1665795894e-2f;
+    *p = *p * *r + 1.6666665459e-1f;
+    *p = *p * *r + 5.0000001201e-1f;
     uint32_t bits, base;
     memcpy(&bits, &moved, 4), memcpy(&base, &shift, 4);
     bits = (bits - base + 127u) << 23;
     float power;
     memcpy(&power, &bits, 4);
-    return x < -87.0f ? 0.0f : p * power;
+    return power;
+}
+
+/* e^x for x <= 88, within 2 units in the last place; 0 below -87, where float32 has no normal numbers left. */
+static inline float exponential(float x) {
+    float r, p;
+    const float power = parts_of_exponential(x, &r, &p);
+    return x < -87.0f ? 0.0f : power * (p * r * r + r + 1.0f);
 }
 
 /* e^x - 1 for x <= 0, as precise near 0. */
 static inline float exponential_less_1(float x) {
-    const float shift = 12582912.0f;
-    const float moved = x * 1.44269504088896341f + shift, n = moved - shift;
-    const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    float p = 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r;
-    uint32_t bits, base;
-    memcpy(&bits, &moved, 4), memcpy(&base, &shift, 4);
-    bits = (bits - base + 127u) << 23;
-    float power;
-    memcpy(&power, &bits, 4);
-    return x < -87.0f ? -1.0f : p * power + (power - 1.0f);
+    float r, p;
+    const float power = parts_of_exponential(x, &r, &p);
+    return x < -87.0f ? -1.0f : power * (p * r * r + r) + (power - 1.0f);
 }
 
 /* 1/(1 + e^-x) */

@@ -105,10 +105,11 @@ static void work(const Operation *o, const int64_t *rows, uint64_t position, con
     case MEMBERS_IN_BACK: members_in_back(at[0], at[1], n[0], n[1], n[2], o->option, at[2], at[3], at[4], 1); break;
     case WAVES: waves(at[0], n[0], n[1], n[2], n[3], at[1], at[2], at[3], at[4], at[5], at[6], at[7], 1); break;
     case WAVES_BACK:
-        waves_back(at[0], at[1], n[0], n[1], n[2], n[3], at[2], at[3], at[4], at[5], at[6], at[7], at[8], at[9], at[10], 1);
+        waves_back(at[0], at[1], n[0], n[1], n[2], n[3], at[2], at[3], at[4], at[5], at[6], at[7], at[8], at[9], at[10],
+                   at[11], 1);
         break;
     case EMBEDDING: embedding(at[0], n[0], n[1], n[2], n[3], o->option, o->at[1], at[2], o->at[3], at[4]); break;
-    case EMBEDDING_BACK: embedding_back(o->at[0], at[1], n[0], n[1], n[2], n[3], o->option, at[2], at[3]); break;
+    case EMBEDDING_BACK: embedding_back(o->at[0], at[1], n[0], n[1], n[2], n[3], o->option, at[2], o->at[3], at[4]); break;
     }
 }
 

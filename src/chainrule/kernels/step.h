@@ -64,15 +64,15 @@ void members_out_back(const float *v, const float *dy, int64_t n_rows, int64_t k
                       float *dv, float *ds, float *db, int32_t threads);
 void members_in_back(const float *x, const float *du, int64_t n_rows, int64_t k, int64_t width, int32_t spread,
                      const float *r, float *dx, float *dr, int32_t threads);
-void waves(const float *x, int64_t n_rows, int64_t features, int64_t waves, int64_t width, const float *nu,
+void waves(const float *x, int64_t n_rows, int64_t features, int64_t n_waves, int64_t width, const float *nu,
            const float *phi, const float *W, const float *b, float *cosine, float *sine, float *y, int32_t threads);
-void waves_back(const float *x, const float *dy, int64_t n_rows, int64_t features, int64_t waves, int64_t width,
-                const float *nu, const float *W, const float *cosine, const float *sine, float *dx, float *dnu,
-                float *dphi, float *dW, float *db, int32_t threads);
+void waves_back(const float *x, const float *dy, int64_t n_rows, int64_t features, int64_t n_waves, int64_t width,
+                const float *nu, const float *W, const float *cosine, const float *sine, float *parts, float *dx,
+                float *dnu, float *dphi, float *dW, float *db, int32_t threads);
 void embedding(const float *x, int64_t n_rows, int64_t plain, int64_t k, int64_t width, int32_t digit,
                const int64_t *sizes, const float *E, int64_t *picked, float *y);
 void embedding_back(const int64_t *picked, const float *dy, int64_t n_rows, int64_t plain, int64_t k, int64_t width,
-                    int64_t n_E, float *dx, float *dE);
+                    int64_t n_E, float *dx, double *sums, float *dE);
 void sum_rows(const Work *X, int64_t n_networks, int64_t n_rows, int64_t columns, float *out, int32_t threads);
 void cross_entropy(const Work *z, const int64_t *classes, const float *weight, int64_t n_networks, int64_t n_rows,
                    int64_t n_out, float smoothing, float *e, Work *dz, float *shares, float *values, float *loss,

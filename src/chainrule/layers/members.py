@@ -10,6 +10,7 @@ from chainrule.arrays import Array, like, sum_to, wide
 from chainrule.backprop import Context, Layer, Parameter, Parameters
 from chainrule.errors import ConfigError
 from chainrule.layers.initialisation import InitOption, signs
+from chainrule.layers.residual import flat
 from chainrule.spec import spec
 
 
@@ -120,12 +121,12 @@ def check_members(layers: Sequence[Layer]) -> None:
     """Refuse layers that would mix the members, and members that do not begin as they must. Raises a ConfigError."""
     k, begun = members_of(layers), False
     for i, layer in enumerate(layers):
-        inside = any(isinstance(inner, MemberLinear) for inner in _flat(layer)[1:])
+        inside = any(isinstance(inner, MemberLinear) for inner in flat(layer)[1:])
         if inside and not begun:
             raise ConfigError(
                 f"layer {i} (residual) begins the members inside its body; begin them with a layer before it"
             )
-        for inner in _flat(layer):
+        for inner in flat(layer):
             problem = _problem(inner, k, begun=begun)
             if problem:
                 raise ConfigError(f"layer {i} ({getattr(inner, 'kind', type(inner).__name__)}) {problem}")
@@ -144,8 +145,3 @@ def _problem(layer: Layer, k: int, *, begun: bool) -> str:
     if not layer.spread and not begun:
         return "begins the members without spread = true: each would see a share of the columns"
     return ""
-
-
-def _flat(layer: Layer) -> list[Layer]:
-    """The layer, and those inside it."""
-    return [layer, *(part for inner in getattr(layer, "body", ()) for part in _flat(inner))]

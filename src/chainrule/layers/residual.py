@@ -64,3 +64,8 @@ class Residual(Layer):
             return dx, {f"body.{name}": gradient for name, gradient in gradients.items()}
 
         return x + y, pullback, {f"body.{name}": value for name, value in statistics.items()}
+
+
+def flat(layer: Layer) -> list[Layer]:
+    """The layer, and those inside it."""
+    return [layer, *(part for inner in getattr(layer, "body", ()) for part in flat(inner))]

@@ -1,6 +1,5 @@
 """Everything about a run that is decided before the first step; all bad input is refused here."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule.arrays import Array
 from chainrule.backends import ALONE, Backend, World, choose
-from chainrule.backprop import Layer, Part
+from chainrule.backprop import Part
 from chainrule.data import Affine, Batches, Dataset, Preprocessing, Rows, split
 from chainrule.data.preprocessing import Kind, fit, fit_target, identity, settled
 from chainrule.data.streaming import Scan, Shards, Windows, drawn, scan
@@ -18,6 +17,7 @@ from chainrule.data.streaming.windows import windowed
 from chainrule.errors import ConfigError, DataError
 from chainrule.kernels import ACTIVATIONS, NUMBERS_LOSSES, PREPARES, takes
 from chainrule.layers import BatchNorm, Dropout, Embedding, LayerNorm, Linear, MemberLinear, PeriodicEmbedding, Residual
+from chainrule.layers.residual import flat
 from chainrule.losses import Huber, Loss, Poisson, SoftmaxCrossEntropy, SquaredError, default_loss
 from chainrule.network import Network
 from chainrule.seeds import stream
@@ -164,8 +164,8 @@ def plan(config: Config, data: Dataset | Shards, network: Network, start: Initia
     )
 
 
-PLAIN = (Linear, MemberLinear, Embedding, PeriodicEmbedding, *ACTIVATIONS, Dropout, BatchNorm, LayerNorm)
-"""Layers that steps written as programs may have, in residual blocks too."""
+PLAIN = (Linear, MemberLinear, Embedding, PeriodicEmbedding, *ACTIVATIONS, Dropout, BatchNorm, LayerNorm, Residual)
+"""Layers that steps written as programs may have."""
 
 
 def is_plain(config: Config, network: Network, data: Dataset) -> bool:
@@ -173,14 +173,11 @@ def is_plain(config: Config, network: Network, data: Dataset) -> bool:
     loss = type(config.loss)
     shapes = [parameter.shape for parameter in network.parameters.values()]
     no_number = (1, 1) not in shapes  # NumPy takes another function for numbers than for vectors
-    layers = _all_plain(network.layers) and no_number and takes(config.optimizer)
+    plain = all(type(inner) in PLAIN for layer in network.layers for inner in flat(layer))
+    layers = plain and no_number and takes(config.optimizer)
     classes = loss is SoftmaxCrossEntropy and data.y.dtype == np.int64 and data.y.ndim == 1
     rows = data.X.dtype.type in PREPARES and not config.data.augment and config.training.batch_size != 1
     return layers and rows and (classes or loss in NUMBERS_LOSSES)
-
-
-def _all_plain(layers: Sequence[Layer]) -> bool:
-    return all(_all_plain(layer.body) if type(layer) is Residual else type(layer) in PLAIN for layer in layers)
 
 
 def _kind(config: Config, data: Dataset | Shards) -> Kind:

@@ -21,6 +21,8 @@ from chainrule.arrays import Array
 from chainrule.data import Batches
 from chainrule.data.preprocessing import same
 from chainrule.kernels import Update, takes
+from chainrule.layers import Embedding, MemberLinear, PeriodicEmbedding
+from chainrule.layers.residual import flat
 from chainrule.network import own_layers
 from chainrule.objective import objective, with_penalty
 from chainrule.training.config import Config
@@ -59,7 +61,20 @@ def together(plan: Plan, n: int) -> bool:
     ours = all(type(part).__module__.startswith("chainrule.") for part in (plan.loss, plan.config.optimizer))
     small = flops <= LARGEST_STEP[plan.backend.name] and not plan.config.data.augment
     bound_by_calls = plan.backend.name == "numpy" or recordable(plan)
-    return n > 1 and plan.scan is None and bound_by_calls and small and ours and not own_layers(plan.network.layers)
+    ours = ours and not own_layers(plan.network.layers)
+    return n > 1 and plan.scan is None and bound_by_calls and small and ours and _keeps_bits(plan)
+
+
+ALONE = (MemberLinear, PeriodicEmbedding, Embedding)
+"""Layers whose kernels take the arrays of one network only."""
+
+
+def _keeps_bits(plan: Plan) -> bool:
+    """Whether what is stacked has the kernels that one network has; on the CPU they may differ from Python in a bit."""
+    if plan.backend.name != "numpy" or plan.backend.kernels is None or programmable(plan):
+        return True
+    alone = any(isinstance(inner, ALONE) for layer in plan.network.layers for inner in flat(layer))
+    return plan.config.training.clip_norm is None and not alone
 
 
 def fit_together(plans: Sequence[Plan], watches: Sequence[Watch]) -> list[Progress]:

@@ -115,7 +115,8 @@ class Writer:
 
         def back(dy: Floats) -> Floats | None:
             dx = array(*x.shape) if needed else None
-            program.add("waves_back", x, dy, nu, W, cosine, sine, dx, *gradients, n=n)
+            parts = array(x.shape[1], layer.frequencies * (layer.width + 1) + layer.width - 1)
+            program.add("waves_back", x, dy, nu, W, cosine, sine, parts, dx, *gradients, n=n)
             return dx
 
         return y, back
@@ -130,7 +131,8 @@ class Writer:
 
         def back(dy: Floats) -> Floats | None:
             dx = array(*x.shape) if needed else None
-            program.add("embedding_back", picked, dy, dx, dE, n=n, option=len(E))
+            sums = array(*E.shape, dtype=np.float64)
+            program.add("embedding_back", picked, dy, dx, sums, dE, n=n, option=len(E))
             return dx
 
         return y, back
