@@ -10,7 +10,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -46,6 +46,7 @@ class Variant:
     loss: Any = None
     weighted: bool = False
     clip: float | None = None
+    batch: int = CASE.batch
 
 
 def relu() -> list[nn.Module]:
@@ -68,6 +69,7 @@ VARIANTS = {
     "clipped at 1": Variant(relu, clip=1.0),
     "squared error": Variant(relu, loss=cr.SquaredError()),
     "Huber": Variant(relu, loss=cr.Huber()),
+    "batches of 1": Variant(relu, batch=1),
 }
 
 
@@ -92,7 +94,7 @@ def ours(name: str, compiled: str) -> Plan:
     numbers = one.loss is not None
     y, task, labels = (X[:, :1].astype(float), "regression", ("y",)) if numbers else (Y, "classification", LABELS)
     data = cr.Dataset("noise", X, y, task, labels, weight=WEIGHT if one.weighted else None)
-    return planned(cr.mlp(CASE.hidden, **one.options), data, compiled, CASE.batch, one.clip, loss=one.loss)
+    return planned(cr.mlp(CASE.hidden, **one.options), data, compiled, one.batch, one.clip, loss=one.loss)
 
 
 def table(compiled: str) -> Plan:
@@ -112,7 +114,7 @@ def pytorch(name: str) -> Callable[[], Any]:
     x, weight = torch.from_numpy(X), torch.from_numpy(WEIGHT.astype(np.float32))
     target = x[:, :1].clone() if loss else torch.from_numpy(Y)
     criterion = {"squared_error": mse_loss, "huber": huber_loss}[loss.kind] if loss else cross_entropy
-    order: Iterator[np.ndarray] = batches(CASE)
+    order: Iterator[np.ndarray] = batches(replace(CASE, batch=one.batch))
 
     def step() -> None:
         rows = torch.from_numpy(next(order))

@@ -6,13 +6,14 @@
 
 #include "step.h"
 
-/* cblas_sgemm and cblas_sgemv, with indices of 64 bits. */
+/* cblas_sgemm, cblas_sgemv and cblas_sdot, with indices of 64 bits. */
 typedef struct {
     void (*matrices)(int32_t order, int32_t transpose_a, int32_t transpose_b, int64_t rows, int64_t columns, int64_t inner,
                      float alpha, const float *a, int64_t row_a, const float *b, int64_t row_b, float beta, float *c,
                      int64_t row_c);
     void (*vector)(int32_t order, int32_t transpose, int64_t rows, int64_t columns, float alpha, const float *a,
                    int64_t row_a, const float *x, int64_t step_x, float beta, float *y, int64_t step_y);
+    float (*numbers)(int64_t n, const float *x, int64_t step_x, const float *y, int64_t step_y);
 } Products;
 typedef void (*Update)(const Entry *entries, int64_t n_entries, const Rule *rules, int32_t threads);
 
@@ -35,10 +36,14 @@ static void product(const Operation *o, const Products *call) {
     enum { ROW_MAJOR = 101, COLUMN_MAJOR = 102, AS_IS = 111, TRANSPOSED = 112, LEFT = 1, RIGHT = 2 };
     const int64_t rows = o->n[0], columns = o->n[1], inner = o->n[2];
     const int left = o->option == LEFT, right = o->option == RIGHT;
-    if (columns == 1 && left)
+    if (rows == 1 && columns == 1)
+        *(float *)o->at[2] = call->numbers(inner, o->at[0], 1, o->at[1], 1);
+    else if (columns == 1 && left)
         call->vector(ROW_MAJOR, TRANSPOSED, inner, rows, 1.0f, o->at[0], rows, o->at[1], 1, 0.0f, o->at[2], 1);
     else if (columns == 1)
         call->vector(COLUMN_MAJOR, TRANSPOSED, inner, rows, 1.0f, o->at[0], inner, o->at[1], 1, 0.0f, o->at[2], 1);
+    else if (rows == 1 && right)
+        call->vector(COLUMN_MAJOR, TRANSPOSED, inner, columns, 1.0f, o->at[1], inner, o->at[0], 1, 0.0f, o->at[2], 1);
     else if (rows == 1)
         call->vector(ROW_MAJOR, TRANSPOSED, inner, columns, 1.0f, o->at[1], columns, o->at[0], 1, 0.0f, o->at[2], 1);
     else

@@ -31,21 +31,23 @@ class _Operation(ctypes.Structure):
 
 
 class _Products(ctypes.Structure):
-    _fields_ = [("matrices", c_void_p), ("vector", c_void_p)]
+    _fields_ = [("matrices", c_void_p), ("vector", c_void_p), ("numbers", c_void_p)]
 
 
 @cache
 def products() -> _Products | None:
-    """cblas_sgemm and cblas_sgemv, indices of 64 bits, of the library in NumPy's wheels; None where it has another."""
+    """cblas_sgemm, cblas_sgemv and cblas_sdot, with indices of 64 bits, of the library in NumPy's wheels; None where it
+    has another.
+    """
     found = sorted((Path(np.__file__).parents[1] / "numpy.libs").glob("libscipy_openblas64_*.so*"))
     if len(found) != 1:
         return None
     library = ctypes.CDLL(str(found[0]))
     try:
-        both = library.scipy_cblas_sgemm64_, library.scipy_cblas_sgemv64_
+        called = [getattr(library, f"scipy_cblas_{name}64_") for name in ("sgemm", "sgemv", "sdot")]
     except AttributeError:
         return None
-    return _Products(*(ctypes.cast(one, c_void_p) for one in both))
+    return _Products(*(ctypes.cast(one, c_void_p) for one in called))
 
 
 @cache
@@ -86,8 +88,6 @@ class Program:
     def product(self, a: Floats, b: Floats, *, transposed: str = "", out: Floats | None = None) -> Floats:
         """a b, aᵀ b where `transposed` is "left", or a bᵀ where it is "right"; into `out` if it is given."""
         rows, inner = a.shape[::-1] if transposed == "left" else a.shape
-        if rows == 1 and transposed != "left":
-            raise AssertionError("programs are for batches of two rows or more")
         out = array(rows, b.shape[0] if transposed == "right" else b.shape[1]) if out is None else out
         self.add("product", a, b, out, n=(*out.shape, inner), option=("", "left", "right").index(transposed))
         return out
@@ -98,12 +98,12 @@ class Program:
         entries, function = update.bound(gradients)
         self.held += [listed, update, gradients, loss]
         self.call = _run(self.kernels.library)
-        both = products()
-        if both is None:
+        called = products()
+        if called is None:
             raise AssertionError("programs need NumPy's products: `programmable`")
-        self.first = (ctypes.addressof(listed), len(listed), ctypes.addressof(both), ctypes.cast(function, c_void_p),
+        self.first = (ctypes.addressof(listed), len(listed), ctypes.addressof(called), ctypes.cast(function, c_void_p),
                       ctypes.addressof(entries), len(entries), clip_norm or 0.0, loss.ctypes.data)  # fmt: skip
-        self.held += [entries, both]
+        self.held += [entries, called]
 
     def run(self, rules: Rules, rows: NDArray[np.int64], position: int, share: float, total: float) -> np.float32:
         """A step for each of `rows` (n_steps, batch), the first being step `position` of the run; one rule a step.

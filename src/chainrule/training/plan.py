@@ -171,12 +171,10 @@ PLAIN = (Linear, MemberLinear, Embedding, PeriodicEmbedding, *ACTIVATIONS, Dropo
 def is_plain(config: Config, network: Network, data: Dataset) -> bool:
     """Whether steps of this training can be written as programs."""
     loss = type(config.loss)
-    shapes = [parameter.shape for parameter in network.parameters.values()]
-    no_number = (1, 1) not in shapes  # NumPy takes another function for numbers than for vectors
     plain = all(type(inner) in PLAIN for layer in network.layers for inner in flat(layer))
-    layers = plain and no_number and takes(config.optimizer)
+    layers = plain and takes(config.optimizer)
     classes = loss is SoftmaxCrossEntropy and data.y.dtype == np.int64 and data.y.ndim == 1
-    rows = data.X.dtype.type in PREPARES and not config.data.augment and config.training.batch_size != 1
+    rows = data.X.dtype.type in PREPARES and not config.data.augment
     return layers and rows and (classes or loss in NUMBERS_LOSSES)
 
 
