@@ -143,45 +143,39 @@ class Kernels:
 
     def batch_norm(self, x: Array, gamma: Array, beta: Array, epsilon: float) -> "BatchNormed | None":
         """γ x̂ + β over the rows of x (..., batch, n), with γ and β (..., n)."""
-        shape = (*x.shape[:-2], x.shape[-1])  # (..., n)
-        if not self._takes(x) or not self._take_wide(gamma, beta) or gamma.shape != shape or beta.shape != shape:
+        if not self._takes_norm(x, gamma, beta):
             return None
-        place, threads, wide = self.address, self.threads, self.xp.float32
-        shape3 = sizes(x)
-        y = self.empty(x.shape, dtype=self.dtype)
-        mean, variance, r = (self.empty(shape, dtype=wide) for _ in range(3))
-        self.calls["batch_norm"](place(x), *shape3, place(gamma), place(beta), epsilon, place(y), place(mean),
-                                 place(variance), place(r), threads)  # fmt: skip
+        place, y = self.address, self.empty(x.shape, dtype=self.dtype)
+        mean, variance, r = (self.empty(gamma.shape, dtype=self.xp.float32) for _ in range(3))
+        self.calls["batch_norm"](place(x), *sizes(x), place(gamma), place(beta), epsilon, place(y), place(mean),
+                                 place(variance), place(r), self.threads)  # fmt: skip
+        return BatchNormed(y, mean, variance, self._norm_pullback("batch_norm_back", x, gamma, mean, r))
+
+    def layer_norm(self, x: Array, gamma: Array, beta: Array, epsilon: float) -> tuple[Array, "NormPullback"] | None:
+        """γ x̂ + β over the features of x (..., batch, n), with γ and β (..., n); and the pullback."""
+        if not self._takes_norm(x, gamma, beta):
+            return None
+        place, y = self.address, self.empty(x.shape, dtype=self.dtype)
+        mean, r = (self.empty(x.shape[:-1], dtype=self.xp.float32) for _ in range(2))  # (..., batch)
+        self.calls["layer_norm"](place(x), *sizes(x), place(gamma), place(beta), epsilon, place(y), place(mean),
+                                 place(r), self.threads)  # fmt: skip
+        return y, self._norm_pullback("layer_norm_back", x, gamma, mean, r)
+
+    def _takes_norm(self, x: Array, gamma: Array, beta: Array) -> bool:
+        shape = (*x.shape[:-2], x.shape[-1])  # (..., n)
+        return self._takes(x) and self._take_wide(gamma, beta) and gamma.shape == shape and beta.shape == shape
+
+    def _norm_pullback(self, name: str, x: Array, gamma: Array, mean: Array, r: Array) -> "NormPullback":
+        place = self.address
 
         def pullback(dy: Array) -> tuple[Array, Array, Array]:
             dy, dx = self._contiguous(dy), self.empty(x.shape, dtype=self.dtype)
-            dgamma, dbeta = self.empty(shape, dtype=wide), self.empty(shape, dtype=wide)
-            self.calls["batch_norm_back"](place(x), place(dy), *shape3, place(gamma), place(mean), place(r), place(dx),
-                                          place(dgamma), place(dbeta), threads)  # fmt: skip
+            dgamma, dbeta = (self.empty(gamma.shape, dtype=self.xp.float32) for _ in range(2))
+            self.calls[name](place(x), place(dy), *sizes(x), place(gamma), place(mean), place(r), place(dx),
+                             place(dgamma), place(dbeta), self.threads)  # fmt: skip
             return dx, dgamma, dbeta
 
-        return BatchNormed(y, mean, variance, pullback)
-
-    def layer_norm(self, x: Array, gamma: Array, beta: Array, epsilon: float) -> "LayerNormed | None":
-        """γ x̂ + β over the features of x (..., batch, n), with γ and β (..., n); and the pullback dy -> dx, dγ, dβ."""
-        shape = (*x.shape[:-2], x.shape[-1])  # (..., n)
-        if not self._takes(x) or not self._take_wide(gamma, beta) or gamma.shape != shape or beta.shape != shape:
-            return None
-        place, threads, wide = self.address, self.threads, self.xp.float32
-        shape3 = sizes(x)
-        y = self.empty(x.shape, dtype=self.dtype)
-        mean, r = (self.empty(x.shape[:-1], dtype=wide) for _ in range(2))  # (..., batch)
-        self.calls["layer_norm"](place(x), *shape3, place(gamma), place(beta), epsilon, place(y), place(mean), place(r),
-                                 threads)  # fmt: skip
-
-        def pullback(dy: Array) -> tuple[Array, Array, Array]:
-            dy, dx = self._contiguous(dy), self.empty(x.shape, dtype=self.dtype)
-            dgamma, dbeta = self.empty(shape, dtype=wide), self.empty(shape, dtype=wide)
-            self.calls["layer_norm_back"](place(x), place(dy), *shape3, place(gamma), place(mean), place(r), place(dx),
-                                          place(dgamma), place(dbeta), threads)  # fmt: skip
-            return dx, dgamma, dbeta
-
-        return y, pullback
+        return pullback
 
     def member_linear(self, parameters: Parameters, x: Array, *, spread: bool, needed: bool) -> "Backward | None":
         """`MemberLinear` on x (batch, k n_in), or (batch, n_in) where it is spread; in float32. needed: dx is."""
@@ -303,13 +297,14 @@ class BatchNormed(NamedTuple):
     y: Array
     mean: Array
     variance: Array
-    pullback: Callable[[Array], tuple[Array, Array, Array]]
+    pullback: "NormPullback"
 
 
 Backward = tuple[Array, Callable[[Array], tuple[Array | None, Parameters]]]
 """y and the pullback dy -> dx, or None where it is not needed, and the parameters' gradients."""
 
-LayerNormed = tuple[Array, Callable[[Array], tuple[Array, Array, Array]]]
+NormPullback = Callable[[Array], tuple[Array, Array, Array]]
+"""dy -> dx, dγ, dβ."""
 
 
 def activation_of(layer: Layer) -> tuple[int, float, bool]:
