@@ -14,6 +14,10 @@ settings.register_profile("tests", deadline=None, suppress_health_check=[HealthC
 settings.register_profile("ci", settings.get_profile("tests"), derandomize=True)
 settings.load_profile("ci" if "CI" in os.environ else "tests")
 
+# Triton reads this once, when it is imported, and parts of PyTorch import it by themselves in any test before those of
+# the kernels for CUDA, which run in its interpreter.
+os.environ["TRITON_INTERPRET"] = "1"
+
 ROOT = Path(__file__).parents[1]
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 SHARED = Path(os.environ.get("CHAINRULE_SHARED", Path(__file__).parents[2] / "shared"))

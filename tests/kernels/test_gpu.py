@@ -1,6 +1,5 @@
 """The kernels for CUDA, run by Triton's interpreter on the CPU: they compute what the C does, and steps are the same."""
 
-import os
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -29,13 +28,6 @@ pytestmark = [
 
 RULES = [cr.SGD(0.1), cr.SGD(0.1, momentum=0.9), cr.SGD(0.05, momentum=0.9, nesterov=True), cr.Adam(0.01),
          cr.AdamW(0.01, 0.1), cr.RMSprop(0.01), cr.RMSprop(0.01, momentum=0.5)]  # fmt: skip
-
-
-@pytest.fixture(autouse=True, scope="module")
-def interpreted():
-    os.environ["TRITON_INTERPRET"] = "1"
-    yield
-    del os.environ["TRITON_INTERPRET"]
 
 
 def backend():
