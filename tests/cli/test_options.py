@@ -2,7 +2,7 @@
 
 import pytest
 
-from chainrule.cli.options import settings_for
+from chainrule.cli.options import USUAL, meant, settings_for
 from chainrule.spec import paths
 from chainrule.study.config import Tables
 from chainrule.training import Config
@@ -25,6 +25,11 @@ def said(*arguments):
         (
             ["study", "s.toml", "--epochs", "3"],
             "--epochs. It belongs to the configuration: --set search.epochs=3, or --set train.training.epochs=3 ",
+        ),
+        (["train", "--epoch=3"], "--epoch. It belongs to the configuration: --set training.epochs=3 "),
+        (
+            ["train", "--learning-rate", "0.1"],
+            "--learning-rate. It belongs to the configuration: --set optimizer.lr=0.1 ",
         ),
         (["train", "--sed", "3"], "--sed (Possible options: --seed, --seeds, --set) "),
         (["train", "--unknown"], "--unknown ╰"),
@@ -68,6 +73,17 @@ def test_every_option_of_the_configuration_is_found_by_its_name():
         found = settings_for(f"--{name.replace('_', '-')}", [], Config)
         assert f"--set {path}=..." in found or len(found) == 3, path
     assert {f"train.{path}" for path in paths(Config)} < set(paths(Tables))
+
+
+def test_what_it_is_called_elsewhere_and_what_is_nearly_right_is_found():
+    names = {path.rpartition(".")[2] for path in paths(Config)}
+    assert set(USUAL.values()) < names
+    assert not set(USUAL) & names
+    assert [meant(f"--{name}", Config) for name in ("l2", "max-epochs", "weight_deacy", "droput")] == [
+        "penalty", "epochs", "weight_decay", "dropout"]  # fmt: skip
+    assert [meant(f"--{name}", Config) for name in ("gpu", "verbose", "rate", "x", "")] == [None] * 5
+    for name in names:
+        assert meant(f"--{name}", Config) == name
 
 
 def test_what_is_said_works():

@@ -216,6 +216,10 @@ def test_options_without_an_equal_are_refused_with_advice(module, advice):
 def test_a_module_alone_without_widths_or_for_other_data_is_refused():
     with pytest.raises(cr.ConfigError, match="the module has no layer with a width; from_torch takes Linear"):
         cr.from_torch(nn.Sequential(nn.ReLU()))
+    with pytest.raises(
+        cr.ConfigError, match=r"^module is 3; expected an nn.Module, such as nn.Sequential\(nn.Linear\(64"
+    ):
+        cr.from_torch(3)
     with pytest.raises(cr.ConfigError, match=r"^Conv1d has no equal here"):
         cr.from_torch(nn.Conv1d(1, 1, 1))
     with pytest.raises(cr.ConfigError) as caught:

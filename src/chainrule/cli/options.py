@@ -1,5 +1,6 @@
 """Commands that say of an unknown option which is one of the configuration how to set it."""
 
+import difflib
 import json
 import re
 import shlex
@@ -12,6 +13,15 @@ from chainrule.text import printable
 
 MOST = 3
 """Options that are named where several of the configuration have the name."""
+
+USUAL = {
+    "learning_rate": "lr",
+    "learning_rate_init": "lr",
+    "hidden_layer_sizes": "hidden",
+    "l2": "penalty",
+    "n_iter": "iterations",
+}
+"""Names that options have elsewhere, each with ours."""
 
 
 class Configured(TyperCommand):
@@ -29,7 +39,10 @@ class Configured(TyperCommand):
             raise
 
     def _hint(self, error: Any, given: Sequence[str]) -> None:
-        settings = settings_for(error.option_name, given, self._specification())
+        option, specification = error.option_name, self._specification()
+        settings = settings_for(option, given, specification)
+        if not settings and not error.possibilities:
+            settings = settings_for(option, given, specification, meant(option, specification))
         if settings:
             error.possibilities = None
             told = ", or ".join(settings)
@@ -50,15 +63,38 @@ class ConfiguredStudy(Configured):
         return Tables
 
 
-def settings_for(option: str, given: Sequence[str], specification: type) -> list[str]:
-    """`--set KEY=VALUE` for each option of the specification that is called as `option` is, with the value given."""
+def meant(option: str, specification: type) -> str | None:
+    """The option of the specification that `option` is elsewhere, or whose name is nearest.
+
+    >>> from chainrule.training import Config
+    >>> meant("--learning-rate", Config), meant("--epoch", Config), meant("--frobnicate", Config)
+    ('lr', 'epochs', None)
+    """
     from chainrule.spec import paths
 
-    name, value = "." + option.lstrip("-").replace("-", "_"), _value(option, given)
+    name = _name(option)
+    names = sorted({path.rpartition(".")[2] for path in paths(specification)})
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
+    return USUAL.get(name) or (near[0] if near else None)
+
+
+def settings_for(option: str, given: Sequence[str], specification: type, name: str | None = None) -> list[str]:
+    """`--set KEY=VALUE` for each option of the specification that is called as `option` is, with the value given.
+
+    name: what the specification calls it, where that is not as it was typed.
+    """
+    from chainrule.spec import paths
+
+    name, value = f".{name or _name(option)}", _value(option, given)
     known = paths(specification)
     found = [path for path in known if f".{path}".endswith(name)]
     found = found or [path for path in known if f".{path}".endswith(f"{name}.kind")]
     return [f"--set {shlex.quote(f'{path}={_written(value, known[path])}')}" for path in found[:MOST]]
+
+
+def _name(option: str) -> str:
+    """As the configuration writes it."""
+    return option.lstrip("-").replace("-", "_")
 
 
 def _value(option: str, given: Sequence[str]) -> str | None:

@@ -16,6 +16,7 @@ from chainrule.layers import GELU, BatchNorm, Dropout, LayerNorm, LeakyReLU, Lin
 from chainrule.losses import AnyLoss, default_loss
 from chainrule.network import Network
 from chainrule.runs.model import Model
+from chainrule.spec import expect
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,8 +62,11 @@ def from_torch(
     Model(Network(64 | linear 16 | relu | linear 10; 1,210 parameters), classification of 10)
     """
     need("torch", "torch", "from_torch")
+    from torch import nn
+
     from chainrule.exporting import torch_layers
 
+    expect("module", module, isinstance(module, nn.Module), "an nn.Module, such as nn.Sequential(nn.Linear(64, 10))")
     _check_own_arrays(module)
     modules = list(_flat(module, ""))
     first = modules.pop(0)[1] if modules and type(modules[0][1]) is torch_layers.Affine else None
