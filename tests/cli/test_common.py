@@ -1,8 +1,8 @@
 """The command itself: help, version, wrong input, a machine without PyTorch."""
 
+import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -11,10 +11,11 @@ from command import chainrule
 
 def test_help_is_fast_and_complete():
     seconds = []
-    for _ in range(3):  # the best of three: the machine does other work
-        start = time.perf_counter()
+    for _ in range(3):  # the best of three, and of its processor's time: the machine does other work
+        start = os.times()
         done = chainrule("--help")
-        seconds.append(time.perf_counter() - start)
+        end = os.times()
+        seconds.append(end.children_user + end.children_system - start.children_user - start.children_system)
     assert done.returncode == 0
     for command in ("train", "evaluate", "predict", "check", "schema", "data"):
         assert command in done.stdout
