@@ -66,6 +66,13 @@ def test_what_cannot_be_compared_is_refused(folder, tmp_path):
         gather([folder / "good", tmp_path / "split"])
     with pytest.raises(ConfigError, match="two runs have the same seed and configuration"):
         gather([folder / "good", folder / "good"])
+    few = cr.Split(validation=1, test=0)
+    cr.train(cr.mlp([2]), DIGITS, training=cr.Training(epochs=1), split=few, output=tmp_path / "one")
+    cr.train(cr.mlp([3]), DIGITS, training=cr.Training(epochs=1), split=few, output=tmp_path / "two")
+    with pytest.raises(DataError, match="the split has 1 validation row to compare runs on; at least 2 are needed"):
+        gather([tmp_path / "one", tmp_path / "two"])
+    with pytest.raises(DataError, match="the split has no test rows to compare runs on; at least 2 are needed"):
+        gather([tmp_path / "one", tmp_path / "two"], "test")
     with pytest.raises(DataError, match="these are not the data"):
         gather([folder / "good", folder / "bad"], data=other)
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -323,6 +324,47 @@ def test_a_study_without_its_ledger_is_refused_and_gets_none(tmp_path):
     with pytest.raises(ConfigError, match=r"holds no ledger: it has no ledger\.sqlite\. If it is in another database"):
         opened(tmp_path / "study")
     assert not (tmp_path / "study" / "ledger.sqlite").exists()
+
+
+def test_a_directory_of_something_else_is_left_as_it_is(tmp_path):
+    def contents(folder):
+        return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def refused(folder, message, **options):
+        before = contents(folder)
+        with pytest.raises(ConfigError, match=message):
+            run_study(asked(), folder, resume=True, **options)
+        assert contents(folder) == before
+
+    one, run, own = tmp_path / "one", tmp_path / "run", tmp_path / "own"
+    run_study(replace(asked(search={"trials": 1}), name="other"), one)
+    refused(one, r"one holds the study 'other', not 'small' \(the name of the file\); name another directory$")
+    (one / "ledger.sqlite").unlink()
+    (one / "study.toml").write_text((one / "study.toml").read_text().replace("other", "small"))
+    refused(one, r"has no ledger\.sqlite; if its ledger is in another database, name that with --database$")
+    cr.train_config(cr.Config(training=cr.Training(epochs=1)), run)
+    refused(run, r"run is not empty and holds no study to go on with; name another directory$")
+    own.mkdir()
+    (own / "study.toml").write_text("[space] # mine")
+    refused(own, r"study\.toml is no study's record: it has no name\. Name what `chainrule study --output` wrote$")
+    (own / "study.toml").write_text("[")
+    refused(own, r"study\.toml cannot be read as TOML: ")
+    with pytest.raises(ConfigError, match=r"study\.toml cannot be read as TOML: "):
+        opened(own)
+
+
+def test_candidates_of_the_same_values_are_one_finalist(tmp_path):
+    found = run_study(asked({"network.hidden": [[5], [4]]}, search={"trials": 6}, finalists={"n": 3, "seeds": 1}),
+                      tmp_path / "one")  # fmt: skip
+    assert [one.params["network.hidden"] for one in found.trials].count([5]) > 1
+    assert len(found.summary["finalists"]) == len(found.summary["best"]) == 2
+
+
+def test_runs_of_a_finalist_that_are_gone_are_missed(tmp_path):
+    found = run_study(asked(search={"trials": 1}), tmp_path / "one")
+    shutil.rmtree(run_folders(tmp_path / "one", found.trials[1])[0])
+    with pytest.raises(cr.DamagedError, match=r"00001/1 holds 1 of the 2 runs of trial 1; bring the others back"):
+        gather([tmp_path / "one"])
 
 
 def test_what_is_no_study_is_refused_before_any_work(tmp_path):

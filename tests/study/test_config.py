@@ -33,6 +33,9 @@ def test_the_metric_is_what_the_training_monitors():
         ({"space": {"optimizer.lr": ["fast"]}}, "optimizer.lr: should be a number, got 'fast'"),
         ({"space": {"training.batch_size": [0]}}, "training.batch_size: should be greater than 0, got 0"),
         ({"space": {"network.dropout": {"low": 0.0, "high": 1.0}}, "search": {"trials": 3}}, "should be less than 1"),
+        ({"space": {"data.split.test": [0.1, 0.2]}},
+         "space.'data.split.test': candidates would be judged on different rows; set train.data.split.test for all"),
+        ({"space": {"data.source": ["digits"]}}, "space.'data.source': candidates would be judged on different rows"),
         ({"space": [1]}, "space is [1]; expected a table, [space]"),
         ({"train": 3}, "train is 3; expected a table, [train]"),
         ({"spaces": {}}, "'spaces' is no table of a study; expected base, train, space, finalists, pruning, search"),
@@ -68,6 +71,16 @@ def test_values_that_do_not_go_together_are_found():
     space = {"network.layers": [[{"kind": "relu"}]], "network.hidden": [[3]]}
     with pytest.raises(ConfigError, match=r"network\.layers lists every layer, so network\.hidden would do nothing"):
         changed(space=space)
+
+
+def test_a_condition_may_have_a_condition():
+    space = {
+        "optimizer.kind": ["adam", "sgd"],
+        "optimizer.momentum": {"choices": [0.0, 0.9], "when": {"optimizer.kind": "sgd"}},
+        "optimizer.nesterov": {"choices": [True, False], "when": {"optimizer.momentum": 0.9}},
+    }
+    for sampler in ("grid", "random"):
+        assert len(changed(space=space, search={"sampler": sampler, "trials": 3}).space) == 3
 
 
 def test_a_file_that_is_none(tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from chainrule.errors import ChainruleError, ConfigError
+from chainrule.errors import ChainruleError, ConfigError, DamagedError
 from chainrule.study.ledger import Trial, open_ledger
 
 
@@ -67,6 +67,14 @@ def test_ten_thousand_trials_are_listed_within_a_second(ledger):
     took = time.thread_time() - begin
     gc.unfreeze()
     assert took < 1.0
+
+
+def test_values_that_are_no_json_are_named(ledger):
+    ledger.begin(Trial(0, 0, {"a": 1}, attempt=1))
+    with ledger.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE chainrule_trials SET params = '{'"))
+    with pytest.raises(DamagedError, match=r"params, seed_values, curve of a trial are no JSON \("):
+        ledger.trials()
 
 
 def test_what_is_wrong_with_a_database_is_said(tmp_path):

@@ -87,6 +87,18 @@ def test_a_path_may_be_written_as_tables():
         ({"a": {"low": 0, "high": 1.0, "log": True}}, "log with low 0: a logarithmic range begins above 0"),
         ({"a": {"low": 0, "high": 1, "base": 2}}, "space.'a' has 'base'; a range has low, high, log, step, when"),
         ({"a": {"low": 0.0, "high": 1.0, "step": 3}}, "step 3 does not fit into the range from 0.0 to 1.0"),
+        (
+            {"b": ["x", "y"], "a": {"choices": [1], "when": {"b": "z"}}},
+            "space.'a': 'when' asks for b = 'z', which it never is; expected 'x', 'y'",
+        ),
+        (
+            {"b": [[8, 8], [9]], "a": {"choices": [1], "when": {"b": [8, 8]}}},
+            "asks for b = 8, which it never is; expected [8, 8], [9]; a list means any of its values",
+        ),
+        (
+            {"b": {"low": 1, "high": 2}, "a": {"choices": [1], "when": {"b": 3}}},
+            "b = 3, which it never is; expected 1 to 2",
+        ),
         ({"a": {"choices": [1], "when": {"b": 1}}}, "'when' names b; expected paths of the space that stand before it"),
     ],
 )

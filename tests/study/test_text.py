@@ -1,6 +1,19 @@
 """What is said of trials that failed: each reason once, and that a study came to nothing."""
 
-from chainrule.study.text import failures, fruitless
+from chainrule.study.config import study
+from chainrule.study.ledger import Trial
+from chainrule.study.text import Progress, failures, fruitless
+
+
+def test_progress_counts_the_trials_of_its_own_search(capsys):
+    asked = study({"space": {"network.hidden": [[5], [6]]}, "search": {"sampler": "grid"}}, "small")
+    before = [Trial(0, 0, {}, state="finished", value=0.1), Trial(1, 0, {}, state="finished", value=0.2)]
+    tell = Progress(asked, 1)
+    tell(before, 2)
+    tell([*before, Trial(2, 1, {}, state="finished", value=0.5)], 2)
+    said = capsys.readouterr().err
+    assert said.startswith("1/2 | trial 2: 0.5")
+    assert "best 0.5" in said
 
 
 def failed(*reasons):

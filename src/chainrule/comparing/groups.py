@@ -147,8 +147,9 @@ def scored(name: str, runs: Sequence[Run], part: str, data: Given = None) -> Gro
     if own.digest != runs[0].environment["data_sha256"]:
         raise DataError(f"{own.name}: these are not the data that {name} was trained on; their digest differs.")
     rows = split(own, runs[0].config.data.split)[part]
-    if not len(rows):
-        raise DataError(f"{own.name}: the split has no {part} rows to compare runs on.")
+    if len(rows) < 2:
+        held = f"{len(rows) or 'no'} {part} row{'' if len(rows) == 1 else 's'}"
+        raise DataError(f"{own.name}: the split has {held} to compare runs on; at least 2 are needed.")
     ordered = sorted(runs, key=lambda run: run.config.training.seed)
     seeds = tuple(run.config.training.seed for run in ordered)
     if len(set(seeds)) < len(seeds):

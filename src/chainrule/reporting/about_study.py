@@ -32,7 +32,7 @@ from chainrule.reporting.groups import groups_of, interval
 from chainrule.reporting.options import against_each, parallel
 from chainrule.reporting.sources import data_of, subject
 from chainrule.runs.run import Given
-from chainrule.study.conduct import best, opened, run_folders
+from chainrule.study.conduct import best, opened, ranked, run_folders
 from chainrule.study.config import Study, short, shown
 from chainrule.study.importance import FEWEST, importances
 from chainrule.study.ledger import Trial
@@ -154,7 +154,7 @@ def _candidates(found: Ledgered, trials: Sequence[Trial], title: str, *, folded:
 def _finalists(found: Ledgered) -> Section | None:
     if not found.finalists:
         return None
-    ordered = best(found.study, found.finalists, len(found.finalists))
+    ordered = ranked(found.study, found.finalists)
     ordered += [one for one in found.finalists if one not in ordered]
     note = (
         "The best candidates, trained again with seeds that had no part in the choice. These figures, not those of the "
@@ -219,7 +219,7 @@ def _importance(found: Ledgered, database: str | None) -> Section | None:
 
 def _trials(found: Ledgered) -> Section:
     study, trials = found.study, found.trials
-    ordered = best(study, trials, len(trials))
+    ordered = ranked(study, trials)
     note = "By their metric, which chose them, so the best are flattered."
     words = Words(note if ordered else "No trial has finished.")
     if len(ordered) > LISTED:

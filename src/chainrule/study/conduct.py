@@ -1,5 +1,6 @@
 """A study from beginning to end: the search, its finalists, and the test rows read once."""
 
+import json
 import tomllib
 from collections.abc import Sequence
 from contextlib import closing
@@ -11,7 +12,7 @@ import tomli_w
 
 from chainrule.backends.choice import available_threads
 from chainrule.data import split
-from chainrule.errors import ConfigError, Interrupted
+from chainrule.errors import ConfigError, DamagedError, Interrupted
 from chainrule.intervals import mean_interval
 from chainrule.runs.assess import assess_run
 from chainrule.runs.directory import check_place, make
@@ -26,6 +27,7 @@ from chainrule.study.executors import Executor, InProcess
 from chainrule.study.ledger import Ledger, Trial, open_ledger
 from chainrule.study.processes import Processes
 from chainrule.study.text import notebook_tables
+from chainrule.text import cause
 from chainrule.training.metrics import bounds
 
 LEDGER, STUDY, SUMMARY = "ledger.sqlite", "study.toml", "summary.json"
@@ -90,7 +92,7 @@ def run_study(
     """
     expect("asked", asked, isinstance(asked, Study), "a Study: what `load_study` gives")
     directory = Path(directory).absolute()
-    _check_free(directory, resume)
+    _check_free(directory, resume, asked.name, database)
     make(directory)
     interrupts = Interrupts()
     ledger = open_ledger(database or f"sqlite:///{directory / LEDGER}", asked.name)
@@ -118,7 +120,7 @@ def opened(directory: Path, database: str | None = None) -> tuple[Study, Ledger]
     path = directory / STUDY
     if not path.is_file():
         raise ConfigError(f"{directory} holds no study: it has no {STUDY}. Name what `chainrule study --output` wrote")
-    plain = tomllib.loads(path.read_text(encoding="utf-8"))
+    plain = _written(path)
     made = study({key: value for key, value in plain.items() if key != "name"}, plain["name"])
     if database is None and not (directory / LEDGER).is_file():
         raise ConfigError(
@@ -127,12 +129,37 @@ def opened(directory: Path, database: str | None = None) -> tuple[Study, Ledger]
     return made, open_ledger(database or f"sqlite:///{directory.absolute() / LEDGER}", made.name)
 
 
-def _check_free(directory: Path, resume: bool) -> None:
+def _written(path: Path) -> dict[str, Any]:
+    """The tables of a STUDY that `run_study` wrote, and the study's name."""
+    try:
+        plain = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read as TOML: {cause(error)}") from None
+    if not isinstance(plain.get("name"), str):
+        raise ConfigError(f"{path} is no study's record: it has no name. Name what `chainrule study --output` wrote")
+    return plain
+
+
+def _check_free(directory: Path, resume: bool, name: str, database: str | None) -> None:
     check_place(directory)
-    if directory.is_dir() and not resume and any(path.name != LOCK for path in directory.iterdir()):
+    there = {path.name for path in directory.iterdir()} - {LOCK} if directory.is_dir() else set()
+    if there and not resume:
         raise ConfigError(
             f"output {directory} is not empty; name another directory, or give --resume to go on with its study"
         )
+    if STUDY in there:
+        held = _written(directory / STUDY)["name"]
+        if held != name:
+            raise ConfigError(
+                f"output {directory} holds the study {held!r}, not {name!r} (the name of the file); name another "
+                "directory"
+            )
+        if database is None and LEDGER not in there:
+            raise ConfigError(
+                f"output {directory} has no {LEDGER}; if its ledger is in another database, name that with --database"
+            )
+    elif there and LEDGER not in there:
+        raise ConfigError(f"output {directory} is not empty and holds no study to go on with; name another directory")
 
 
 def _came(directory: Path, before: Path) -> bool:
@@ -163,17 +190,31 @@ def _identity(one: Study) -> Any:
     return one.train, one.space, search.sampler, search.seeds, search.seed, one.metric
 
 
-def best(asked: Study, trials: Sequence[Trial], n: int) -> list[Trial]:
-    """The n best of the finished trials, the earlier of equals first."""
+def ranked(asked: Study, trials: Sequence[Trial]) -> list[Trial]:
+    """The finished trials, the best first, the earlier of equals first."""
     finished = [one for one in trials if one.state == "finished" and one.value is not None]
     sign = -1.0 if asked.maximise else 1.0
-    return sorted(finished, key=lambda one: (sign * (one.value or 0.0), one.number))[:n]
+    return sorted(finished, key=lambda one: (sign * (one.value or 0.0), one.number))
+
+
+def best(asked: Study, trials: Sequence[Trial], n: int) -> list[Trial]:
+    """The n best of the finished trials; candidates of the same values are one."""
+    distinct: dict[str, Trial] = {}
+    for one in ranked(asked, trials):
+        distinct.setdefault(json.dumps(one.params, sort_keys=True), one)
+    return [*distinct.values()][:n]
 
 
 def run_folders(directory: Path, trial: Trial) -> list[Path]:
-    """The runs of a finished trial, a seed each."""
+    """The runs of a finished trial, a seed each. Raises a DamagedError where any has gone."""
     folder = directory / "trials" / f"{trial.number:05d}" / str(trial.attempt)
-    return sorted(folder.glob("seed-*"), key=lambda path: int(path.name.removeprefix("seed-")))
+    found = sorted(folder.glob("seed-*"), key=lambda path: int(path.name.removeprefix("seed-")))
+    if len(found) != len(trial.seed_values):
+        raise DamagedError(
+            f"{folder} holds {len(found)} of the {len(trial.seed_values)} runs of trial {trial.number}; bring the "
+            "others back from a copy"
+        )
+    return found
 
 
 def _read_test(

@@ -1,7 +1,7 @@
 """STUDY.toml: which training, what varies, how candidates are proposed, when one is stopped, who is trained again."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -159,6 +159,9 @@ def _check_table(plain: Mapping[str, Any], name: str) -> None:
 
 def _check(made: Study) -> None:
     search = made.options.search
+    for path in (one.path for one in made.space):
+        if path.startswith(_ROWS):
+            raise ConfigError(f"space.{path!r}: candidates would be judged on different rows; set train.{path} for all")
     if not made.metric.startswith(("validation_", "train_")):
         key = "train.evaluation.monitor" if search.metric is None else "search.metric"
         raise ConfigError(f"{key} {made.metric!r}: expected a column of the history, such as validation_accuracy")
@@ -171,7 +174,7 @@ def _check(made: Study) -> None:
             raise ConfigError(
                 f"sampler {search.sampler!r} never ends by itself: give search.trials, .seconds or .epochs"
             )
-        candidates = [params for parameter in made.space for params in _ends(parameter)]
+        candidates = [params for parameter in made.space for params in _ends(parameter, made.space)]
     problems: dict[str, None] = {}
     for params in candidates:
         try:
@@ -187,12 +190,18 @@ def _check(made: Study) -> None:
 
 
 _MOST = 100_000
+_ROWS = ("data.source", "data.path", "data.target", "data.task", "data.split")
 
 
-def _ends(parameter: Parameter) -> list[Params]:
-    """Every choice of one parameter, or both ends of its range, with what its condition asks for."""
+def _ends(parameter: Parameter, space: Sequence[Parameter]) -> list[Params]:
+    """Every choice of one parameter, or both ends of its range, with what its condition asks for, and theirs."""
     values = parameter.choices or (parameter.low, parameter.high)
-    asked = {path: allowed[0] for path, allowed in parameter.when}
+    asked: Params = {}
+    waiting = [*parameter.when]
+    while waiting:
+        path, allowed = waiting.pop(0)
+        asked = {path: allowed[0]} | asked
+        waiting += next(one.when for one in space if one.path == path)
     return [asked | {parameter.path: value} for value in values]
 
 

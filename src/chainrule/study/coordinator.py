@@ -132,15 +132,15 @@ class Coordinator:
         return epochs is not None and sum(one.epochs for one in self.own) >= epochs
 
     def _told(self) -> list[Told]:
-        """What a sampler may learn from; trials are numbered within the search."""
-        sign, first = -1.0 if self.study.maximise else 1.0, self.own[0].number if self.own else 0
+        """What a sampler may learn from; candidates are numbered within the search."""
+        sign = -1.0 if self.study.maximise else 1.0
         told = []
-        for one in self.own:
+        for place, one in enumerate(self.own):
             value = one.value
             if one.state == "pruned" and one.curve:
                 value = one.curve[-1]
             if value is not None or one.state == "running":
-                told.append(Told(one.number - first, one.params, None if value is None else sign * value))
+                told.append(Told(place, one.params, None if value is None else sign * value))
         return told
 
     def _entered(self, trial: Trial) -> Trial:
@@ -182,6 +182,7 @@ class Coordinator:
     def _task(self, trial: Trial) -> Task:
         trial.attempt += 1
         trial.state, trial.reason = "running", None
+        trial.curve = []  # an attempt reports all its rows, also those before the checkpoint it goes on from
         folder = self.directory / "trials" / f"{trial.number:05d}"
         earlier = folder / str(trial.attempt - 1)
         finalist = trial.finalist_of is not None
@@ -209,15 +210,15 @@ class Coordinator:
     def _row(self, row: Row) -> None:
         trial = self.out[row.trial]
         place = row.index - 1
-        trial.curve += [row.value] * (row.index - len(trial.curve))  # a row that was lost with its worker
+        trial.curve += [row.value] * (row.index - len(trial.curve))  # a row of history may lack the metric
         trial.curve[place], trial.epochs = row.value, row.epochs
         self.noted[trial.number] = trial
         judged = self.study.options.pruning.kind != "none" and trial.finalist_of is None
         if judged and trial.number not in self.stopping and len(trial.curve) == row.index:
-            sign, first = -1.0 if self.study.maximise else 1.0, self.own[0].number
-            own = [one for one in self.own if one.state != "failed"]
-            curves = {one.number - first: [sign * value for value in one.curve] for one in own}
-            reason = stopped(self.study.options.pruning, curves, trial.number - first)
+            sign = -1.0 if self.study.maximise else 1.0
+            own = {place: one for place, one in enumerate(self.own) if one.state != "failed"}
+            curves = {place: [sign * value for value in one.curve] for place, one in own.items()}
+            reason = stopped(self.study.options.pruning, curves, self.own.index(trial))
             if reason is not None:
                 self.stopping[trial.number] = reason
                 self.executor.stop(trial.number)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from chainrule.errors import ChainruleError, ConfigError
+from chainrule.errors import ChainruleError, ConfigError, DamagedError
 from chainrule.study.space import Params
 
 State = Literal["waiting", "running", "finished", "pruned", "failed"]
@@ -187,7 +187,13 @@ class Ledger:
         with self._transaction() as connection:
             rows = connection.execute(query.where(_trials.c.study == self.name).order_by(_trials.c.number)).all()
         # one text for the reader of JSON: a call for each value of ten thousand rows costs more than the values
-        values = json.loads(f"[{','.join(text or '[]' for row in rows for text in row[-len(held) :])}]")
+        try:
+            values = json.loads(f"[{','.join(text or '[]' for row in rows for text in row[-len(held) :])}]")
+        except ValueError as error:
+            raise DamagedError(
+                f"{self.engine.url.render_as_string()}: {', '.join(held)} of a trial are no JSON ({error}); bring the "
+                "ledger back from a copy"
+            ) from None
         return [
             Trial(**dict(zip(names, row, strict=False)), params=params, seed_values=tuple(seeds), curve=curve)
             for row, params, seeds, curve in zip(rows, values[::3], values[1::3], values[2::3], strict=True)

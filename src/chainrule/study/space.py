@@ -76,7 +76,7 @@ def parse(plain: Mapping[str, Any]) -> tuple[Parameter, ...]:
     problems: list[str] = []
     for path, value in _flat(plain):
         try:
-            found.append(_parameter(path, value, [one.path for one in found]))
+            found.append(_parameter(path, value, found))
         except ConfigError as error:
             problems.append(str(error))
     if not plain:
@@ -103,7 +103,7 @@ def _flat(plain: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]
             yield f"{above}{name}", value
 
 
-def _parameter(path: str, value: Any, before: Sequence[str]) -> Parameter:
+def _parameter(path: str, value: Any, before: Sequence[Parameter]) -> Parameter:
     name = f"space.{path!r}"
     if isinstance(value, list):
         value = {"choices": value}
@@ -112,11 +112,13 @@ def _parameter(path: str, value: Any, before: Sequence[str]) -> Parameter:
     if unknown := set(value) - _WORDS:
         raise ConfigError(f"{name} has {sorted(unknown)[0]!r}; a range has low, high, log, step, when")
     when = value.get("when", {})
-    if not isinstance(when, Mapping) or not set(when) <= set(before):
+    if not isinstance(when, Mapping) or not set(when) <= {one.path for one in before}:
         raise ConfigError(
             f"{name}: 'when' names {', '.join(map(str, when))}; expected paths of the space that stand before it"
         )
     condition = tuple((key, tuple(one) if isinstance(one, list) else (one,)) for key, one in when.items())
+    for key, allowed in condition:
+        _check_condition(name, next(one for one in before if one.path == key), allowed)
     if "choices" in value:
         if not isinstance(value["choices"], list) or not value["choices"]:
             raise ConfigError(f"{name} has no choices; give a list of at least one value")
@@ -138,6 +140,17 @@ def _parameter(path: str, value: Any, before: Sequence[str]) -> Parameter:
     integer = all(isinstance(one, int) for one in numbers)
     step = 1 if integer and step is None else step
     return Parameter(path, (), low, high, bool(value.get("log")), step, integer, condition)
+
+
+def _check_condition(name: str, on: Parameter, allowed: Sequence[Any]) -> None:
+    """Refuse values that the parameter before it never has: the option would not vary, or less than was meant."""
+    for value in allowed:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if value not in on.choices if on.choices else not (number and on.low <= value <= on.high):
+            has = ", ".join(map(repr, on.choices)) if on.choices else f"{on.low} to {on.high}"
+            lists = "; a list means any of its values, so a value that is a list stands in a list"
+            hint = lists if any(isinstance(one, list) for one in on.choices) else ""
+            raise ConfigError(f"{name}: 'when' asks for {on.path} = {value!r}, which it never is; expected {has}{hint}")
 
 
 def from_unit(space: Sequence[Parameter], u: Sequence[float]) -> Params:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from chainrule.data import Dataset
 from chainrule.data.streaming import Shards
-from chainrule.errors import ChainruleError, DamagedError
+from chainrule.errors import ChainruleError, ConfigError, DamagedError
 from chainrule.runs import checkpoint
 from chainrule.runs.directory import ENVIRONMENT
 from chainrule.runs.hooks import Begun, Hook
@@ -20,6 +20,7 @@ from chainrule.runs.seeds import train_alike, train_seeds
 from chainrule.spec import from_plain, to_plain
 from chainrule.training.config import Config, DataOptions
 from chainrule.training.measure import Row as HistoryRow
+from chainrule.training.plan import Plan, columns
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,14 @@ class _Reporter(Hook):
         self.begun, self.every, self.epochs = 0, 1, 0.0
 
     def started(self, begun: Begun) -> None:
-        """Seeds that are trained one after the other begin one after the other; the first of them is judged."""
+        """Seeds that are trained one after the other begin one after the other; the first of them is judged.
+
+        Rows before a checkpoint are reported again: what was told of them may have been lost with the process.
+        """
+        _check_metric(self.task.metric, begun.plan)
         self.begun, self.every = self.begun + 1, begun.plan.every
+        for row in begun.history:
+            self.logged(row)
 
     def logged(self, row: HistoryRow) -> None:
         """Report the row; stop where that was asked for."""
@@ -93,6 +100,13 @@ class _Reporter(Hook):
             self.report(Row(self.task.trial, self.task.attempt, index, row[self.task.metric], row["epoch"]))
         if self.stop():
             raise _StopHere
+
+
+def _check_metric(metric: str, plan: Plan) -> None:
+    known = columns(plan.config.evaluation, plan.metrics)
+    known = [one for one in known if plan.sizes["validation"] or not one.startswith("validation_")]
+    if metric not in known:
+        raise ConfigError(f"search.metric {metric!r} is no column of the history; expected one of {', '.join(known)}")
 
 
 def perform_all(task: Task, report: Callable[[Row], None], stop: Callable[[], bool]) -> list[Ended]:

@@ -32,7 +32,8 @@ class Progress:
                 self._write(one, [other for other in ended if other.number in self.told], trials, total)
 
     def _write(self, one: Trial, ended: Sequence[Trial], trials: Sequence[Trial], total: int | None) -> None:
-        kind = [other for other in ended if (other.finalist_of is None) == (one.finalist_of is None)]
+        same = [other for other in ended if other.search == one.search]
+        kind = [other for other in same if (other.finalist_of is None) == (one.finalist_of is None)]
         running = sum(other.state == "running" for other in trials)
         what = (
             f"trial {one.number}" if one.finalist_of is None else f"finalist {one.number} (of trial {one.finalist_of})"

@@ -21,7 +21,7 @@ from chainrule.layers.residual import flat
 from chainrule.losses import Huber, Loss, Poisson, SoftmaxCrossEntropy, SquaredError, default_loss
 from chainrule.network import Network
 from chainrule.seeds import stream
-from chainrule.training.config import Config, with_seed
+from chainrule.training.config import Config, Evaluation, with_seed
 from chainrule.training.initial import Initial
 from chainrule.training.metrics import names
 from chainrule.training.tables import notes_on_table, with_embedding
@@ -296,15 +296,18 @@ def _sample(train: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]
     return np.sort(stream(seed, "split/train_sample").choice(train, size, replace=False))
 
 
-def _check_monitor(config: Config, metrics: tuple[str, ...], n_validation: int) -> None:
-    evaluation = config.evaluation
+def columns(evaluation: Evaluation, metrics: tuple[str, ...]) -> list[str]:
+    """What a row of the history has that can be monitored, but for what hooks measure."""
     parts = ("train", "validation") if evaluation.train_metrics else ("validation",)
-    columns = [f"{part}_{name}" for part in parts for name in ("loss", *metrics)]
-    columns += ["batch_loss", "objective"]
+    return [*(f"{part}_{name}" for part in parts for name in ("loss", *metrics)), "batch_loss", "objective"]
+
+
+def _check_monitor(config: Config, metrics: tuple[str, ...], n_validation: int) -> None:
+    evaluation, known = config.evaluation, columns(config.evaluation, metrics)
     needed = evaluation.keep == "best" or evaluation.patience is not None
-    if evaluation.monitor not in columns and evaluation.mode == "auto":
+    if evaluation.monitor not in known and evaluation.mode == "auto":
         raise ConfigError(
-            f"evaluation.monitor {evaluation.monitor!r} is no column; expected one of {', '.join(columns)}, or one "
+            f"evaluation.monitor {evaluation.monitor!r} is no column; expected one of {', '.join(known)}, or one "
             "that a hook measures, with evaluation.mode 'max' or 'min'"
         )
     if needed and evaluation.monitor.startswith("validation") and n_validation == 0:
