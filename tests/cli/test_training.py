@@ -1,6 +1,7 @@
 """`train`: output, names, configurations, resuming."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -74,6 +75,12 @@ def test_a_directory_that_is_not_empty_is_refused_then_overwritten(run, tmp_path
         f"output {folder} is not empty; name another directory, give --resume to go on with the run in it"
         in refused.stderr
     )
+    refused = chainrule("train", *QUICK, "-o", folder, "--overwrite")
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        f"error: output {folder} holds no run to overwrite, but other files, such as mine.txt; name another directory\n",
+    )
+    shutil.copytree(run, folder, dirs_exist_ok=True)
     assert chainrule("train", *QUICK, "-o", folder, "--overwrite", "-q").returncode == 0
     assert (folder / "mine.txt").read_text() == "keep"
 

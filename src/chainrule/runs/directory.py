@@ -1,6 +1,7 @@
 """The run directory: what is in it, and writing what is known before the first step."""
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,28 @@ def check_free(directory: Path, overwrite: bool) -> None:
             f"output {directory} is not empty; name another directory, give --resume to go on with the run in it, "
             "or --overwrite to replace it"
         )
+    if directory.is_dir() and overwrite and not holds_run(directory):
+        seeds = {seed.name for seed in seeds_in(directory)}
+        ours = {LOCK, *seeds, *(REPORTS if seeds else ())}
+        others = [path.name for path in directory.iterdir() if path.name not in ours and TEMPORARY not in path.name]
+        if others:
+            raise ConfigError(
+                f"output {directory} holds no run to overwrite, but other files, such as {min(others)}; name another "
+                "directory"
+            )
+
+
+def holds_run(directory: Path) -> bool:
+    """Whether a run is in it, even one that is damaged or was killed as it began."""
+    written = all((directory / name).is_file() for name in (CONFIG, ENVIRONMENT))
+    killed = (directory / LOCK).is_file() and is_unstarted(directory)
+    return written or killed or bool(checkpoint.listed(directory))
+
+
+def seeds_in(directory: Path) -> list[Path]:
+    """The runs in its folders seed-N."""
+    found = directory.glob("seed-*") if directory.is_dir() else ()
+    return sorted(path for path in found if re.fullmatch(r"seed-\d+", path.name) and holds_run(path))
 
 
 def is_unstarted(directory: Path) -> bool:
