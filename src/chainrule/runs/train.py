@@ -24,7 +24,18 @@ from chainrule.network import Network
 from chainrule.optim import Adam, AnyOptimizer, AnySchedule, Constant
 from chainrule.runs import checkpoint, resume
 from chainrule.runs.checkpoint import Saved
-from chainrule.runs.directory import CONFIG, START, check_free, clean, clear, is_unstarted, make, plain_config, prepare
+from chainrule.runs.directory import (
+    CONFIG,
+    START,
+    check_free,
+    clean,
+    clear,
+    clear_seeds,
+    is_unstarted,
+    make,
+    plain_config,
+    prepare,
+)
 from chainrule.runs.environment import environment
 from chainrule.runs.hooks import Begun, Hook
 from chainrule.runs.interrupts import Interrupts
@@ -273,6 +284,8 @@ def _fresh(directory: Path, config: Config, call: _Call, interrupts: Interrupts)
         meet(call.world, directory, decided, None)
     make(directory)
     with locked(directory):
+        if call.overwrite:
+            clear_seeds(directory)
         clear(directory)
         return _kept(directory, decided, plain, about, None, call, interrupts)
 
