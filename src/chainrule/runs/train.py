@@ -1,6 +1,5 @@
 """Train a network: in memory, in a new directory, or on from a checkpoint."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -48,6 +47,7 @@ from chainrule.runs.ranks import lead, meet, planned_for
 from chainrule.runs.run import PYTHON, Run, finished, model_of, save_run
 from chainrule.runs.start import starting
 from chainrule.spec import expect
+from chainrule.text import tell
 from chainrule.training.config import Checkpoint, Config, DataOptions, Evaluation, NetworkOptions, Training
 from chainrule.training.initial import Initial
 from chainrule.training.loop import fit
@@ -181,7 +181,7 @@ def silent(step: int) -> None:
 
 def to_stderr(text: str) -> None:
     """A warning, where no one else takes it."""
-    print(f"warning: {text}", file=sys.stderr, flush=True)  # noqa: T201
+    tell(f"warning: {text}")
 
 
 @dataclass(frozen=True, eq=False)
