@@ -1,7 +1,10 @@
-"""Plain text tables."""
+"""Plain text tables; lines on stderr."""
 
 import re
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, TextIO
 
 from chainrule.errors import ConfigError
 
@@ -65,3 +68,34 @@ def cause(error: Exception) -> str:
     'No such file or directory'
     """
     return getattr(error, "strerror", None) or str(error)
+
+
+class Unfailing:
+    """A file to write to that loses what cannot be written: it is closed, full, or no one reads it any more.
+
+    Its RuntimeError is that of a signal's handler that writes while the file is being written to.
+    """
+
+    def __init__(self, file: TextIO | None) -> None:
+        self.file = file
+
+    def write(self, text: str) -> int:
+        """The number of characters, written or lost."""
+        if self.file is not None:
+            with suppress(OSError, ValueError, RuntimeError):
+                self.file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """As files do."""
+        if self.file is not None:
+            with suppress(OSError, ValueError, RuntimeError):
+                self.file.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
+def tell(text: str) -> None:
+    """A line on stderr, or nothing where that takes none: what is told beside the work must not end it."""
+    print(text, file=Unfailing(sys.stderr), flush=True)

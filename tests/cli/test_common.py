@@ -1,12 +1,15 @@
 """The command itself: help, version, wrong input, a machine without PyTorch."""
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from command import chainrule
+from command import QUICK, chainrule
 
 
 def test_help_is_fast_and_complete():
@@ -89,3 +92,32 @@ def test_without_torch_everything_runs_on_numpy(tmp_path):
     asked = chainrule("train", "--set", "compute.backend=torch", "-o", tmp_path / "no", env=env)
     assert asked.returncode == 2
     assert "backend 'torch' needs PyTorch, which is not installed; pip install 'chainrule[torch]'" in asked.stderr
+
+
+def shell(line, *arguments, cwd):
+    """`chainrule ARGUMENTS` with what `line` says of its files."""
+    command = ["bash", "-c", f'"$0" -m chainrule "$@" {line}', sys.executable, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def test_a_closed_stdout_takes_results_and_a_closed_stderr_leaves_them_alone(run, tmp_path):
+    np.save(tmp_path / "rows.npy", np.zeros((2, 64)))
+    for arguments in (["schema"], ["predict", run, "rows.npy"], ["evaluate", run, "--json"], ["verify", run]):
+        done = shell(">&-", *arguments, cwd=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = shell("2>&-", "train", *QUICK, "--json", cwd=tmp_path)
+    assert (done.returncode, json.loads(done.stdout)["steps"]) == (0, 22)
+    for arguments in (["evaluate", "nowhere"], ["evaluate", "--unknown"]):
+        done = shell("2>&-", *arguments, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("stderr", ["2>/dev/full", "2> >(head -n 1 >/dev/null)", "2>&-"])
+def test_progress_that_cannot_be_written_ends_no_training_and_changes_no_exit_code(stderr, tmp_path):
+    if "/dev/full" in stderr and not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    done = shell(stderr, "train", *QUICK, "-o", "run", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "The test rows were not read. Next: chainrule evaluate run"
+    done = shell(stderr, "train", *QUICK, "-o", "other", "--time-limit", "0s", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (124, "")

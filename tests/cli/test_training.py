@@ -1,6 +1,8 @@
 """`train`: output, names, configurations, resuming."""
 
 import json
+import shlex
+import shutil
 import subprocess
 import sys
 
@@ -74,8 +76,27 @@ def test_a_directory_that_is_not_empty_is_refused_then_overwritten(run, tmp_path
         f"output {folder} is not empty; name another directory, give --resume to go on with the run in it"
         in refused.stderr
     )
+    refused = chainrule("train", *QUICK, "-o", folder, "--overwrite")
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        f"error: output {folder} holds no run to overwrite, but other files, such as mine.txt; name another directory\n",
+    )
+    shutil.copytree(run, folder, dirs_exist_ok=True)
     assert chainrule("train", *QUICK, "-o", folder, "--overwrite", "-q").returncode == 0
     assert (folder / "mine.txt").read_text() == "keep"
+
+
+def test_what_to_type_next_is_quoted_for_the_shell(tmp_path):
+    folder = tmp_path / "it's a run"
+    quoted = shlex.quote(str(folder))
+    stopped = chainrule("train", *QUICK, "-o", folder, "--time-limit", "0s", "-q")
+    assert stopped.stderr.endswith(f"; go on with: chainrule train --resume {quoted}\n")
+    unfinished = chainrule("evaluate", folder)
+    assert unfinished.stderr.endswith(f"Go on with: chainrule train --resume {quoted}\n")
+    done = chainrule("train", "--resume", folder, "-q")
+    assert done.stdout.endswith(f"Next: chainrule evaluate {quoted}\n")
+    seeds = chainrule("train", *QUICK, "-o", tmp_path / "a b", "--seeds", "2", "-q")
+    assert seeds.stdout.endswith(f"Next: chainrule evaluate '{tmp_path}/a b'/seed-*\n")
 
 
 @pytest.mark.parametrize("also", [["-o", "other"], ["--overwrite"]])

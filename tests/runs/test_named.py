@@ -56,12 +56,12 @@ def test_the_lowest_of_many_seeds_is_named(tmp_path):
 
 
 def test_a_finished_run_without_its_manifest_is_said_to_be_one_and_is_repaired(seeds, tmp_path):
-    run = tmp_path / "run"
+    run = tmp_path / "my run"
     shutil.copytree(seeds / "seed-0", run)
     (run / "manifest.json").unlink()
     message = (
         f"{run} holds a run that finished, but its manifest.json is missing, so nothing in it can be checked. "
-        f"chainrule train --resume {run} goes on from its last checkpoint and writes it anew"
+        f"chainrule train --resume '{run}' goes on from its last checkpoint and writes it anew"
     )
     for read in (cr.load_run, cr.report):
         with pytest.raises(cr.DamagedError) as caught:

@@ -2,10 +2,12 @@
 
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
 import chainrule as cr
 from chainrule.runs.progress import BarProgress, PlainProgress, progress
+from chainrule.runs.train import to_stderr
 
 
 def trained(shown: PlainProgress) -> cr.Run:
@@ -43,3 +45,38 @@ def test_the_bar_changes_nothing_of_the_run():
     quiet = trained(PlainProgress(silent=True))
     barred = trained(BarProgress(Console(file=StringIO(), force_terminal=True)))
     assert quiet.history[-1]["train_loss"] == barred.history[-1]["train_loss"]
+
+
+class Failing(StringIO):
+    error: Exception
+
+    def write(self, text: str) -> int:
+        raise self.error
+
+    def flush(self) -> None:
+        raise self.error
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(5, "Input/output error"), ValueError("I/O operation on closed file."),
+              RuntimeError("reentrant call inside <_io.BufferedWriter name='<stderr>'>")],
+)  # fmt: skip
+def test_what_cannot_be_told_ends_no_training(error, monkeypatch):
+    failing = Failing()
+    failing.error = error
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr", failing)
+    shown = progress()
+    assert type(shown) is BarProgress
+    for one in (shown, PlainProgress()):
+        assert trained(one).metrics["steps"] == 82
+
+
+def test_without_stderr_nothing_goes_to_stdout(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    trained(progress())
+    to_stderr("a change")
+    assert capsys.readouterr().out == ""

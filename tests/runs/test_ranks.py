@@ -125,7 +125,7 @@ def process_of(torchrun: subprocess.Popen[str], rank: int) -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="ranks are told apart by /proc, which is missing")
 def test_a_killed_rank_ends_all_and_the_run_goes_on_to_the_same_bits(tmp_path):
-    whole, run = tmp_path / "whole", tmp_path / "run"
+    whole, run = tmp_path / "whole", tmp_path / "my run"
     said = ended(train(*OPTIONS, "--output", whole))
     assert (
         "note: 2 processes share every batch of 40 rows; the run is that of one process with training.batch_size 40"
@@ -136,7 +136,7 @@ def test_a_killed_rank_ends_all_and_the_run_goes_on_to_the_same_bits(tmp_path):
     torchrun = subprocess.Popen([*TORCHRUN, *OPTIONS, "--output", run], text=True, stderr=subprocess.PIPE)
     wait_for(10, run, torchrun)
     os.kill(killed := process_of(torchrun, 1), signal.SIGKILL)
-    again = f"Start all of them again, with: torchrun ... -m chainrule train --resume {run}\n"
+    again = f"Start all of them again, with: torchrun ... -m chainrule train --resume '{run}'\n"
     assert (
         f"error: rank 1 (process {killed}) of 2 ended in the midst of the training. {again}"
         in torchrun.communicate(timeout=60)[1]

@@ -1,6 +1,8 @@
 """The command line: parse, call, print, exit code. Results go to stdout, progress and log to stderr."""
 
+import os
 import sys
+from typing import TextIO
 
 from chainrule.cli import (
     comparisons,
@@ -22,6 +24,9 @@ __all__ = ["app", "comparisons", "datasets", "exports", "inspection", "main", "r
 
 def main() -> None:
     """Run the command line; errors of ours end with one message and their own exit code."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed
+            setattr(sys, name, _nowhere())
     try:
         app()
     except Followed as followed:
@@ -37,3 +42,12 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        try:
+            sys.stderr.flush()
+        except OSError:  # Python would try again, and make 120 of the exit code
+            sys.stderr = _nowhere()
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from chainrule.errors import ConfigError
-from chainrule.text import printable
+from chainrule.text import printable, tell
 
 app = typer.Typer(
     name="chainrule",
@@ -42,7 +42,7 @@ def show(text: str = "", *, data: bool = False) -> None:
 
 def warn(text: str) -> None:
     """A line on stderr."""
-    print(printable(text), file=sys.stderr)  # noqa: T201
+    tell(printable(text))
 
 
 def _version(asked: bool) -> None:

@@ -1,6 +1,7 @@
 """Train: new runs, and on from a checkpoint."""
 
 import json
+import shlex
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -152,5 +153,6 @@ def _summary(runs: list[Any]) -> str:
 
     header, rows = listing(runs)
     table = columns(header, rows, right=range(1, len(header)))
-    first = runs[0].directory if len(runs) == 1 else f"{runs[0].directory.parent}/seed-*"
-    return f"{table}\nThe test rows were not read. Next: chainrule evaluate {first}"
+    folder = runs[0].directory
+    found = shlex.quote(str(folder)) if len(runs) == 1 else f"{shlex.quote(str(folder.parent))}/seed-*"
+    return f"{table}\nThe test rows were not read. Next: chainrule evaluate {found}"

@@ -1,7 +1,10 @@
 """The run directory: what is in it, and writing what is known before the first step."""
 
 import json
+import re
 import shutil
+from collections.abc import Collection
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ from chainrule.network import own_layers
 from chainrule.runs import checkpoint
 from chainrule.runs.files import TEMPORARY, format_json, write, writing
 from chainrule.runs.hooks import Hook
-from chainrule.runs.lock import LOCK
+from chainrule.runs.lock import LOCK, locked
 from chainrule.runs.sealed import MANIFEST, remove_litter
 from chainrule.spec import to_plain
 from chainrule.training.measure import Row
@@ -44,6 +47,51 @@ def check_free(directory: Path, overwrite: bool) -> None:
         raise ConfigError(
             f"output {directory} is not empty; name another directory, give --resume to go on with the run in it, "
             "or --overwrite to replace it"
+        )
+    if directory.is_dir() and overwrite and not holds_run(directory):
+        seeds = {seed.name for seed in seeds_in(directory)}
+        ours = {LOCK, *seeds, *(REPORTS if seeds else ())}
+        others = [path.name for path in directory.iterdir()
+                  if path.name not in ours and TEMPORARY not in path.name and not _is_empty(path)]  # fmt: skip
+        if others:
+            raise ConfigError(
+                f"output {directory} holds no run to overwrite, but other files, such as {min(others)}; name another "
+                "directory"
+            )
+
+
+def holds_run(directory: Path) -> bool:
+    """Whether a run is in it, even one that is damaged or was killed as it began."""
+    written = all((directory / name).is_file() for name in (CONFIG, ENVIRONMENT))
+    killed = (directory / LOCK).is_file() and is_unstarted(directory)
+    return written or killed or bool(checkpoint.listed(directory))
+
+
+def seeds_in(directory: Path) -> list[Path]:
+    """The runs in its folders seed-N."""
+    found = directory.glob("seed-*") if directory.is_dir() else ()
+    return sorted(path for path in found if re.fullmatch(r"seed-\d+", path.name) and holds_run(path))
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def check_free_for_seeds(directory: Path, folders: Collection[Path], overwrite: bool) -> None:
+    """Raise a ConfigError where `folders`, which are seed-N of `directory`, are not free, or other runs are there."""
+    check_place(directory)
+    for folder in folders:
+        check_free(folder, overwrite)
+    if overwrite:
+        return
+    advice = "name another directory, or give --overwrite to replace"
+    if holds_run(directory):
+        raise ConfigError(f"output {directory} holds a run, and seeds would be written inside of it; {advice} it")
+    others = [seed.name for seed in seeds_in(directory) if seed not in folders]
+    if others:
+        raise ConfigError(
+            f"output {directory} holds {', '.join(others)}, which would be taken for seeds of the same training; "
+            f"{advice} all of them"
         )
 
 
@@ -77,6 +125,43 @@ def clear(directory: Path) -> None:
     clean(directory)
 
 
+def clear_seeds(directory: Path, coming: Collection[Path] = ()) -> None:
+    """Remove the runs in its folders seed-N; those `coming`, which are replaced in their turn, are made unfinished.
+
+    Raises a BusyError before any is touched.
+    """
+    found = seeds_in(directory)
+    with ExitStack() as locks:
+        for seed in found:
+            locks.enter_context(locked(seed))
+        for seed in found:
+            _unfinish(seed) if seed in coming else clear(seed)
+    for seed in found:
+        with writing(seed):
+            if seed not in coming and not seed.is_symlink() and _is_empty(seed):
+                seed.rmdir()
+
+
+def clear_for_seeds(directory: Path, coming: Collection[Path]) -> None:
+    """Remove a run in `directory`, reports on its seeds, and the seeds as `clear_seeds` does."""
+    if holds_run(directory):
+        with locked(directory):
+            clear_seeds(directory, coming)
+            clear(directory)
+    elif seeds_in(directory):
+        clear_seeds(directory, coming)
+        with writing(directory):
+            for name in REPORTS:
+                (directory / name).unlink(missing_ok=True)
+
+
+def _unfinish(directory: Path) -> None:
+    """Remove the marks of a finished run."""
+    with writing(directory):
+        for name in (MANIFEST, METRICS):
+            (directory / name).unlink(missing_ok=True)
+
+
 def clean(directory: Path) -> None:
     """Remove what killed processes left under temporary names."""
     for folder in (directory, directory / checkpoint.FOLDER):
@@ -97,9 +182,7 @@ def plain_config(decided: Plan) -> dict[str, Any]:
 
 def prepare(directory: Path, config: dict[str, Any], about: dict[str, Any], history: tuple[Row, ...]) -> "Recorder":
     """Write what is known before the next step; marks of a finished run go first, so that none is half true."""
-    with writing(directory):
-        for name in (MANIFEST, METRICS):
-            (directory / name).unlink(missing_ok=True)
+    _unfinish(directory)
     write(directory / CONFIG, tomli_w.dumps(config).encode())
     write(directory / ENVIRONMENT, format_json(about))
     write(directory / HISTORY, "".join(map(line, history)).encode())

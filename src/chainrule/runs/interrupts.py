@@ -1,12 +1,13 @@
 """Signals that ask a training to end: noted, so that the loop leaves a checkpoint and then ends."""
 
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
+
+from chainrule.text import tell
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -56,6 +57,6 @@ class Interrupts:
             raise KeyboardInterrupt
         self.received = number
         text = f"{signal.Signals(number).name}: stopping; once more to stop at once"
-        print(f"\n{text}", file=sys.stderr, flush=True)  # noqa: T201
+        tell(f"\n{text}")
         if self._abortable:
             raise KeyboardInterrupt

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from time import perf_counter
 from types import TracebackType
 from typing import Self
@@ -130,7 +131,7 @@ class Keeper(Audience):
         self.next = perf_counter() + self.interval
         if ended(self.plan, progress):
             return
-        where = f"at step {progress.now.step:,}; go on with: chainrule train --resume {self.run}"
+        where = f"at step {progress.now.step:,}; go on with: chainrule train --resume {quote(str(self.run))}"
         if self.interrupts.received:
             self.background.wait()
             raise Interrupted(f"interrupted {where}", self.interrupts.received)

@@ -5,6 +5,7 @@ whole is damaged, a DamagedError.
 """
 
 from pathlib import Path
+from shlex import quote
 
 from chainrule.errors import ConfigError, DamagedError
 from chainrule.runs.directory import CONFIG, METRICS
@@ -27,12 +28,10 @@ def nothing_at(path: Path, wanted: str, mark: str) -> ConfigError:
 
 def unfinished(directory: Path) -> DamagedError:
     """The error for a run without its manifest, which is the last file that training writes."""
+    going_on = f"chainrule train --resume {quote(str(directory))}"
     if (directory / METRICS).is_file():
         return DamagedError(
             f"{directory} holds a run that finished, but its {MANIFEST} is missing, so nothing in it can be checked. "
-            f"chainrule train --resume {directory} goes on from its last checkpoint and writes it anew"
+            f"{going_on} goes on from its last checkpoint and writes it anew"
         )
-    return DamagedError(
-        f"{directory} holds a run that did not finish: it has no {MANIFEST}. Go on with: "
-        f"chainrule train --resume {directory}"
-    )
+    return DamagedError(f"{directory} holds a run that did not finish: it has no {MANIFEST}. Go on with: {going_on}")

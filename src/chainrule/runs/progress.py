@@ -2,7 +2,7 @@
 
 import sys
 from time import perf_counter
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -18,7 +18,7 @@ from rich.text import Text
 
 from chainrule.diagnosis import Finding
 from chainrule.runs.hooks import Begun, Listening, finding_said, setback_said
-from chainrule.text import number, printable
+from chainrule.text import Unfailing, number, printable, tell
 from chainrule.training.measure import Row
 from chainrule.training.position import Setback
 
@@ -57,7 +57,7 @@ class PlainProgress(Listening):
     def write(self, text: str) -> None:
         """A line on stderr."""
         if not self.silent:
-            print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
+            tell(printable(text))
 
     def setback(self, setback: Setback, lr_scale: float) -> None:
         """One line."""
@@ -119,5 +119,6 @@ class BarProgress(PlainProgress):
 
 def progress() -> PlainProgress:
     """A bar on a terminal, plain lines otherwise."""
-    console = Console(stderr=True)
+    stderr: Any = Unfailing(sys.stderr)
+    console = Console(file=stderr)
     return BarProgress(console) if console.is_terminal else PlainProgress()

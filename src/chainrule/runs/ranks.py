@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any, NoReturn
 
 from chainrule.backends import World
@@ -108,7 +109,8 @@ def lead(world: World, decided: Plan, restore: Restore | None, keeper: Keeper, i
 
 
 def _resumable(error: LostError, directory: str) -> LostError:
-    return LostError(f"{error} Start all of them again, with: torchrun ... -m chainrule train --resume {directory}")
+    command = f"torchrun ... -m chainrule train --resume {quote(directory)}"
+    return LostError(f"{error} Start all of them again, with: {command}")
 
 
 def follow(world: World, load: Callable[[], Config] | None) -> NoReturn:

@@ -12,7 +12,7 @@ from chainrule.data import Dataset
 from chainrule.data.streaming import Shards
 from chainrule.errors import ConfigError, Interrupted
 from chainrule.network import Network
-from chainrule.runs.directory import check_free, clear, make, plain_config
+from chainrule.runs.directory import check_free_for_seeds, clear, clear_for_seeds, make, plain_config
 from chainrule.runs.environment import environment
 from chainrule.runs.hooks import Begun, Hook, beside
 from chainrule.runs.interrupts import Interrupts
@@ -65,14 +65,19 @@ def train_seeds(
     check_time(time_limit)
     deadline = float("inf") if time_limit is None else perf_counter() + time_limit
     seeds = range(config.training.seed, config.training.seed + n)
-    folders = [None if output is None else Path(output) / f"seed-{seed}" for seed in seeds]
-    for folder in folders if not resume else ():
-        if folder is not None:
-            check_free(folder, overwrite)
+    kept = [] if output is None else [Path(output) / f"seed-{seed}" for seed in seeds]
+    folders: list[Path | None] = [*kept] or [None] * n
+    if output is not None and initials:
+        raise ConfigError(NOT_KEPT)
+    if output is not None and not resume:
+        check_free_for_seeds(Path(output), kept, overwrite)
     data = training_data(config.data) if data is None else data
     begun_before = resume and any(folder is not None and folder.exists() for folder in folders)
     first = planned(config, data, network, start, initial=given[0])
     plans = [reseeded(first, seed, one) for seed, one in zip(seeds, given, strict=True)]
+    if output is not None and overwrite and not resume:
+        plain_config(first)  # what no directory can hold is refused before anything goes
+        clear_for_seeds(Path(output), kept)
     if begun_before or not together(first, n) or not all(alike(first, one) for one in plans):
         how: dict[str, Any] = {"network": network, "data": data, "start": start, "overwrite": overwrite,
                                "resume": resume, "inexact": inexact, "hooks": hooks, "on_step": on_step,
@@ -83,10 +88,8 @@ def train_seeds(
         if time_limit is not None:
             raise ConfigError("time_limit needs a run directory to keep checkpoints in; give output")
         return _in_memory(plans, hooks, on_step)
-    if initials:
-        raise ConfigError(NOT_KEPT)
     watching = [(tuple(hooks), on_step), *((beside(hooks), silent) for _ in plans[1:])]
-    return _in_directories(plans, [Path(output) / f"seed-{seed}" for seed in seeds], watching, deadline)
+    return _in_directories(plans, kept, watching, deadline)
 
 
 def _is_count(n: object) -> bool:

@@ -1,6 +1,5 @@
 """Train a network: in memory, in a new directory, or on from a checkpoint."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -24,7 +23,18 @@ from chainrule.network import Network
 from chainrule.optim import Adam, AnyOptimizer, AnySchedule, Constant
 from chainrule.runs import checkpoint, resume
 from chainrule.runs.checkpoint import Saved
-from chainrule.runs.directory import CONFIG, START, check_free, clean, clear, is_unstarted, make, plain_config, prepare
+from chainrule.runs.directory import (
+    CONFIG,
+    START,
+    check_free,
+    clean,
+    clear,
+    clear_seeds,
+    is_unstarted,
+    make,
+    plain_config,
+    prepare,
+)
 from chainrule.runs.environment import environment
 from chainrule.runs.hooks import Begun, Hook
 from chainrule.runs.interrupts import Interrupts
@@ -37,6 +47,7 @@ from chainrule.runs.ranks import lead, meet, planned_for
 from chainrule.runs.run import PYTHON, Run, finished, model_of, save_run
 from chainrule.runs.start import starting
 from chainrule.spec import expect
+from chainrule.text import tell
 from chainrule.training.config import Checkpoint, Config, DataOptions, Evaluation, NetworkOptions, Training
 from chainrule.training.initial import Initial
 from chainrule.training.loop import fit
@@ -170,7 +181,7 @@ def silent(step: int) -> None:
 
 def to_stderr(text: str) -> None:
     """A warning, where no one else takes it."""
-    print(f"warning: {text}", file=sys.stderr, flush=True)  # noqa: T201
+    tell(f"warning: {text}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,6 +284,8 @@ def _fresh(directory: Path, config: Config, call: _Call, interrupts: Interrupts)
         meet(call.world, directory, decided, None)
     make(directory)
     with locked(directory):
+        if call.overwrite:
+            clear_seeds(directory)
         clear(directory)
         return _kept(directory, decided, plain, about, None, call, interrupts)
 

@@ -1,6 +1,5 @@
 """A study in words: a line as each trial ends, and what it came to."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Any
@@ -9,7 +8,7 @@ from chainrule import notebook
 from chainrule.intervals import mean_interval
 from chainrule.study.config import Study, shown
 from chainrule.study.ledger import ENDED, Trial
-from chainrule.text import columns, number, printable
+from chainrule.text import columns, number, printable, tell
 from chainrule.training.metrics import bounds
 
 
@@ -57,7 +56,7 @@ class Progress:
 
     def line(self, text: str) -> None:
         """A line on stderr."""
-        print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
+        tell(printable(text))
 
 
 def _value(trial: Trial, metric: str) -> str:
