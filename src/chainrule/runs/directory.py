@@ -22,9 +22,11 @@ from chainrule.training.plan import Plan
 
 CONFIG, ENVIRONMENT, HISTORY, METRICS = "config.toml", "environment.json", "history.jsonl", "metrics.json"
 MODEL, BEST, START = "model", "best", "start"
+DIVERGED = "diverged.json"
+"""Where and how the run ended because its numbers diverged; gone once it goes on."""
 REPORTS = ("report.html", "report.md")
 """What `chainrule report` adds: made from the rest, so no manifest covers it."""
-LAYOUT = (*REPORTS, MANIFEST, METRICS, MODEL, BEST, checkpoint.FOLDER, START, HISTORY, ENVIRONMENT, CONFIG)
+LAYOUT = (*REPORTS, DIVERGED, MANIFEST, METRICS, MODEL, BEST, checkpoint.FOLDER, START, HISTORY, ENVIRONMENT, CONFIG)
 """Names in a run directory. `--overwrite` removes these and nothing else."""
 
 
@@ -96,9 +98,9 @@ def plain_config(decided: Plan) -> dict[str, Any]:
 
 
 def prepare(directory: Path, config: dict[str, Any], about: dict[str, Any], history: tuple[Row, ...]) -> "Recorder":
-    """Write what is known before the next step; marks of a finished run go first, so that none is half true."""
+    """Write what is known before the next step; marks of a run that ended go first, so that none is half true."""
     with writing(directory):
-        for name in (MANIFEST, METRICS):
+        for name in (MANIFEST, METRICS, DIVERGED):
             (directory / name).unlink(missing_ok=True)
     write(directory / CONFIG, tomli_w.dumps(config).encode())
     write(directory / ENVIRONMENT, format_json(about))
