@@ -100,6 +100,29 @@ def test_arrays(tmp_path: Path) -> None:
     assert refusal(tmp_path / "other.npz", (), 12) == "expected an array X of rows to predict; found none."
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_rows_of_another_shape_than_the_models_are_refused(tmp_path: Path, suffix: str, order: Any) -> None:
+    path = tmp_path / f"new.{suffix}"
+
+    def taken(shape: tuple[int, ...], row_shape: tuple[int, ...]) -> int:
+        X = np.zeros(shape, order=order)
+        np.save(path, X) if suffix == "npy" else np.savez(path, X=X)
+        return sum(len(block) for block in row_blocks(path, (), 24, None, 10, row_shape))
+
+    for shape in [(5, 24), (5, 3, 2, 4), (5, 1, 3, 2, 4), (5, 24, 1)]:
+        assert taken(shape, (3, 2, 4)) == 5
+    for row_shape in [(), (24,), (1, 24)]:
+        assert taken((5, 2, 4, 3), row_shape) == 5
+    for shape, last in [((2, 4, 3), " Put the channels first: X.transpose(0, 3, 1, 2)."), ((3, 4, 2), "")]:
+        with pytest.raises(DataError) as error:
+            taken((5, *shape), (3, 2, 4))
+        assert str(error.value) == (
+            f"{path}: holds rows of shape {shape}; the model takes rows of shape (3, 2, 4), or flat ones of 24 "
+            f"numbers.{last}"
+        )
+
+
 TO_PREDICT = "Correct the cell, or leave the row out."
 
 

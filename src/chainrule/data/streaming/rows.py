@@ -11,7 +11,7 @@ from chainrule.data.readers.arrow_files import arrow_blocks
 from chainrule.data.readers.csv_files import csv_blocks
 from chainrule.data.readers.files import opened
 from chainrule.data.readers.numpy_files import read_header, read_npy_array, read_npz_arrays
-from chainrule.data.readers.values import flattened
+from chainrule.data.readers.values import check_row_shape, flattened
 from chainrule.data.streaming.npy_shards import array_in
 from chainrule.data.tables import Table
 from chainrule.errors import DataError
@@ -21,14 +21,15 @@ _TABLES = {".csv": csv_blocks, ".tsv": csv_blocks, ".parquet": arrow_blocks, ".a
 
 
 def row_blocks(
-    path: Path, feature_names: Sequence[str], n_features: int, categorical: Collection[str] | None, n_rows: int
-) -> Iterator[Table]:
+    path: Path, feature_names: Sequence[str], n_features: int, categorical: Collection[str] | None, n_rows: int,
+    row_shape: tuple[int, ...] = (),
+) -> Iterator[Table]:  # fmt: skip
     """The rows in a table, `.npy`, or `.npz` (its X), `n_rows` at a time; of a table or `.npy` no more are in memory.
 
     Of a table the columns called `feature_names` are taken, whatever their order and whatever else is in it; all
     columns, if the features have no names.
     categorical: names of the columns of words, for a model that takes words and gaps; arrays, which hold no words, are
-    for models without such columns.
+    for models without such columns. row_shape: of one row before flattening, as the model's data had it.
     """
     if path.is_dir():
         raise DataError(f"{path}: is a folder; name a file with the rows.")
@@ -43,7 +44,9 @@ def row_blocks(
             f"{path}: holds numbers alone, and the model takes words in {', '.join(map(repr, categorical))}; give a "
             "CSV, Parquet or Arrow table."
         )
-    total, read = _array(path, n_features)
+    shape, read = _array(path, n_features)
+    check_row_shape(str(path), shape[1:], row_shape)
+    total = shape[0]
     for first in range(0, total, n_rows):
         X, _ = flattened(read(first, min(n_rows, total - first)))
         if categorical is None and X.dtype.kind == "f" and not np.isfinite(X).all():
@@ -60,8 +63,8 @@ def _check_shape(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], n_fea
         raise DataError(f"{path}: holds shape {shape} of {dtype}; the model takes rows of {n_features:,} numbers.")
 
 
-def _array(path: Path, n_features: int) -> tuple[int, Callable[[int, int], NDArray[Any]]]:
-    """How many rows there are, and what gives n of them from one on; of a `.npy` in C order only those are read."""
+def _array(path: Path, n_features: int) -> tuple[tuple[int, ...], Callable[[int, int], NDArray[Any]]]:
+    """The shape of all rows, and what gives n of them from one on; of a `.npy` in C order only those are read."""
     match path.suffix.lower():
         case ".npy":
             with opened(path) as stream:
@@ -69,7 +72,7 @@ def _array(path: Path, n_features: int) -> tuple[int, Callable[[int, int], NDArr
             if order == "C":
                 found = array_in(path)
                 _check_flat(path, found.shape, found.dtype, n_features)
-                return found.shape[0], found.rows
+                return found.shape, found.rows
             X = read_npy_array(path)
         case ".npz":
             arrays = read_npz_arrays(path)
@@ -81,7 +84,7 @@ def _array(path: Path, n_features: int) -> tuple[int, Callable[[int, int], NDArr
             packed = " Unpack it first." if suffix in (".gz", ".zip", ".bz2", ".xz", ".zst") else ""
             raise DataError(f"{path}: its suffix {suffix!r} is not one of {known}.{packed}")
     _check_flat(path, X.shape, X.dtype, n_features)
-    return len(X), lambda first, n: X[first : first + n]
+    return X.shape, lambda first, n: X[first : first + n]
 
 
 def _check_flat(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], n_features: int) -> None:
