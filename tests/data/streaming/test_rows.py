@@ -214,12 +214,31 @@ def test_gaps(tmp_path: Path) -> None:
     assert refusal(path, ("a", "b"), 2) == "is nan at row 1, column 'b'. Correct it, or leave the row out."
 
 
-def test_other_files(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "a.txt", (), 2) == (
+@pytest.mark.parametrize("words", [None, ("a",)])
+def test_other_files(tmp_path: Path, words: tuple[str, ...] | None) -> None:
+    for name in ("a.txt", "a", "a.csv.gz"):
+        (tmp_path / name).touch()
+    assert refusal(tmp_path / "a.txt", (), 2, words) == (
         "its suffix '.txt' is not one of .csv .tsv .parquet .arrow .feather .npy .npz."
     )
-    assert refusal(tmp_path, (), 2) == "is a folder; name a file with the rows."
+    assert refusal(tmp_path / "a", (), 2, words) == (
+        "it has no suffix; expected one of .csv .tsv .parquet .arrow .feather .npy .npz."
+    )
+    assert refusal(tmp_path, (), 2, words) == "is a folder; name a file with the rows."
     (tmp_path / "packed.csv").write_bytes(gzip.compress(b"a,b\n1,2\n"))
     assert refusal(tmp_path / "packed.csv", (), 2) == "is packed by gzip. Unpack it first."
-    assert refusal(tmp_path / "a.csv.gz", (), 2).endswith(".npz. Unpack it first.")
-    assert refusal(tmp_path / "a.npy", (), 2) == "there is no such file. Check the path."
+    assert refusal(tmp_path / "a.csv.gz", (), 2, words).endswith(".npz. Unpack it first.")
+    for name in ("a.npy", "nothere", "-", "none.txt", "none.csv.gz"):
+        assert refusal(tmp_path / name, (), 2, words) == "there is no such file. Check the path."
+
+
+def test_a_model_of_images_tells_what_it_takes_for_them(tmp_path: Path) -> None:
+    (tmp_path / "one.png").touch()
+    images = "Images are taken as a .npy of shape (n, 3, 2, 4): images, channels, height, width."
+    for path, message in [
+        (tmp_path, "is a folder; name a file with the rows."),
+        (tmp_path / "one.png", "its suffix '.png' is not one of .csv .tsv .parquet .arrow .feather .npy .npz."),
+    ]:
+        with pytest.raises(DataError) as error:
+            list(row_blocks(path, (), 24, None, 10, (3, 2, 4)))
+        assert str(error.value) == f"{path}: {message} {images}"

@@ -18,6 +18,7 @@ from chainrule.errors import DataError
 
 _TABLES = {".csv": csv_blocks, ".tsv": csv_blocks, ".parquet": arrow_blocks, ".arrow": arrow_blocks,
            ".feather": arrow_blocks}  # fmt: skip
+_ARRAYS = (".npy", ".npz")
 
 
 def row_blocks(
@@ -31,9 +32,8 @@ def row_blocks(
     categorical: names of the columns of words, for a model that takes words and gaps; arrays, which hold no words, are
     for models without such columns. row_shape: of one row before flattening, as the model's data had it.
     """
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder; name a file with the rows.")
     suffix = path.suffix.lower()
+    _check_file(path, suffix, row_shape)
     if suffix in _TABLES:
         for rows in _TABLES[suffix](path, feature_names, categorical, n_rows):
             _check_shape(path, rows.X.shape, rows.X.dtype, n_features)
@@ -58,6 +58,22 @@ def row_blocks(
         yield Table(X, (None,) * n_features, first=first)
 
 
+def _check_file(path: Path, suffix: str, row_shape: tuple[int, ...]) -> None:
+    """Raise a DataError for what is no file of rows, with what images are taken from for a model of images."""
+    shape = f"(n, {', '.join(map(str, row_shape))})"
+    images = f" Images are taken as a .npy of shape {shape}: images, channels, height, width."
+    images = images if len(row_shape) == 3 else ""
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; name a file with the rows.{images}")
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file. Check the path.")
+    if suffix not in (*_TABLES, *_ARRAYS):
+        known = " ".join([*_TABLES, *_ARRAYS])
+        packed = " Unpack it first." if suffix in (".gz", ".zip", ".bz2", ".xz", ".zst") else images
+        wrong = f"its suffix {suffix!r} is not" if suffix else "it has no suffix; expected"
+        raise DataError(f"{path}: {wrong} one of {known}.{packed}")
+
+
 def _check_shape(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], n_features: int) -> None:
     if len(shape) != 2 or shape[1] != n_features or shape[0] == 0 or dtype.kind not in "biuf":
         raise DataError(f"{path}: holds shape {shape} of {dtype}; the model takes rows of {n_features:,} numbers.")
@@ -65,24 +81,19 @@ def _check_shape(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], n_fea
 
 def _array(path: Path, n_features: int) -> tuple[tuple[int, ...], Callable[[int, int], NDArray[Any]]]:
     """The shape of all rows, and what gives n of them from one on; of a `.npy` in C order only those are read."""
-    match path.suffix.lower():
-        case ".npy":
-            with opened(path) as stream:
-                order = read_header(path, stream)[2]
-            if order == "C":
-                found = array_in(path)
-                _check_flat(path, found.shape, found.dtype, n_features)
-                return found.shape, found.rows
-            X = read_npy_array(path)
-        case ".npz":
-            arrays = read_npz_arrays(path)
-            if "x" not in arrays:
-                raise DataError(f"{path}: expected an array X of rows to predict; found {', '.join(arrays) or 'none'}.")
-            X = arrays["x"]
-        case suffix:
-            known = " ".join([*_TABLES, ".npy", ".npz"])
-            packed = " Unpack it first." if suffix in (".gz", ".zip", ".bz2", ".xz", ".zst") else ""
-            raise DataError(f"{path}: its suffix {suffix!r} is not one of {known}.{packed}")
+    if path.suffix.lower() == ".npy":
+        with opened(path) as stream:
+            order = read_header(path, stream)[2]
+        if order == "C":
+            found = array_in(path)
+            _check_flat(path, found.shape, found.dtype, n_features)
+            return found.shape, found.rows
+        X = read_npy_array(path)
+    else:
+        arrays = read_npz_arrays(path)
+        if "x" not in arrays:
+            raise DataError(f"{path}: expected an array X of rows to predict; found {', '.join(arrays) or 'none'}.")
+        X = arrays["x"]
     _check_flat(path, X.shape, X.dtype, n_features)
     return X.shape, lambda first, n: X[first : first + n]
 
