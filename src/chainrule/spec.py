@@ -208,10 +208,16 @@ _WANTED = {
 
 
 def _example(value: object, schema: dict[str, Any], location: tuple[int | str, ...]) -> str:
-    """A single value as the list that is wanted, if it may stand in it."""
+    """A single value as the list that is wanted, if it may stand in it; a text meant as one as TOML has it."""
     kinds = {node.get("items", {}).get("type") for node in _opened(_at(schema, location), schema)}
+    meant = value.strip("[]() ") if isinstance(value, str) else ""
     if isinstance(value, str) and "string" not in kinds:
-        listed = re.fullmatch(r"[\d., ]+", value) and value  # --set network.hidden=200,100
+        listed = re.fullmatch(r"[\d., ]+", meant) and meant  # --set network.hidden=200,100
+    elif isinstance(value, str) and value.startswith("["):  # --set data.categorical=[zip]
+        parts = [word.strip(" '\"") for word in meant.split(",")]
+        words = ", ".join(json.dumps(word, ensure_ascii=False) for word in parts if word)
+        key = ".".join(_written(schema, location))
+        return f" with its words in quotes, --set '{key}=[{words}]'" if words else ""
     else:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         fits = isinstance(value, str) or (number and kinds & {"integer", "number"})

@@ -154,6 +154,14 @@ def test_a_matrix_that_jumps_and_one_that_is_left_behind():
     assert names(near, [2.3, 0.1]) == {}
 
 
+def test_a_step_too_large_for_a_number_is_told():
+    found = Updates((Update("0.W", float("inf"), 1.0),), 1.0, 1.0, False)
+    loss = loss_of([{"train_loss": 2.3}], 2.3, 0.0, 2.3)
+    (one,) = update_findings(decided(), found, loss, False, True)
+    assert one.name == "update-ratio-high"
+    assert one.change == "Lower optimizer.lr, 0.001, by about 1000000, or set training.clip_norm = 1."
+
+
 def test_sgd_leaves_large_weights_before_a_norm_behind():
     large = cr.Network((cr.Linear(50, cr.Init("normal", std=100.0)), cr.LayerNorm(), cr.ReLU(), cr.Linear()))
     options = ("optimizer={kind='sgd',lr=0.1}", "training.epochs=10")

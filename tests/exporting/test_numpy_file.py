@@ -67,6 +67,19 @@ def test_it_runs_where_only_numpy_can_be_imported(kind, tmp_path):
             np.testing.assert_allclose(np.array(found, float), expected, rtol=1e-6)
 
 
+def test_rows_of_another_shape_than_the_models_are_refused(tmp_path):
+    model = KINDS["images"]()
+    cr.export(model, "numpy", tmp_path / "out")
+    X = rows(model, 5)
+    numpy, script = only_numpy(tmp_path / "packages"), tmp_path / "out" / "predict.py"
+    expected = "".join(f"{name}\n" for name in model.predict(X, FLOAT64))
+    np.save(tmp_path / "rows.npy", X.reshape(5, 3, 8, 8))
+    assert isolated(script, numpy, tmp_path / "rows.npy").stdout == expected
+    np.save(tmp_path / "rows.npy", X.reshape(5, 3, 8, 8).transpose(0, 2, 3, 1))
+    message = "ValueError: rows of shape (8, 8, 3); expected (3, 8, 8), or flat ones of 192 numbers"
+    assert isolated(script, numpy, tmp_path / "rows.npy").stderr.splitlines()[-1] == message
+
+
 def test_a_single_number_a_row_is_no_list(tmp_path):
     network, target = cr.Network(hidden(cr.ReLU())).sized(4, 1), Affine(np.array([1e4]), np.array([1 / 300]))
     scale = Affine(np.zeros(4), np.ones(4))

@@ -7,6 +7,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from hashlib import sha256
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import chainrule as cr
 from chainrule.errors import ConfigError, DamagedError, DataError
 from chainrule.reporting.blocks import Diagnosed, Matrix, Points, Table, Tiles, Words
 from chainrule.reporting.compose import compose
+from chainrule.reporting.groups import Group, over_seeds
 from chainrule.reporting.page import html
 from chainrule.runs.integrity import seal_run
 from reported import DIGITS, HOSTILE, edited, hostile_runs, unfinish
@@ -327,3 +329,13 @@ def test_a_run_in_memory_with_a_layer_of_ones_own():
 
     run = cr.train(cr.Network((cr.Linear(4), Square(), cr.Linear())), DIGITS, training=cr.Training(epochs=1))
     assert "Square" in cr.report(run)
+
+
+def test_the_interval_over_seeds_of_a_loss_that_cannot_be_negative_ends_at_0():
+    def lowest(loss):
+        config = SimpleNamespace(loss=loss)
+        runs = [SimpleNamespace(run=None, config=config, history=[{"validation_loss": value}]) for value in (0.7, 1.3)]
+        return over_seeds(Group("a", tuple(runs), 0), "validation_loss")[1].low
+
+    assert lowest(cr.Huber()) == 0
+    assert lowest(cr.Poisson()) < -2

@@ -1,11 +1,13 @@
 """A model saved and loaded predicts the same; files that do not fit together are refused as damaged."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.data.preprocessing import Affine
 from chainrule.runs.files import format_arrays, parse_arrays, write
 from chainrule.runs.sealed import read_sealed, write_sealed
 
@@ -37,6 +39,25 @@ def test_scores_are_probabilities_and_predict_names_the_largest(run):
     scores = run.model.scores(DIGITS.X[:50])
     np.testing.assert_allclose(scores.sum(axis=1), 1)
     assert run.model.predict(DIGITS.X[:50]).tolist() == [DIGITS.target_names[i] for i in scores.argmax(axis=1)]
+
+
+@pytest.mark.parametrize("as_given", [lambda X: X, lambda X: replace(DIGITS, row_shape=X.shape[1:])])
+def test_rows_of_another_shape_are_refused(as_given):
+    model = cr.Model(NETWORK.sized(64, 10), NETWORK.sized(64, 10).initial(0), cr.SoftmaxCrossEntropy(), "classification",
+                     Affine(np.zeros(64), np.ones(64)), Affine(np.zeros(0), np.zeros(0)), DIGITS.target_names,
+                     row_shape=(4, 4, 4))  # fmt: skip
+    model.predict(as_given(DIGITS.X[:9].reshape(9, 4, 4, 4)))
+    with pytest.raises(cr.DataError, match=r"rows of shape \(2, 8, 4\); the model takes rows of shape \(4, 4, 4\), or"):
+        model.predict(as_given(DIGITS.X[:9].reshape(9, 2, 8, 4)))
+
+
+def test_data_of_another_row_shape_are_not_evaluated(run):
+    assert cr.assess_run(run, "test", replace(DIGITS, n_test=30, row_shape=(8, 8))).n == 30
+    with pytest.raises(cr.DataError) as error:
+        cr.assess_run(run, "test", replace(DIGITS, n_test=30, row_shape=(4, 4, 4)))
+    assert str(error.value) == (
+        "digits: holds rows of shape (4, 4, 4); the model takes rows of shape (1, 8, 8), or flat ones of 64 numbers."
+    )
 
 
 def test_raw_rows_of_any_dtype_and_layout_predict_the_same(run):

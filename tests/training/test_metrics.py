@@ -85,3 +85,14 @@ def test_bounds_are_found_by_name_and_by_column():
     assert bounds("validation_rmse") == (0.0, np.inf)
     assert bounds("r2") == (-np.inf, 1.0)
     assert bounds("loss") == bounds("validation_loss") == bounds("epoch") == (-np.inf, np.inf)
+
+
+def test_a_loss_that_cannot_be_negative_ends_at_0():
+    class Own(cr.SquaredError):
+        """What it gives is not known."""
+
+    for loss in (cr.SoftmaxCrossEntropy(), cr.SigmoidCrossEntropy(), cr.SquaredError(), cr.Huber()):
+        assert bounds("loss", [loss]) == bounds("train_loss", [loss, cr.Huber()]) == (0.0, np.inf)
+        for other in (cr.Poisson(), Own(), None):
+            assert bounds("validation_loss", [loss, other]) == (-np.inf, np.inf)
+    assert bounds("epoch", [cr.Huber()]) == (-np.inf, np.inf)

@@ -32,8 +32,11 @@ def evaluate(
     if data is not None and split != "test":
         raise ConfigError(f"--split {split} with --data: other data give their test rows, or all; leave --split out")
     named = [folder for path in runs for _, folder in folders(path)]
-    found = [(path, assess_run(run, split, None if data is None else _read_as(run, data), best=best))
-             for path, run in ((path, load_run(path)) for path in named)]  # fmt: skip
+    found, losses = list[tuple[Path, Any]](), list[Any]()
+    for path in named:
+        run = load_run(path)
+        found.append((path, assess_run(run, split, None if data is None else _read_as(run, data), best=best)))
+        losses.append(run.model.loss)
     if len({tuple(assessment.metrics) for _, assessment in found}) > 1:
         raise ConfigError("the runs are of different tasks or metrics; evaluate them one by one")
     for path, assessment in found:
@@ -44,9 +47,9 @@ def evaluate(
             {"run": str(path), "part": a.part, "n": a.n, "metrics": a.metrics, "accuracy_interval_95": a.interval}
             for path, a in found
         ]
-        show(json.dumps(listed[0] if len(listed) == 1 else {"runs": listed, "mean": _means(found)}), data=True)
+        show(json.dumps(listed[0] if len(listed) == 1 else {"runs": listed, "mean": _means(found, losses)}), data=True)
         return
-    show(_evaluation(found))
+    show(_evaluation(found, losses))
 
 
 def _read_as(run: Any, source: str) -> Any:
@@ -70,18 +73,18 @@ def _read_as(run: Any, source: str) -> Any:
     return open_data(source, Stream(), **{name: options[name] for name in options.keys() & useful_options(source)})
 
 
-def _means(found: list[tuple[Path, Any]]) -> dict[str, dict[str, float]]:
+def _means(found: list[tuple[Path, Any]], losses: list[Any]) -> dict[str, dict[str, float]]:
     from chainrule.intervals import mean_interval
     from chainrule.training.metrics import bounds
 
     means = {}
     for name in found[0][1].metrics:
-        mean, low, high = mean_interval([a.metrics[name] for _, a in found], bounds(name))
+        mean, low, high = mean_interval([a.metrics[name] for _, a in found], bounds(name, losses))
         means[name] = {"mean": mean, "low_95": low, "high_95": high, "runs": len(found)}
     return means
 
 
-def _evaluation(found: list[tuple[Path, Any]]) -> str:
+def _evaluation(found: list[tuple[Path, Any]], losses: list[Any]) -> str:
     from chainrule.text import columns, number
 
     names = list(found[0][1].metrics)
@@ -93,7 +96,7 @@ def _evaluation(found: list[tuple[Path, Any]]) -> str:
     ]  # fmt: skip
     lines = [columns(header, rows, right=range(2, 3 + len(names)))]
     if len(found) > 1:
-        for name, m in _means(found).items():
+        for name, m in _means(found, losses).items():
             interval = f"[{m['low_95']:.4f}, {m['high_95']:.4f}]"
             lines.append(f"mean {name} of {len(found)} runs: {m['mean']:.4f}, 95 % interval over runs {interval}")
     return "\n".join(lines)

@@ -222,8 +222,8 @@ def _jumps(plan: Plan, found: Updates, loss: Loss) -> list[Finding]:
             several([one.name for one in far]),
             f"One step changes {several([f'{one.name} by {one.ratio * found.now:.2g}' for one in far])} of its length.",
             "Around 1e-3 is healthy; above 1e-1 a step replaces what earlier ones have learnt.",
-            f"Lower optimizer.lr, {plan.config.optimizer.lr:g}, by about {max(3, round(largest / 1e-2)):.0f}, or set "
-            "training.clip_norm = 1.",
+            f"Lower optimizer.lr, {plan.config.optimizer.lr:g}, by about {min(max(3, largest / 1e-2), 1e6):.0f}, or "
+            "set training.clip_norm = 1.",
             "problem" if largest > 1 and loss.learnt < 0.5 and loss.rows else "hint",
         )
     ]

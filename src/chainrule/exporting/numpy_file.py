@@ -123,6 +123,15 @@ erf = np.vectorize(math.erf, otypes=[float])
 """,
 }
 
+_FLAT = """
+def flat(X):
+    X = np.asarray(X, dtype=np.float64)
+    shape = tuple(n for n in X.shape[1:] if n != 1)
+    if len(shape) > 1 and shape != {own}:
+        raise ValueError(f"rows of shape {{X.shape[1:]}}; expected {shape}, or flat ones of {n} numbers")
+    return X.reshape(len(X), {n})
+"""
+
 _MEANINGS = {
     "classification": ("Probabilities of the classes", "The most probable class"),
     "multilabel": ("Probabilities of the labels", "1 for each label that is more likely than not"),
@@ -166,10 +175,13 @@ def script(model: Model) -> str:
     single = model.task == "regression" and model.network.n_out == 1
     text = "\n".join([*body, link])
     helpers = "".join(f"\n{code}" for name, code in _HELPERS.items() if f"{name}(" in text)
+    own = tuple(n for n in model.row_shape if n != 1)
+    if table is None and len(own) > 1:
+        helpers = "\n" + _FLAT.format(own=own, shape=model.row_shape, n=model.preprocessing.n_in) + helpers
     imports = "import math\nimport sys" if "erf(" in text else "import sys"
     imports = imports if table is None else f"import csv\n{imports}"
     return _SCRIPT.substitute(
-        _input(model, table),
+        _input(model, table, "flat(" in helpers),
         version=version("chainrule"),
         imports=f"{imports}\nfrom pathlib import Path\n\nimport numpy as np",
         helpers=helpers,
@@ -181,12 +193,12 @@ def script(model: Model) -> str:
     )
 
 
-def _input(model: Model, table: Preparation | None) -> dict[str, str]:
+def _input(model: Model, table: Preparation | None, shaped: bool) -> dict[str, str]:
     """How the script takes rows: as arrays of numbers, or with the words of a table."""
     n = model.preprocessing.n_in
     if table is None:
         return {"csv": "of numbers", "encode": "", "loaded": 'np.loadtxt(path, delimiter=",", ndmin=2)',
-                "taken": f"np.asarray(X, dtype=np.float64).reshape(len(X), {n})"}  # fmt: skip
+                "taken": "flat(X)" if shaped else f"np.asarray(X, dtype=np.float64).reshape(len(X), {n})"}  # fmt: skip
     columns = f"columns = {list(model.feature_names or map(str, range(n)))!a}\ntable = {TABLE_NAMES!r}"
     return {"csv": "with a header", "encode": f"{columns}\n{ENCODE}",
             "loaded": "[[row[name] for name in columns] for row in csv.DictReader(open(path, encoding='utf-8-sig'))]",

@@ -55,7 +55,7 @@ def summary(groups: Sequence[Group]) -> Section:
 
 
 def _headline(groups: Sequence[Group], column: str) -> Headline:
-    judged = [(over_seeds(last_rows(group), column), group) for group in groups]
+    judged = [(over_seeds(group, column), group) for group in groups]
     found = [(value, group) for value, group in judged if value is not None]
     sign = -1.0 if greater_is_better(column) else 1.0
     (mean, interval), top = min(found, key=lambda one: sign * one[0][0])
@@ -100,10 +100,9 @@ def _table_of(groups: Sequence[Group], rows: Sequence[Any], column: str) -> Tabl
               *map(words_of, others), "epochs")  # fmt: skip
     body: list[tuple[Cell, ...]] = []
     for i, group in enumerate(groups):
-        mine = last_rows(group)
-        value = over_seeds(mine, column)
-        own = [over_seeds(mine, name) for name in others]
-        epochs = over_seeds(mine, "epoch")
+        value = over_seeds(group, column)
+        own = [over_seeds(group, name) for name in others]
+        epochs = over_seeds(group, "epoch")
         parameters = group.network.n_parameters if group.network else None
         body.append((
             group.name, *(values[i] for values in differ.values()), len(group.subjects), parameters,
@@ -117,7 +116,7 @@ def _table_of(groups: Sequence[Group], rows: Sequence[Any], column: str) -> Tabl
 
 
 def _means(groups: Sequence[Group], column: str) -> Dots:
-    found = [(group, over_seeds(last_rows(group), column)) for group in groups]
+    found = [(group, over_seeds(group, column)) for group in groups]
     known = [(group, value) for group, value in found if value is not None]
     if len(known) > DRAWN:
         sign = -1.0 if greater_is_better(column) else 1.0

@@ -83,7 +83,7 @@ def closely(groups: Sequence[Group]) -> list[Group]:
     sign = -1.0 if greater_is_better(column) else 1.0
 
     def place(group: Group) -> float:
-        value = over_seeds(last_rows(group), column)
+        value = over_seeds(group, column)
         return sign * value[0] if value is not None else float("inf")
 
     best = sorted(groups, key=place)[:CLOSELY]

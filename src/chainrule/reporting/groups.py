@@ -9,6 +9,7 @@ from typing import Any
 from chainrule.comparing.groups import grouped
 from chainrule.errors import ConfigError
 from chainrule.intervals import mean_interval, proportion_interval
+from chainrule.losses import Loss
 from chainrule.network import Network
 from chainrule.reporting.blocks import Interval
 from chainrule.reporting.sources import Subject
@@ -78,17 +79,19 @@ def main_metric(rows: Sequence[Row]) -> str:
     return next((name for name in names if name != "loss"), "loss")
 
 
-def over_seeds(rows: Sequence[Row], column: str) -> tuple[float, Interval | None] | None:
+def over_seeds(group: Group, column: str) -> tuple[float, Interval | None] | None:
     """Mean and Student's interval over runs, which one run has not; None where nothing finite was measured."""
+    rows = last_rows(group)
+    losses = [one.run.model.loss if one.run else one.config.loss for one in group.subjects]
     values = [row[column] for row in rows if isinstance(row.get(column), (int, float)) and isfinite(row[column])]
     if not values:
         return None
-    return fmean(values), interval(values, column)
+    return fmean(values), interval(values, column, losses)
 
 
-def interval(values: Sequence[float], column: str) -> Interval | None:
+def interval(values: Sequence[float], column: str, losses: Sequence[Loss | None] = ()) -> Interval | None:
     """Student's interval of a metric over runs, within its bounds; None for one run."""
-    return Interval(*mean_interval(values, bounds(column))[1:]) if len(values) > 1 else None
+    return Interval(*mean_interval(values, bounds(column, losses))[1:]) if len(values) > 1 else None
 
 
 def over_rows(group: Group, column: str, mean: float) -> Interval | None:

@@ -13,7 +13,7 @@ from chainrule.reporting.about_study import ledgered
 from chainrule.reporting.blocks import Page, Section, Words
 from chainrule.reporting.compose import compose
 from chainrule.reporting.page import html
-from chainrule.runs.directory import CONFIG, ENVIRONMENT, HISTORY, METRICS
+from chainrule.runs.directory import CONFIG, DIVERGED, ENVIRONMENT, HISTORY, METRICS
 from chainrule.runs.run import Given
 from chainrule.runs.sealed import MANIFEST
 from chainrule.study.conduct import STUDY
@@ -55,7 +55,7 @@ def _files(path: Path) -> bytes:
     """Names, sizes and times of the files of the runs at `path`."""
     found = []
     for _, folder in folders(path):
-        for name in (CONFIG, ENVIRONMENT, HISTORY, METRICS, MANIFEST):
+        for name in (CONFIG, ENVIRONMENT, HISTORY, METRICS, DIVERGED, MANIFEST):
             file = folder / name
             if file.is_file():
                 about = file.stat()

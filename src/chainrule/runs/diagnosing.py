@@ -1,19 +1,22 @@
 """Diagnosis of a run by its directory, finished or not: at its newest sound checkpoint, and at its start."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 from chainrule.data import Dataset
 from chainrule.diagnosis import Finding, diagnose
+from chainrule.diagnosis.finding import ordered
 from chainrule.errors import DamagedError
 from chainrule.runs import checkpoint
 from chainrule.runs.checkpoint import Saved
-from chainrule.runs.directory import CONFIG
+from chainrule.runs.directory import CONFIG, DIVERGED
 from chainrule.runs.named import nothing_at
 from chainrule.runs.start import planned
 from chainrule.spec import from_plain
 from chainrule.training.config import Config
 from chainrule.training.loop import begin
+from chainrule.training.position import Divergence
 from chainrule.training.step import on_device
 
 
@@ -39,4 +42,32 @@ def diagnose_run(directory: Path, warn: Callable[[str], None], data: Dataset | N
     with decided.backend.scope(), on_device(decided) as rows:
         progress = checkpoint.restore(saved, decided)
         now, start = progress.now, begin(decided).now.state
-        return diagnose(decided, rows, now.state, now.step, progress.history, start, progress.lr_scale)
+        findings = diagnose(decided, rows, now.state, now.step, progress.history, start, progress.lr_scale)
+    return ordered([*_end(directory, now.step), *findings])
+
+
+def _end(directory: Path, step: int) -> list[Finding]:
+    """What its newest checkpoint, of `step`, does not show of a run: that it diverged after it, or has not begun."""
+    path = directory / DIVERGED
+    if path.is_file():
+        try:
+            ended = Divergence(**json.loads(path.read_bytes()))
+        except (ValueError, TypeError) as error:
+            raise DamagedError(f"{path} is not what training wrote: {error}. Remove it and diagnose again.") from error
+        why = (
+            "Training ended there, for no step leads back from such numbers. The newest checkpoint is the last finite "
+            f"one, of step {step:,}; whatever else is said here is of it."
+        )
+        return [Finding("diverged", ended.where, ended.measured, why, ended.change, "problem")]
+    if step:
+        return []
+    return [
+        Finding(
+            "not-begun",
+            "",
+            "The newest checkpoint is of step 0.",
+            "There is nothing of the training to judge yet; only the data and the initial network were looked at.",
+            f"Diagnose again later; a run that was stopped goes on with: chainrule train --resume {directory}",
+            "hint",
+        )
+    ]

@@ -25,9 +25,11 @@ from chainrule.training.plan import Plan
 
 CONFIG, ENVIRONMENT, HISTORY, METRICS = "config.toml", "environment.json", "history.jsonl", "metrics.json"
 MODEL, BEST, START = "model", "best", "start"
+DIVERGED = "diverged.json"
+"""Where and how the run ended because its numbers diverged; gone once it goes on."""
 REPORTS = ("report.html", "report.md")
 """What `chainrule report` adds: made from the rest, so no manifest covers it."""
-LAYOUT = (*REPORTS, MANIFEST, METRICS, MODEL, BEST, checkpoint.FOLDER, START, HISTORY, ENVIRONMENT, CONFIG)
+LAYOUT = (*REPORTS, DIVERGED, MANIFEST, METRICS, MODEL, BEST, checkpoint.FOLDER, START, HISTORY, ENVIRONMENT, CONFIG)
 """Names in a run directory. `--overwrite` removes these and nothing else."""
 
 
@@ -156,9 +158,9 @@ def clear_for_seeds(directory: Path, coming: Collection[Path]) -> None:
 
 
 def _unfinish(directory: Path) -> None:
-    """Remove the marks of a finished run."""
+    """Remove the marks of a run that ended."""
     with writing(directory):
-        for name in (MANIFEST, METRICS):
+        for name in (MANIFEST, METRICS, DIVERGED):
             (directory / name).unlink(missing_ok=True)
 
 
@@ -181,7 +183,7 @@ def plain_config(decided: Plan) -> dict[str, Any]:
 
 
 def prepare(directory: Path, config: dict[str, Any], about: dict[str, Any], history: tuple[Row, ...]) -> "Recorder":
-    """Write what is known before the next step; marks of a finished run go first, so that none is half true."""
+    """Write what is known before the next step; marks of a run that ended go first, so that none is half true."""
     _unfinish(directory)
     write(directory / CONFIG, tomli_w.dumps(config).encode())
     write(directory / ENVIRONMENT, format_json(about))

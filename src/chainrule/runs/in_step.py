@@ -12,7 +12,7 @@ from chainrule.runs.keeper import Keeper, distances
 from chainrule.training.loop import ended
 from chainrule.training.measure import Row
 from chainrule.training.plan import Plan
-from chainrule.training.position import Progress
+from chainrule.training.position import Divergence, Progress
 from chainrule.training.step import Resident
 from chainrule.training.watch import Watch
 
@@ -84,3 +84,7 @@ class InStep(Watch):
     def setback(self, progress: Progress) -> None:
         """As `watch`."""
         self.watch.setback(progress)
+
+    def diverged(self, ended: Divergence) -> None:
+        """As `watch`."""
+        self.watch.diverged(ended)

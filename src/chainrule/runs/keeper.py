@@ -14,13 +14,15 @@ from chainrule.errors import Interrupted, TimeLimitError
 from chainrule.runs import checkpoint
 from chainrule.runs.background import Background
 from chainrule.runs.checkpoint import Key, Snapshot
+from chainrule.runs.directory import DIVERGED
+from chainrule.runs.files import format_json, write
 from chainrule.runs.hooks import Hook, Listening, measuring
 from chainrule.runs.interrupts import Interrupts
 from chainrule.runs.run import model_of
 from chainrule.training.loop import ended, to_host
 from chainrule.training.measure import Row
 from chainrule.training.plan import Plan
-from chainrule.training.position import Progress
+from chainrule.training.position import Divergence, Progress
 from chainrule.training.step import Resident
 from chainrule.training.watch import Watch
 
@@ -138,6 +140,10 @@ class Keeper(Audience):
         if perf_counter() >= self.deadline:
             self.background.wait()
             raise TimeLimitError(f"the time limit was reached {where}")
+
+    def diverged(self, ended: Divergence) -> None:
+        """Written down, for a diagnosis: the newest checkpoint is of the last finite position."""
+        write(self.run / DIVERGED, format_json(ended._asdict()))
 
     def _write(self, shot: Snapshot) -> None:
         checkpoint.write(self.run, shot)

@@ -83,10 +83,10 @@ class Model:
         """Logits of raw rows X, (n_rows, n_out): an array, a data frame, a `Table` or a `Dataset`.
 
         Columns of frames, and of all tables of a model that takes words or gaps, are found by their names.
-        Raises a DataError for other columns, and where an output is not finite.
+        Raises a DataError for other columns, for rows that are of another shape, and where an output is not finite.
         """
         expect("compute", compute, isinstance(compute, Compute), COMPUTE)
-        table = rows_for(self.preprocessing, self.feature_names, X)
+        table = rows_for(self.preprocessing, self.feature_names, X, self.row_shape)
         if compute.precision == "auto" and all(array.dtype == np.float64 for array in self.parameters.values()):
             compute = replace(compute, precision="float64")
         backend = choose(compute, self.network.flops_per_row * EVALUATION_BLOCK)

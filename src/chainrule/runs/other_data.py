@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.data import Dataset
+from chainrule.data.readers.values import check_row_shape
 from chainrule.errors import DataError
 from chainrule.runs.model import Model
 
@@ -13,8 +14,10 @@ from chainrule.runs.model import Model
 def as_trained(model: Model, data: Dataset) -> Dataset:
     """The data with the model's columns in its order, and y numbered by its classes where these are all known to it.
 
-    Columns without names are taken as they stand. Raises a DataError for a column that is not there.
+    Columns without names are taken as they stand. Raises a DataError for a column that is not there, and for rows of
+    another shape.
     """
+    check_row_shape(data.name, data.row_shape, model.row_shape)
     return _numbered(model, _ordered(model, data))
 
 

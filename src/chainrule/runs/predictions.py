@@ -45,7 +45,8 @@ def score_blocks(model: Model, rows: Path) -> Iterator[Scores]:
     """
     widest = max(model.preprocessing.n_in, model.network.widths[0], len(model.target_names))
     n_rows = max(1, _NUMBERS // (widest * EVALUATION_BLOCK)) * EVALUATION_BLOCK
-    for block in row_blocks(rows, model.feature_names, model.preprocessing.n_in, model.columns_of_words, n_rows):
+    for block in row_blocks(rows, model.feature_names, model.preprocessing.n_in, model.columns_of_words, n_rows,
+                            model.row_shape):  # fmt: skip
         yield model.scores(block)
 
 

@@ -1,6 +1,5 @@
 """What a model is given to predict, arrays, frames, tables or data sets, as the rows that its preprocessing takes."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,25 +9,28 @@ import numpy as np
 from chainrule.data import Dataset, Preparation, Preprocessing, Table
 from chainrule.data.readers.columns import assembled
 from chainrule.data.readers.frames import from_objects, is_frame, rows_of
+from chainrule.data.readers.values import check_row_shape, flattened
 from chainrule.data.tables import column_name
 from chainrule.errors import DataError
 
 
-def rows_for(preprocessing: Preprocessing, names: Sequence[str], given: Any) -> Table:
+def rows_for(preprocessing: Preprocessing, names: Sequence[str], given: Any, row_shape: tuple[int, ...] = ()) -> Table:
     """What was given as a table of the columns that the preprocessing takes; columns with names are found by them.
 
-    names: of the model's columns. Raises a DataError for columns that are missing, for gaps and infinite numbers where
+    names: of the model's columns. row_shape: of one of its rows before flattening. Raises a DataError for columns that
+    are missing, for rows of another shape, for gaps and infinite numbers where
     the model knows none, and for an array of numbers where it takes words.
     """
     words = _columns_of_words(preprocessing)
     if isinstance(given, Table):
         X = given
     elif isinstance(given, Dataset):
+        check_row_shape(given.name, given.row_shape, row_shape)
         X = Table(given.X, given.categories or (None,) * given.n_features, tuple(given.feature_names))
     elif is_frame(given):
         X = rows_of(given, names, [names[i] for i in words] if names else ())
     else:
-        X = _of_array(preprocessing, names, given)
+        X = _of_array(preprocessing, names, given, row_shape)
     if names and X.names and tuple(names) != X.names and isinstance(preprocessing, Preparation):
         X = _in_order(X, names)
     if X.X.ndim != 2 or X.X.shape[1] != preprocessing.n_in:
@@ -43,7 +45,7 @@ def _columns_of_words(preprocessing: Preprocessing) -> list[int]:
     return [i for i, words in enumerate(preprocessing.categories) if words is not None]
 
 
-def _of_array(preprocessing: Preprocessing, names: Sequence[str], X: Any) -> Table:
+def _of_array(preprocessing: Preprocessing, names: Sequence[str], X: Any, row_shape: tuple[int, ...]) -> Table:
     if isinstance(X, np.ma.MaskedArray):
         raise DataError("X is a masked array; this model knows no gaps. Fill it: X.filled(value).")
     words, n = _columns_of_words(preprocessing), preprocessing.n_in
@@ -61,9 +63,10 @@ def _of_array(preprocessing: Preprocessing, names: Sequence[str], X: Any) -> Tab
             f"X is an array of numbers, and this model takes words in {len(words)} of its {n} columns ({where}); give "
             "a data frame, a data set, or rows with the words themselves."
         )
-    X = X.reshape(len(X), math.prod(X.shape[1:])) if X.ndim > 2 else X  # (n_rows, n_features)
+    X, own_shape = flattened(X)  # (n_rows, n_features)
     if X.ndim != 2 or X.shape[1] != n or X.dtype.kind not in "biuf":
         raise DataError(f"X has shape {X.shape} and dtype {X.dtype}; this model takes numbers (n_rows, {n}).")
+    check_row_shape("X", own_shape, row_shape)
     return Table(X, (None,) * n)
 
 

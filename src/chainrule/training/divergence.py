@@ -14,7 +14,7 @@ from chainrule.backprop import Context, Parameters, forward
 from chainrule.errors import DivergenceError
 from chainrule.network.network import kind_of
 from chainrule.training.plan import Plan
-from chainrule.training.position import Position, Progress, Setback
+from chainrule.training.position import Divergence, Position, Progress, Setback
 from chainrule.training.step import Resident, State, batch, placed, train_step
 from chainrule.training.watch import Watch
 
@@ -40,7 +40,7 @@ class Origin(NamedTuple):
 def go_back(plan: Plan, data: Resident, found: NotFiniteError, watch: Watch) -> Progress:
     """The anchor, with half the learning rate. Raises a DivergenceError where that is not asked for, or did not help.
 
-    Before it raises, the last finite position is kept.
+    Before it raises, the last finite position is kept, and the watch is told what ended the run.
     """
     progress = found.progress
     anchor = replace(progress, now=progress.anchor)
@@ -48,14 +48,16 @@ def go_back(plan: Plan, data: Resident, found: NotFiniteError, watch: Watch) -> 
     reduce = plan.config.training.on_divergence == "reduce-lr"
     if not reduce or len(progress.setbacks) >= HALVINGS:
         watch.keep(anchor)
-        raise DivergenceError(message(plan, found, origin))
+        ended = divergence(plan, found, origin)
+        watch.diverged(ended)
+        raise DivergenceError(f"{ended.measured} {ended.change}")
     setback = Setback(origin.step, progress.anchor.step, origin.where)
     anchor = replace(anchor, setbacks=(*progress.setbacks, setback))
     watch.setback(anchor)
     return anchor
 
 
-def message(plan: Plan, found: NotFiniteError, origin: Origin) -> str:
+def divergence(plan: Plan, found: NotFiniteError, origin: Origin) -> Divergence:
     """What diverged, where, at which rate, and what to try."""
     progress, options = found.progress, plan.config.training
     lr = plan.lr(origin.step - 1) * progress.lr_scale
@@ -71,12 +73,13 @@ def message(plan: Plan, found: NotFiniteError, origin: Origin) -> str:
         halved = ""
     else:
         halved = f" The learning rate was halved {len(progress.setbacks)} times."
-    return (
+    measured = (
         f"{found.column} is {found.value} at step {progress.now.step:,}; expected a finite number. "
         f"The first value that is not finite: {origin.where}, at step {origin.step:,} "
-        f"(epoch {origin.step / plan.batches.per_epoch:.2f}, learning rate {lr:.3g}).{halved} "
-        f"Try, one at a time: {'; '.join(tries)}."
+        f"(epoch {origin.step / plan.batches.per_epoch:.2f}, learning rate {lr:.3g}).{halved}"
     )
+    change = f"Try, one at a time: {'; '.join(tries)}."
+    return Divergence(progress.now.step, found.column, origin.where, measured, change)
 
 
 def locate(plan: Plan, data: Resident, progress: Progress) -> Origin:

@@ -11,7 +11,7 @@ from chainrule.data.dataset import Task
 from chainrule.data.preprocessing import Affine
 from chainrule.errors import ConfigError
 from chainrule.intervals import ANY, Bounds
-from chainrule.losses import Loss
+from chainrule.losses import Huber, Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
 
 Values = NDArray[Any]
 
@@ -90,12 +90,22 @@ def greater_is_better(column: str) -> bool:
     return metric.greater_is_better if metric else False
 
 
-def bounds(name: str) -> Bounds:
+_NEVER_NEGATIVE = (SoftmaxCrossEntropy, SigmoidCrossEntropy, SquaredError, Huber)
+
+
+def bounds(name: str, losses: Iterable[Loss | None] = ()) -> Bounds:
     """Between what a metric lies, by its name or by that of a history column; (-inf, inf) for what is no metric.
+
+    losses: of the runs, None for one that is not known. A Poisson loss, or one of a user's own, may be negative.
 
     >>> bounds("validation_accuracy"), bounds("accuracy"), bounds("validation_loss")
     ((0.0, 1.0), (0.0, 1.0), (-inf, inf))
+    >>> bounds("validation_loss", [Huber(), SquaredError()])
+    (0.0, inf)
     """
+    if name.rpartition("_")[2] == "loss":
+        kinds = {type(loss) for loss in losses}
+        return (0.0, inf) if kinds and kinds <= set(_NEVER_NEGATIVE) else ANY
     metric = METRICS.get(name) or METRICS.get(name.partition("_")[2])
     return metric.bounds if metric else ANY
 

@@ -31,6 +31,19 @@ class Setback(NamedTuple):
     where: str
 
 
+class Divergence(NamedTuple):
+    """A divergence that ended the run: the column of history that showed it, at which step, and where it came from.
+
+    measured, change: what was found and what to try, in sentences.
+    """
+
+    step: int
+    column: str
+    where: str
+    measured: str
+    change: str
+
+
 @dataclass(frozen=True, eq=False)
 class Progress:
     """A position, and what came before it.

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 
 from chainrule.training.measure import Row
-from chainrule.training.position import Progress
+from chainrule.training.position import Divergence, Progress
 from chainrule.training.step import Resident
 
 
@@ -30,6 +30,9 @@ class Watch:
 
     def setback(self, progress: Progress) -> None:
         """The run has gone back to its anchor and goes on with half the learning rate."""
+
+    def diverged(self, ended: Divergence) -> None:
+        """The run ends, as its numbers diverged; the anchor has been kept."""
 
     def measuring(self) -> AbstractContextManager[None]:
         """Open while a row is measured, which changes nothing and may be broken off."""

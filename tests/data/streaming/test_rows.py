@@ -100,6 +100,29 @@ def test_arrays(tmp_path: Path) -> None:
     assert refusal(tmp_path / "other.npz", (), 12) == "expected an array X of rows to predict; found none."
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_rows_of_another_shape_than_the_models_are_refused(tmp_path: Path, suffix: str, order: Any) -> None:
+    path = tmp_path / f"new.{suffix}"
+
+    def taken(shape: tuple[int, ...], row_shape: tuple[int, ...]) -> int:
+        X = np.zeros(shape, order=order)
+        np.save(path, X) if suffix == "npy" else np.savez(path, X=X)
+        return sum(len(block) for block in row_blocks(path, (), 24, None, 10, row_shape))
+
+    for shape in [(5, 24), (5, 3, 2, 4), (5, 1, 3, 2, 4), (5, 24, 1)]:
+        assert taken(shape, (3, 2, 4)) == 5
+    for row_shape in [(), (24,), (1, 24)]:
+        assert taken((5, 2, 4, 3), row_shape) == 5
+    for shape, last in [((2, 4, 3), " Put the channels first: X.transpose(0, 3, 1, 2)."), ((3, 4, 2), "")]:
+        with pytest.raises(DataError) as error:
+            taken((5, *shape), (3, 2, 4))
+        assert str(error.value) == (
+            f"{path}: holds rows of shape {shape}; the model takes rows of shape (3, 2, 4), or flat ones of 24 "
+            f"numbers.{last}"
+        )
+
+
 TO_PREDICT = "Correct the cell, or leave the row out."
 
 
@@ -191,12 +214,31 @@ def test_gaps(tmp_path: Path) -> None:
     assert refusal(path, ("a", "b"), 2) == "is nan at row 1, column 'b'. Correct it, or leave the row out."
 
 
-def test_other_files(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "a.txt", (), 2) == (
+@pytest.mark.parametrize("words", [None, ("a",)])
+def test_other_files(tmp_path: Path, words: tuple[str, ...] | None) -> None:
+    for name in ("a.txt", "a", "a.csv.gz"):
+        (tmp_path / name).touch()
+    assert refusal(tmp_path / "a.txt", (), 2, words) == (
         "its suffix '.txt' is not one of .csv .tsv .parquet .arrow .feather .npy .npz."
     )
-    assert refusal(tmp_path, (), 2) == "is a folder; name a file with the rows."
+    assert refusal(tmp_path / "a", (), 2, words) == (
+        "it has no suffix; expected one of .csv .tsv .parquet .arrow .feather .npy .npz."
+    )
+    assert refusal(tmp_path, (), 2, words) == "is a folder; name a file with the rows."
     (tmp_path / "packed.csv").write_bytes(gzip.compress(b"a,b\n1,2\n"))
     assert refusal(tmp_path / "packed.csv", (), 2) == "is packed by gzip. Unpack it first."
-    assert refusal(tmp_path / "a.csv.gz", (), 2).endswith(".npz. Unpack it first.")
-    assert refusal(tmp_path / "a.npy", (), 2) == "there is no such file. Check the path."
+    assert refusal(tmp_path / "a.csv.gz", (), 2, words).endswith(".npz. Unpack it first.")
+    for name in ("a.npy", "nothere", "-", "none.txt", "none.csv.gz"):
+        assert refusal(tmp_path / name, (), 2, words) == "there is no such file. Check the path."
+
+
+def test_a_model_of_images_tells_what_it_takes_for_them(tmp_path: Path) -> None:
+    (tmp_path / "one.png").touch()
+    images = "Images are taken as a .npy of shape (n, 3, 2, 4): images, channels, height, width."
+    for path, message in [
+        (tmp_path, "is a folder; name a file with the rows."),
+        (tmp_path / "one.png", "its suffix '.png' is not one of .csv .tsv .parquet .arrow .feather .npy .npz."),
+    ]:
+        with pytest.raises(DataError) as error:
+            list(row_blocks(path, (), 24, None, 10, (3, 2, 4)))
+        assert str(error.value) == f"{path}: {message} {images}"

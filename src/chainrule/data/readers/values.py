@@ -42,6 +42,21 @@ def flattened(X: Array) -> tuple[Array, tuple[int, ...]]:
     return X.reshape(len(X), math.prod(X.shape[1:])), X.shape[1:]
 
 
+def check_row_shape(source: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    """Raise a DataError where rows have another shape than those that a model takes, axes of length 1 left out.
+
+    Flat rows have no shape of their own, and a model of flat rows takes rows of any.
+    """
+    own, model = (tuple(n for n in shape if n != 1) for shape in (given, wanted))
+    if len(own) < 2 or len(model) < 2 or own == model:
+        return
+    last = " Put the channels first: X.transpose(0, 3, 1, 2)." if given == (*wanted[1:], wanted[0]) else ""
+    raise DataError(
+        f"{source}: holds rows of shape {given}; the model takes rows of shape {wanted}, or flat ones of "
+        f"{math.prod(wanted):,} numbers.{last}"
+    )
+
+
 def texts(values: Array, path: Path, name: str) -> Array:
     """Texts as str, UTF-8 decoded where they are bytes; refused where they are none."""
     if values.dtype.kind not in "US":
