@@ -256,6 +256,17 @@ def test_a_scorer_of_a_regression_and_what_is_none():
         regressor(early_stopping=True, scoring=3).fit(XD, YD)
 
 
+@pytest.mark.parametrize("first", [np.nan, np.inf])
+def test_a_score_that_is_not_finite_is_not_the_best(first):
+    given = iter([first, 0.25, 0.75, np.nan, 0.5])
+    model = classifier(early_stopping=True, scoring=lambda *_: next(given), max_iter=5).fit(X, Y)
+    assert model.best_validation_score_ == 0.75
+    model.history_ = [
+        row | {"objective": value} for row, value in zip(model.history_, [np.nan, 3, 1, np.nan, 2], strict=True)
+    ]
+    assert model.best_loss_ == 1
+
+
 def test_members_are_averaged_and_beside_each_other():
     one = [classifier(random_state=seed).fit(X, Y) for seed in (0, 1, 2)]
     three = classifier(n_members=3).fit(X, Y)
