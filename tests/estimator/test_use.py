@@ -267,6 +267,21 @@ def test_a_score_that_is_not_finite_is_not_the_best(first):
     assert model.best_loss_ == 1
 
 
+def undefined(estimator, X, y):
+    return float("nan")
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_a_score_that_is_never_a_number_is_refused(n_members):
+    model = classifier(early_stopping=True, scoring=undefined, max_iter=3, n_members=n_members)
+    with pytest.raises(cr.ConfigError, match=r"^scoring is <function undefined at .*>, and the score of the validation "
+                       "rows was nan after every one of 3 epochs; expected numbers, give more validation rows or another "
+                       "scorer$"):  # fmt: skip
+        model.fit(X, Y)
+    watched = classifier(scoring=undefined, max_iter=3).fit(X, Y, X_val=X, y_val=Y)  # it decides nothing
+    assert np.isnan(watched.validation_scores_).all()
+
+
 def test_members_are_averaged_and_beside_each_other():
     one = [classifier(random_state=seed).fit(X, Y) for seed in (0, 1, 2)]
     three = classifier(n_members=3).fit(X, Y)

@@ -91,7 +91,9 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
         score = scorer(params["scoring"]) if split.validation else None
         hooks = () if score is None else (Scored(self, score),)
         epochs = settings.integer(params, "max_iter")
-        self._keep(self._train(params, rows, split, evaluation, epochs, starts, hooks), add=warm)
+        runs = self._train(params, rows, split, evaluation, epochs, starts, hooks)
+        settings.check_scores(params, evaluation.monitor, [run.history for run in runs])
+        self._keep(runs, add=warm)
         self._ends: list[Initial] = []
         return self
 

@@ -27,6 +27,7 @@ from chainrule.optim import (
 )
 from chainrule.optim import Step as StepSchedule
 from chainrule.training import Evaluation
+from chainrule.training.measure import Row
 
 Params = Mapping[str, Any]
 """What `get_params` gives."""
@@ -191,6 +192,17 @@ def evaluation(params: Params, score: str, *, validated: bool) -> Evaluation:
     monitor = {None: f"validation_{score}", "loss": "validation_loss"}.get(scoring, SCORE)
     return Evaluation(metrics=metrics, train_metrics=False, monitor=monitor, patience=patience, tolerance=tolerance,
                       mode="max" if monitor == SCORE else "auto", keep="best")  # fmt: skip
+
+
+def check_scores(params: Params, monitor: str, histories: Sequence[Sequence[Row]]) -> None:
+    """Refuse a validation score that chose no epoch, since none of its values is finite."""
+    for history in histories if params["early_stopping"] else ():
+        scores = [row[monitor] for row in history]
+        if not np.isfinite(scores).any():
+            raise ConfigError(
+                f"scoring is {params['scoring']!r}, and the score of the validation rows was {scores[0]} after every one "
+                f"of {len(scores)} epochs; expected numbers, give more validation rows or another scorer"
+            )
 
 
 def _names(known: Mapping[str, Any]) -> str:
