@@ -96,5 +96,11 @@ def test_refused(X, y) -> None:
         cr.MLPClassifier(**SHORT).fit(X[["size", "age"]].to_numpy(), y)
     with pytest.raises(cr.DataError, match="column 'when' holds dates or times"):
         cr.MLPClassifier(**SHORT).fit(X.assign(when=pd.Timestamp(0)), y)
+    for twice in (X.rename(columns={"size": "age"}), pd.DataFrame(np.ones((len(X), 2)), columns=["age", "age"])):
+        message = r"^frame: two columns are called 'age'\. Rename or remove one of them\.$"
+        with pytest.raises(cr.DataError, match=message):
+            cr.MLPClassifier(**SHORT).fit(twice, y)
+        with pytest.raises(cr.DataError, match=message):
+            model.predict(twice)
     with pytest.raises(AttributeError, match="has no weights of its columns"):
         model.coefs_  # noqa: B018

@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes, load_digits, load_iris, make_multilabel_classification
-from sklearn.metrics import balanced_accuracy_score, log_loss
+from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -149,6 +149,9 @@ def test_partial_fit_refuses_what_it_cannot_know():
         model.partial_fit(X, Y)
     with pytest.raises(ValueError, match=r"expected what the first call named, \[0, 1\]"):
         model.partial_fit(X, Y, classes=[0, 1, 2])
+    with pytest.raises(cr.ConfigError, match=r"^solver is 'sgd', which cannot go on from the arrays of the last "
+                       r"partial_fit's; set that one again, or begin anew with fit$"):  # fmt: skip
+        model.set_params(solver="sgd").partial_fit(X[:100], Y[:100])
     with pytest.raises(ValueError, match="partial_fit does not know how many calls follow, use 'constant'"):
         classifier(schedule="cosine").partial_fit(X, Y, classes=[0, 1, 2])
 
@@ -256,6 +259,42 @@ def test_a_scorer_of_a_regression_and_what_is_none():
         regressor(early_stopping=True, scoring=3).fit(XD, YD)
 
 
+@pytest.mark.parametrize("first", [np.nan, np.inf])
+def test_a_score_that_is_not_finite_is_not_the_best(first):
+    given = iter([first, 0.25, 0.75, np.nan, 0.5])
+    model = classifier(early_stopping=True, scoring=lambda *_: next(given), max_iter=5).fit(X, Y)
+    assert model.best_validation_score_ == 0.75
+    model.history_ = [
+        row | {"objective": value} for row, value in zip(model.history_, [np.nan, 3, 1, np.nan, 2], strict=True)
+    ]
+    assert model.best_loss_ == 1
+
+
+@pytest.mark.parametrize("given", [None, "a", [0.5, 0.6]])
+def test_a_scorer_that_gives_no_number_is_refused(given):
+    def own(estimator, X, y):
+        return given
+
+    with pytest.raises(cr.ConfigError) as caught:
+        classifier(early_stopping=True, scoring=own).fit(X, Y)
+    assert str(caught.value) == f"scoring is {own!r}, which gave {given!r}; expected a number"
+
+
+def undefined(estimator, X, y):
+    return float("nan")
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_a_score_that_is_never_a_number_is_refused(n_members):
+    model = classifier(early_stopping=True, scoring=undefined, max_iter=3, n_members=n_members)
+    with pytest.raises(cr.ConfigError, match=r"^scoring is <function undefined at .*>, and the score of the validation "
+                       "rows was nan after every one of 3 epochs; expected numbers, give more validation rows or another "
+                       "scorer$"):  # fmt: skip
+        model.fit(X, Y)
+    watched = classifier(scoring=undefined, max_iter=3).fit(X, Y, X_val=X, y_val=Y)  # it decides nothing
+    assert np.isnan(watched.validation_scores_).all()
+
+
 def test_members_are_averaged_and_beside_each_other():
     one = [classifier(random_state=seed).fit(X, Y) for seed in (0, 1, 2)]
     three = classifier(n_members=3).fit(X, Y)
@@ -301,6 +340,16 @@ def test_a_class_whose_rows_all_weigh_nothing_stays_a_class():
         (classifier, {"max_iter": 0}, "max_iter is 0; expected a whole number of at least 1"),
         (classifier, {"batch_size": 0.5}, "batch_size is 0.5; expected a whole number of at least 1"),
         (classifier, {"n_members": True}, "n_members is True; expected a whole number of at least 1"),
+        (classifier, {"early_stopping": True, "scoring": ["accuracy", "f1"]}, "scoring is ['accuracy', 'f1']; expected None, "
+         "'loss', a scorer's name or a callable (estimator, X, y)"),
+        (classifier, {"early_stopping": True, "scoring": roc_auc_score}, "scoring is the metric roc_auc_score; expected a "
+         "scorer, (estimator, X, y) -> number: wrap it, sklearn.metrics.make_scorer(roc_auc_score)"),
+        (classifier, {"callbacks": cr.Hook}, f"callbacks is {cr.Hook!r}; expected a list of Hooks, or None"),
+        (classifier, {"callbacks": [3]}, "callbacks is [3]; expected a list of Hooks, or None"),
+        (regressor, {"early_stopping": True, "validation_fraction": 0}, "validation_fraction is 0; expected a number above "
+         "0 and below 1"),
+        (classifier, {"learning_rate_init": 0}, "learning_rate_init is 0; expected a number above 0"),
+        (regressor, {"learning_rate_init": -1.0}, "learning_rate_init is -1.0; expected a number above 0"),
         (classifier, {"class_weight": "even"}, "class_weight is 'even'; expected None, 'balanced' or {class: weight}"),
         (classifier, {"class_weight": {3: 1}}, "class_weight names 3, which is no class; expected some of [0, 1, 2]"),
         (regressor, {"loss": "mse"}, "loss is 'mse'; expected 'squared_error', 'huber', 'poisson', or a loss for numbers "

@@ -86,12 +86,14 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
         before = self.models_ if warm else []
         starts = [Initial(model.parameters, model.preprocessing, model.target) for model in before]
         params = self.get_params(deep=False)
+        score = scorer(params["scoring"])
         split = self._split(params, rows)
         evaluation = settings.evaluation(params, self._score_metric, validated=split.validation > 0)
-        score = scorer(params["scoring"]) if split.validation else None
-        hooks = () if score is None else (Scored(self, score),)
+        hooks = () if score is None or not split.validation else (Scored(self, score),)
         epochs = settings.integer(params, "max_iter")
-        self._keep(self._train(params, rows, split, evaluation, epochs, starts, hooks), add=warm)
+        runs = self._train(params, rows, split, evaluation, epochs, starts, hooks)
+        settings.check_scores(params, evaluation.monitor, [run.history for run in runs])
+        self._keep(runs, add=warm)
         self._ends: list[Initial] = []
         return self
 
@@ -109,6 +111,7 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
             starts = self._ends or [
                 Initial(model.parameters, model.preprocessing, model.target) for model in self.models_
             ]
+        settings.check_solver(params, [end.slots for end in starts])
         runs = self._train(params, rows, Split(test=0, validation=0), Evaluation(train_metrics=False), 1, starts)
         self._keep(runs, add=not first)
         self._ends = [run.end for run in runs if run.end is not None]
@@ -135,7 +138,7 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
         n = rows.n_validation
         if n or not params["early_stopping"]:
             return Split(test=0, validation=n, order="file")
-        share = settings.number(params, "validation_fraction", 1.0)
+        share = settings.number(params, "validation_fraction", 1.0, above=True)
         seed = params["random_state"]
         seed = int(seed) if isinstance(seed, int | np.integer) else 0
         return Split(test=0, validation=int(np.ceil(share * len(rows.X))), seed=seed)
@@ -169,7 +172,7 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
             split=split,
             preprocessing="auto" if params["standardise"] else "none",
             standardise_target=bool(params["standardise"]),
-            hooks=(*(params["callbacks"] or ()), *hooks),
+            hooks=(*settings.callbacks(params), *hooks),
             initial=starts or None,
             seeds=n_networks,
         )

@@ -1,5 +1,6 @@
 """What a fitted estimator shows of its training and its weights, under scikit-learn's names where it has one."""
 
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,9 @@ class Curves:
 
     @property
     def best_validation_score_(self) -> float | None:
-        """The largest of `validation_scores_`."""
-        return None if self.validation_scores_ is None else max(self.validation_scores_)
+        """The largest of `validation_scores_`, of those that are finite if any is."""
+        scores = self.validation_scores_
+        return None if scores is None else max(scores, key=lambda score: score if isfinite(score) else -inf)
 
     @property
     def loss_(self) -> float:
@@ -55,8 +57,8 @@ class Curves:
 
     @property
     def best_loss_(self) -> float:
-        """The smallest of `loss_curve_`."""
-        return min(self.loss_curve_)
+        """The smallest of `loss_curve_`, of those that are finite if any is."""
+        return min(self.loss_curve_, key=lambda loss: loss if isfinite(loss) else inf)
 
     @property
     def coefs_(self) -> list[NDArray[np.float64]]:

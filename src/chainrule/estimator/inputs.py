@@ -11,7 +11,7 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
 from chainrule.data import Preparation, Table
-from chainrule.data.readers.frames import features_of, is_frame, is_plain, rows_of
+from chainrule.data.readers.frames import check_names, features_of, is_frame, is_plain, rows_of
 from chainrule.data.tables import joined
 from chainrule.errors import DataError
 from chainrule.runs import Model
@@ -31,6 +31,8 @@ def rows(estimator: Any, X: Any, *, reset: bool = False) -> Any:
     """
     if isinstance(X, Table):
         return X
+    if is_frame(X):
+        check_names(X)
     fitted_on_one = not reset and takes_tables(estimator)
     if is_frame(X) and (fitted_on_one or not is_plain(X)):
         validate_data(estimator, X, skip_check_array=True, reset=reset)
@@ -69,6 +71,8 @@ def _as_table(X: Rows, names: tuple[str, ...]) -> Table:
 def rows_and_targets(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Rows, Any]:
     """X as `rows` gives it, dense, and y checked to have as many rows."""
     numeric = estimator.__sklearn_tags__().estimator_type == "regressor"
+    if is_frame(X):
+        check_names(X)
     if is_frame(X) and (not is_plain(X) or (not reset and takes_tables(estimator))):
         table = rows(estimator, X, reset=reset)
         y = check_array(y, ensure_2d=False, dtype="numeric" if numeric else None, accept_sparse=SPARSE, input_name="y")

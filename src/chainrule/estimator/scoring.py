@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from copy import copy
+from numbers import Real
 from typing import Any
 
 from sklearn.metrics import get_scorer
@@ -18,6 +19,13 @@ def scorer(scoring: Any) -> Callable[..., float] | None:
     if not isinstance(scoring, str) and not callable(scoring):
         raise ConfigError(
             f"scoring is {scoring!r}; expected None, 'loss', a scorer's name or a callable (estimator, X, y)"
+        )
+    module = getattr(scoring, "__module__", None) or ""
+    if module.startswith("sklearn.metrics.") and not module.startswith("sklearn.metrics._scorer"):
+        name = getattr(scoring, "__name__", repr(scoring))
+        raise ConfigError(
+            f"scoring is the metric {name}; expected a scorer, (estimator, X, y) -> number: "
+            f"wrap it, sklearn.metrics.make_scorer({name})"
         )
     found: Callable[..., float] = get_scorer(scoring)
     return found
@@ -39,4 +47,8 @@ class Scored(Measuring):
     def measured(self, model: Model) -> Mapping[str, float]:
         """The score of the model as it is now."""
         self.probe.models_ = (model,)
-        return {SCORE: self.score(self.probe, self.X, self.y)}
+        score: Any = self.score(self.probe, self.X, self.y)
+        number = score.item() if getattr(score, "size", None) == 1 else score
+        if not isinstance(number, Real):
+            raise ConfigError(f"scoring is {self.estimator.scoring!r}, which gave {score!r}; expected a number")
+        return {SCORE: float(number)}

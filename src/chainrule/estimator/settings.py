@@ -26,7 +26,9 @@ from chainrule.optim import (
     Schedule,
 )
 from chainrule.optim import Step as StepSchedule
+from chainrule.runs import Hook
 from chainrule.training import Evaluation
+from chainrule.training.measure import Row
 
 Params = Mapping[str, Any]
 """What `get_params` gives."""
@@ -62,11 +64,15 @@ def integer(params: Params, name: str, low: int = 1) -> int:
     return int(value)
 
 
-def number(params: Params, name: str, high: float = float("inf")) -> float:
-    """The number of this name, from 0 to below `high`."""
+def number(params: Params, name: str, high: float = float("inf"), *, above: bool = False) -> float:
+    """The number of this name, from 0, or `above` it, to below `high`."""
     value = params[name]
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < high:
-        expected = f"from 0 to below {high:g}" if high < float("inf") else "of at least 0"
+    fits = isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < high
+    if not fits or (above and value == 0):
+        if high < float("inf"):
+            expected = f"above 0 and below {high:g}" if above else f"from 0 to below {high:g}"
+        else:
+            expected = "above 0" if above else "of at least 0"
         raise ConfigError(f"{name} is {value!r}; expected a number {expected}")
     return float(value)
 
@@ -115,7 +121,26 @@ def optimizer(params: Params) -> Any:
     if not isinstance(solver, str) or solver not in _OPTIMIZERS:
         advice = "; for small data take 'adam' with all rows in one batch" if solver == "lbfgs" else ""
         raise ConfigError(f"solver is {solver!r}; expected {_names(_OPTIMIZERS)}, or an Optimizer{advice}")
-    return _OPTIMIZERS[solver](lr=number(params, "learning_rate_init"))
+    return _OPTIMIZERS[solver](lr=number(params, "learning_rate_init", above=True))
+
+
+def check_solver(params: Params, slots: Sequence[Mapping[str, Sequence[Any]] | None]) -> None:
+    """Refuse a solver that cannot go on with the arrays of the one before it."""
+    n = len(optimizer(params).slots)
+    if any(len(arrays) != n for held in slots for arrays in (held or {}).values()):
+        raise ConfigError(
+            f"solver is {params['solver']!r}, which cannot go on from the arrays of the last partial_fit's; "
+            "set that one again, or begin anew with fit"
+        )
+
+
+def callbacks(params: Params) -> tuple[Hook, ...]:
+    """The hooks given."""
+    value = params["callbacks"]
+    hooks = () if value is None else value
+    if not isinstance(hooks, Sequence) or not all(isinstance(hook, Hook) for hook in hooks):
+        raise ConfigError(f"callbacks is {value!r}; expected a list of Hooks, or None")
+    return tuple(hooks)
 
 
 def schedule(params: Params) -> Any:
@@ -191,6 +216,17 @@ def evaluation(params: Params, score: str, *, validated: bool) -> Evaluation:
     monitor = {None: f"validation_{score}", "loss": "validation_loss"}.get(scoring, SCORE)
     return Evaluation(metrics=metrics, train_metrics=False, monitor=monitor, patience=patience, tolerance=tolerance,
                       mode="max" if monitor == SCORE else "auto", keep="best")  # fmt: skip
+
+
+def check_scores(params: Params, monitor: str, histories: Sequence[Sequence[Row]]) -> None:
+    """Refuse a validation score that chose no epoch, since none of its values is finite."""
+    for history in histories if params["early_stopping"] else ():
+        scores = [row[monitor] for row in history]
+        if not np.isfinite(scores).any():
+            raise ConfigError(
+                f"scoring is {params['scoring']!r}, and the score of the validation rows was {scores[0]} after every "
+                f"one of {len(scores)} epochs; expected numbers, give more validation rows or another scorer"
+            )
 
 
 def _names(known: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from chainrule.data.dataset import Dataset, Task
 from chainrule.data.readers import arrow_columns
 from chainrule.data.readers.columns import Features, assembled, check_categorical, date, infinite, merged, mixed
-from chainrule.data.readers.tables import column_indices, gap, no_number, table, target_index
+from chainrule.data.readers.tables import column_indices, gap, no_number, table, target_index, twice
 from chainrule.data.readers.values import Texts, native
 from chainrule.data.tables import Table, is_gap, word
 from chainrule.errors import DataError
@@ -61,6 +61,15 @@ def rows_of(frame: Any, wanted: Sequence[str] = (), categorical: Collection[str]
 def column_names(frame: Any) -> list[str]:
     """The names of the columns, as texts."""
     return [str(name) for name in (frame.column_names if _library(frame) == "pyarrow" else frame.columns)]
+
+
+def check_names(frame: Any) -> None:
+    """Raise a DataError where two columns have one name."""
+    seen = set()
+    for name in column_names(frame):
+        if name in seen:
+            raise twice(Path(NAME), name)
+        seen.add(name)
 
 
 def is_plain(frame: Any) -> bool:

@@ -50,8 +50,13 @@ def _check_names(path: Path, names: Sequence[str]) -> None:
         if name.startswith("__index_level_"):
             raise DataError(f"{path}: column {name!r} is the row index of pandas. Write the table with index=False.")
         if name in seen:
-            raise DataError(f"{path}: two columns are called {shown(repr(name))}. Rename or remove one of them.")
+            raise twice(path, name)
         seen.add(name)
+
+
+def twice(path: Path, name: str) -> DataError:
+    """A name that two columns have."""
+    return DataError(f"{path}: two columns are called {shown(repr(name))}. Rename or remove one of them.")
 
 
 def _index(path: Path, names: Sequence[str], name: str) -> int:
