@@ -362,6 +362,16 @@ def test_parameters_that_cannot_work_are_refused_by_name(make, options, message)
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize("name", ["early_stopping", "standardise", "warm_start"])
+def test_a_switch_is_true_or_false(name):
+    for given in ("no", 1, None):
+        with pytest.raises(cr.ConfigError, match=rf"^{name} is {given!r}; expected True or False$"):
+            classifier(**{name: given}).fit(X, Y)
+        with pytest.raises(cr.ConfigError, match=rf"^{name} is {given!r}; expected True or False$"):
+            regressor(**{name: given}).partial_fit(XD, YD)
+    regressor(**{name: np.True_}).fit(XD, YD)
+
+
 def test_data_that_cannot_work_are_refused():
     with pytest.raises(ValueError, match="y has 1 class, 0; a classifier needs two classes"):
         classifier().fit(X, 0 * Y)
