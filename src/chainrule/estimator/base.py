@@ -77,6 +77,8 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
         epoch; with `early_stopping` they decide, in the place of a share of X. Raises a DataError or ConfigError for
         what cannot be trained, and a DivergenceError.
         """
+        params = self.get_params(deep=False)
+        settings.check_switches(params)
         warm = bool(self.warm_start) and self.__sklearn_is_fitted__()
         rows = self._rows(X, y, sample_weight, reset=not warm, encode_anew=not warm)
         if (X_val is None) != (y_val is None):
@@ -85,7 +87,6 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
             rows = self._with_validation(rows, X_val, y_val)
         before = self.models_ if warm else []
         starts = [Initial(model.parameters, model.preprocessing, model.target) for model in before]
-        params = self.get_params(deep=False)
         score = scorer(params["scoring"])
         split = self._split(params, rows)
         evaluation = settings.evaluation(params, self._score_metric, validated=split.validation > 0)
@@ -100,6 +101,7 @@ class MLP(Curves, BaseEstimator):  # type: ignore[misc]
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, *, first: bool) -> Self:
         """One epoch over these rows, on from where the last call ended, the optimiser's arrays too."""
         params = self.get_params(deep=False)
+        settings.check_switches(params)
         schedule = settings.schedule(params)
         if schedule != Constant():
             raise ConfigError(

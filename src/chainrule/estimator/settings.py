@@ -56,6 +56,13 @@ _SCHEDULES: dict[str, type[Schedule]] = {
 _REGRESSIONS: dict[str, type[Loss]] = {"squared_error": SquaredError, "huber": Huber, "poisson": Poisson}
 
 
+def check_switches(params: Params) -> None:
+    """Refuse what is no bool where one is wanted: "no" is true to Python."""
+    for name in ("early_stopping", "standardise", "warm_start"):
+        if not isinstance(params[name], bool | np.bool):
+            raise ConfigError(f"{name} is {params[name]!r}; expected True or False")
+
+
 def integer(params: Params, name: str, low: int = 1) -> int:
     """The whole number of this name, at least `low`."""
     value = params[name]
@@ -67,7 +74,7 @@ def integer(params: Params, name: str, low: int = 1) -> int:
 def number(params: Params, name: str, high: float = float("inf"), *, above: bool = False) -> float:
     """The number of this name, from 0, or `above` it, to below `high`."""
     value = params[name]
-    fits = isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < high
+    fits = not isinstance(value, bool) and isinstance(value, Real) and 0 <= float(value) < high
     if not fits or (above and value == 0):
         if high < float("inf"):
             expected = f"above 0 and below {high:g}" if above else f"from 0 to below {high:g}"

@@ -18,6 +18,7 @@ from chainrule.seeds import stream
 from chainrule.spec import expect
 from chainrule.verify.comparisons import BOUNDS, Comparison
 from chainrule.verify.differences import Difference, central_differences
+from chainrule.verify.given import expect_counts, expect_inputs, expect_targets, expect_weights
 
 Arrays = dict[str, NDArray[np.float64]]
 
@@ -143,6 +144,7 @@ def check_layer(layer: Layer, n_in: int, *, name: str = "", rows: int = 5, train
     >>> {one.against for one in found} >= {"central differences", "autograd"}, max(one.error for one in found) < 1e-7
     (True, True)
     """
+    expect_counts(n_in=n_in, rows=rows, n_entries=n_entries)
     Network((layer,), n_in)
     _audit((layer,), n_in)
     roles = layer.parameters(n_in)
@@ -178,7 +180,10 @@ def check_loss(loss: Loss, n_out: int, target: NDArray[Any], weight: NDArray[Any
     True
     """
     _check_loss(loss)
-    logits = 2 * stream(seed, "check/loss").normal(size=(len(target), n_out))
+    expect_counts(n_out=n_out, n_entries=n_entries)
+    n = expect_targets(loss, target, n_out)
+    weight = expect_weights(weight, n)
+    logits = 2 * stream(seed, "check/loss").normal(size=(n, n_out))
 
     def run(held: Mapping[str, Any], backend: Backend) -> Any:
         w = None if weight is None else backend.array(weight, backend.dtype)
@@ -211,10 +216,14 @@ def check_network(network: Network, loss: Loss, x: NDArray[Any], target: NDArray
     """
     expect("network", network, isinstance(network, Network), "a Network, such as mlp([4]).sized(3, 2)")
     _check_loss(loss)
+    expect_counts(n_entries=n_entries)
+    rows = expect_inputs(x, network.widths[0])
+    expect_targets(loss, target, network.n_out, len(rows))
+    weight = expect_weights(weight, len(rows))
     _audit(network.layers, network.widths[0])
     arrays = generic_values(network.parameters, seed)
     running = {key: arrays.pop(key) for key in list(arrays) if network.parameters[key].role == "running"}
-    arrays["x"] = np.asarray(x, dtype=np.float64)
+    arrays["x"] = rows
 
     def given(held: Mapping[str, Any], backend: Backend) -> Any:
         parameters = {key: value for key, value in held.items() if key != "x"}
