@@ -309,3 +309,18 @@ def test_what_is_no_loss_and_no_network_is_refused(loss):
         check_network(cr.mlp([4]).sized(3, 2), loss, rows, target)
     with pytest.raises(cr.ConfigError, match=r"^network is \[4\]; expected a Network, such as mlp\(\[4\]\)\.sized"):
         check_network([4], cr.Huber(), rows, target)
+
+
+class LogScale(cr.Layer):
+    """y = ln(t) x, for t > 0."""
+
+    def parameters(self, n_in):
+        return {"t": cr.Parameter((n_in,), "norm", 2.0)}
+
+    def forward(self, parameters, x, context):
+        t, xp = parameters["t"][..., None, :], context.xp
+        return xp.log(t) * x, lambda dy: (xp.log(t) * dy, {"t": xp.sum(x * dy / t, axis=-2)})
+
+
+def test_a_parameter_is_checked_around_the_number_that_it_starts_at():
+    assert passed(check_layer(LogScale(), 4))
