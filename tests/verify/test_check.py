@@ -324,3 +324,19 @@ class LogScale(cr.Layer):
 
 def test_a_parameter_is_checked_around_the_number_that_it_starts_at():
     assert passed(check_layer(LogScale(), 4))
+
+
+class Centred(cr.Layer):
+    """y = x - m, with running statistics and without a pullback."""
+
+    def parameters(self, n_in):
+        return {"m": cr.Parameter((n_in,), "running", 0.0)}
+
+    def forward(self, parameters, x, context):
+        return x - parameters["m"][..., None, :]
+
+
+def test_running_statistics_of_a_layer_without_a_pullback_have_no_gradient():
+    comparisons = check_layer(Centred(), 4)
+    assert {one.parameter for one in comparisons} == {"x"}
+    assert passed(comparisons)
