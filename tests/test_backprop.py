@@ -177,6 +177,34 @@ def test_torch_trains_through_a_layer_without_a_pullback(precision: Any) -> None
     assert losses[-1] < 0.05 * losses[0]  # xy = ((x+y)² - (x-y)²)/4 can be learned exactly
 
 
+class Mixed(Layer):
+    """y = x, with a parameter of the role "weight" of any shape."""
+
+    def __init__(self, *shape: int) -> None:
+        self.shape = shape
+
+    def parameters(self, n_in):
+        return {"s": Parameter(self.shape, "weight", "he")}
+
+    def forward(self, parameters, x, context):
+        return x
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (2, 4, 4)])
+def test_a_weight_that_is_no_matrix_is_refused_by_check_and_training(shape):
+    message = (
+        f"Mixed: its parameter 's' has the role 'weight' and the shape {shape}; expected a matrix (n_in, n_out), which is "
+        "penalised and decayed. Give it the role 'bias', or 'norm', which stays in float32 at least"
+    )
+    network = Network((L.Linear(4), L.Residual((Mixed(*shape),)), L.Linear()))
+    with pytest.raises(ConfigError) as caught:
+        check_layer(Mixed(*shape), 4)
+    assert str(caught.value) == message
+    with pytest.raises(ConfigError) as caught:
+        cr.train(network, cr.read("digits"))
+    assert str(caught.value) == message
+
+
 class Centred(Layer):
     """y = a (x - m), with running statistics m and without a pullback."""
 
