@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import chainrule as cr
 from chainrule import layers as L
 from chainrule import optim
 from chainrule.backends import Compute, choose
@@ -174,6 +175,57 @@ def test_torch_trains_through_a_layer_without_a_pullback(precision: Any) -> None
             parameters, slots = optim.update(rule, parameters, found.gradients, slots, 0.02, t, network.weights, on.xp)
             losses.append(float(found.loss))
     assert losses[-1] < 0.05 * losses[0]  # xy = ((x+y)² - (x-y)²)/4 can be learned exactly
+
+
+class Mixed(Layer):
+    """y = x, with a parameter of the role "weight" of any shape."""
+
+    def __init__(self, *shape: int) -> None:
+        self.shape = shape
+
+    def parameters(self, n_in):
+        return {"s": Parameter(self.shape, "weight", "he")}
+
+    def forward(self, parameters, x, context):
+        return x
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (2, 4, 4)])
+def test_a_weight_that_is_no_matrix_is_refused_by_check_and_training(shape):
+    message = (
+        f"Mixed: its parameter 's' has the role 'weight' and the shape {shape}; expected a matrix (n_in, n_out), which is "
+        "penalised and decayed. Give it the role 'bias', or 'norm', which stays in float32 at least"
+    )
+    network = Network((L.Linear(4), L.Residual((Mixed(*shape),)), L.Linear()))
+    with pytest.raises(ConfigError) as caught:
+        check_layer(Mixed(*shape), 4)
+    assert str(caught.value) == message
+    with pytest.raises(ConfigError) as caught:
+        cr.train(network, cr.read("digits"))
+    assert str(caught.value) == message
+
+
+class Centred(Layer):
+    """y = a (x - m), with running statistics m and without a pullback."""
+
+    def parameters(self, n_in):
+        return {"a": Parameter((n_in,), "norm", 1.0), "m": Parameter((n_in,), "running", 0.0)}
+
+    def forward(self, parameters, x, context):
+        return parameters["a"][..., None, :] * (x - parameters["m"][..., None, :])
+
+
+@pytest.mark.parametrize("seeds", [None, 2])
+def test_running_statistics_have_no_derived_gradient_and_pass_training_unchanged(seeds):
+    network = Network((L.Linear(8), Centred(), L.Residual((Centred(),)), L.Linear()))
+    options = {"seeds": seeds} if seeds else {}
+    run = cr.train(
+        network, cr.read("digits"), training=cr.Training(epochs=1), compute=Compute("torch", "cpu"), **options
+    )
+    for one in run if seeds else [run]:
+        assert not one.model.parameters["1.m"].any()
+        assert not one.model.parameters["2.body.0.m"].any()
+        assert not (one.model.parameters["1.a"] == 1).any()
 
 
 def test_check_says_which_layers_were_derived() -> None:

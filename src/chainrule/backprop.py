@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from chainrule.arrays import Array
+from chainrule.errors import ConfigError
 
 Parameters = dict[str, Array]
 """Named arrays of a network or a layer: weights, biases, norm parameters and running statistics."""
@@ -23,7 +24,8 @@ Role = Literal["weight", "bias", "norm", "running"]
 class Parameter(NamedTuple):
     """One array of a layer before it exists.
 
-    role: "weight" (penalised, decayed), "bias", "norm" (scale, shift; kept wide), "running" (statistics, no gradient).
+    role: "weight" (a matrix, penalised, decayed), "bias", "norm" (scale, shift; kept wide), "running" (statistics, no
+    gradient).
     shape: without leading axes. initial: an `Init`, the number that fills it, or a function of shape and generator.
     """
 
@@ -157,8 +159,6 @@ def _apply(layer: Layer, parameters: Parameters, x: Array, context: Context) -> 
     if isinstance(result, tuple):
         return result
     if context.derive is None:
-        from chainrule.errors import ConfigError
-
         raise ConfigError(
             f"Layer {context.path} ({type(layer).__name__}) returns no pullback, and this backend cannot derive one. "
             "Return (y, pullback) from its forward, or train with backend 'torch'."
@@ -177,9 +177,19 @@ def _names_by_layer(names: tuple[str, ...], n_layers: int, above: str) -> list[t
 
 
 def parameters_of(layers: Sequence[Layer], n_in: int) -> dict[str, Parameter]:
-    """Every array of `layers` on rows of width `n_in`, by its full name, in order."""
+    """Every array of `layers` on rows of width `n_in`, by its full name, in order.
+
+    Raises a ConfigError for a weight that is no matrix.
+    """
     found: dict[str, Parameter] = {}
     for i, layer in enumerate(layers):
-        found |= {f"{i}.{name}": parameter for name, parameter in layer.parameters(n_in).items()}
+        for name, parameter in layer.parameters(n_in).items():
+            if parameter.role == "weight" and len(parameter.shape) != 2:
+                raise ConfigError(
+                    f"{type(layer).__name__}: its parameter {name!r} has the role 'weight' and the shape "
+                    f"{parameter.shape}; expected a matrix (n_in, n_out), which is penalised and decayed. Give it the "
+                    "role 'bias', or 'norm', which stays in float32 at least"
+                )
+            found[f"{i}.{name}"] = parameter
         n_in = layer.n_out(n_in)
     return found

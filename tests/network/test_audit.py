@@ -69,3 +69,48 @@ def test_a_good_layer_passes():
     own = layer(lambda p, x: (2 * x, lambda dy: (2 * dy, {})))
     run = cr.train(cr.Network((cr.Linear(8), own, cr.Linear())), cr.read("digits"), training=cr.Training(epochs=1))
     assert run.metrics["steps"] == 11
+
+
+ADVICE = (
+    "expected that of x, {x}. Use Python's numbers, float(np.sqrt(2.0)) for np.sqrt(2.0), or cast: "
+    "context.xp.astype({name}, x.dtype)"
+)
+ROOT = np.sqrt(2.0)
+WIDE = layer(lambda p, x: (ROOT * x, lambda dy: (float(ROOT) * dy, {})))
+WIDE_BACK = layer(lambda p, x: (float(ROOT) * x, lambda dy: (ROOT * dy, {})))
+
+
+@pytest.mark.parametrize(
+    ("own", "problem", "name"), [(WIDE, "forward gives y", "y"), (WIDE_BACK, "its pullback gives dx", "dx")]
+)
+def test_a_layer_that_widens_is_refused(own, problem, name):
+    network = cr.Network((cr.Linear(16), own, cr.Linear()))
+    with pytest.raises(cr.ConfigError) as caught:
+        cr.train(network, cr.read("digits"), compute=cr.Compute(backend="numpy", precision="float32"))
+    assert str(caught.value) == f"layer 1 (Own): {problem} of dtype float64; " + ADVICE.format(x="float32", name=name)
+
+
+GAIN = {"k": cr.Parameter((), "norm", 1.0)}
+BFLOAT16 = cr.Compute(backend="torch", device="cpu", precision="bfloat16")
+
+
+def test_a_norm_that_stays_wide_beside_bfloat16_is_refused_and_passes_with_a_cast():
+    def network(forward):
+        return cr.Network((cr.Linear(16), layer(forward, parameters=GAIN), cr.BatchNorm(), cr.LayerNorm(), cr.Linear()))
+
+    def scaled(p, x):
+        k = p["k"][None]
+        return k * x, lambda dy: (k * dy, {"k": (x * dy).sum()})
+
+    def cast(p, x):
+        y, pullback = scaled(p, x)
+        return y.to(x.dtype), lambda dy: (pullback(dy)[0].to(x.dtype), pullback(dy)[1])
+
+    with pytest.raises(cr.ConfigError) as caught:
+        cr.train(network(scaled), cr.read("digits"), compute=BFLOAT16)
+    assert str(caught.value) == "layer 1 (Own): forward gives y of dtype torch.float32; " + ADVICE.format(
+        x="torch.bfloat16", name="y"
+    )
+    for forward in (cast, lambda p, x: p["k"][None] * x):
+        run = cr.train(network(forward), cr.read("digits"), training=cr.Training(epochs=1), compute=BFLOAT16)
+        assert run.metrics["steps"] == 11

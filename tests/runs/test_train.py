@@ -228,6 +228,11 @@ def test_an_own_layer_trains_on_torch_by_autograd_and_in_memory_only(tmp_path):
     assert run.history[-1]["train_loss"] < run.history[0]["train_loss"]
     with pytest.raises(cr.ConfigError, match="layers Square are your own classes, which a run directory cannot name"):
         quick(network, compute=compute, output=tmp_path / "run")
+    with pytest.raises(cr.ConfigError) as caught:
+        run.model.save(tmp_path / "run")
+    assert str(caught.value) == (
+        "layers Square are your own classes, which a model's directory cannot name; keep the model in memory or pickle it"
+    )
     assert not (tmp_path / "run").exists()
 
 

@@ -162,9 +162,10 @@ def pullback_by_autograd(layer: Layer, parameters: Parameters, x: Array, context
     if torch.is_grad_enabled():  # autograd already watches the whole pass: `check` asks it for the gradient itself
         return layer.forward(parameters, x, context), None
     with torch.enable_grad():
-        held = {name: value.detach().requires_grad_() for name, value in parameters.items()}
+        roles = layer.parameters(x.shape[-1])  # running statistics have no gradient
+        held = {name: p.detach().requires_grad_() for name, p in parameters.items() if roles[name].role != "running"}
         x_held = x.detach().requires_grad_()
-        y = layer.forward(held, x_held, context)
+        y = layer.forward(parameters | held, x_held, context)
 
     def pullback(dy: Array) -> tuple[Array, Parameters]:
         inputs = [x_held, *held.values()]

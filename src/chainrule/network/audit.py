@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.arrays import Array
+from chainrule.arrays import Array, like
 from chainrule.backprop import Context, Layer, Parameters
 from chainrule.errors import ConfigError
 from chainrule.network.network import kind_of, own_layers
@@ -13,7 +13,8 @@ def audit(layers: Sequence[Layer], parameters: Parameters, x: Array, context: Co
     """Run x (batch, n_in) through `layers`; raise a ConfigError for an own layer that breaks the contract.
 
     Checked are the shape of y, and that the pullback gives (dx, {name: gradient}) with the shapes of x and of the
-    layer's trainable parameters, all of them and no other. A chain without own layers is not run at all.
+    layer's trainable parameters, all of them and no other; y and dx have the dtype of x. A chain without own layers is
+    not run at all.
     """
     if not own_layers(layers):
         return
@@ -38,7 +39,8 @@ def _audit_one(layer: Layer, parameters: Parameters, x: Array, context: Context)
         found = f"shape {tuple(y.shape)}" if hasattr(y, "shape") else repr(y)
         raise ConfigError(f"{what}: forward gives y of {found}; expected {expected}, for its n_out says {expected[-1]}")
     if pullback is None:
-        return y
+        return like(y, x, context.xp)  # as a derived one does
+    _check_dtype(f"{what}: forward gives y", "y", y, x)
     answer = pullback(context.xp.ones_like(y))
     if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], dict)):
         raise ConfigError(f"{what}: its pullback returns a {type(answer).__name__}; expected (dx, {{name: gradient}})")
@@ -46,6 +48,7 @@ def _audit_one(layer: Layer, parameters: Parameters, x: Array, context: Context)
     if getattr(dx, "shape", None) != x.shape:
         found = f"shape {tuple(dx.shape)}" if hasattr(dx, "shape") else repr(dx)
         raise ConfigError(f"{what}: its pullback gives dx of {found}; expected that of x, {tuple(x.shape)}")
+    _check_dtype(f"{what}: its pullback gives dx", "dx", dx, x)
     trainable = {k: p.shape for k, p in layer.parameters(n_in).items() if p.role != "running"}
     found_shapes = {k: tuple(g.shape) for k, g in gradients.items()}
     if found_shapes != trainable:
@@ -54,3 +57,11 @@ def _audit_one(layer: Layer, parameters: Parameters, x: Array, context: Context)
             f"{trainable}"
         )
     return y
+
+
+def _check_dtype(what: str, name: str, found: Array, x: Array) -> None:
+    if found.dtype != x.dtype:
+        raise ConfigError(
+            f"{what} of dtype {found.dtype}; expected that of x, {x.dtype}. Use Python's numbers, float(np.sqrt(2.0)) "
+            f"for np.sqrt(2.0), or cast: context.xp.astype({name}, x.dtype)"
+        )

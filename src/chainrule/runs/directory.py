@@ -13,7 +13,7 @@ import tomli_w
 from pydantic_core import PydanticSerializationError
 
 from chainrule.errors import ConfigError
-from chainrule.network import own_layers
+from chainrule.network import Network, own_layers
 from chainrule.runs import checkpoint
 from chainrule.runs.files import TEMPORARY, format_json, write, writing
 from chainrule.runs.hooks import Hook
@@ -173,13 +173,16 @@ def clean(directory: Path) -> None:
 
 def plain_config(decided: Plan) -> dict[str, Any]:
     """The resolved configuration as plain tables. Raises a ConfigError for layers that no file can name."""
+    return dict(plain(decided.config, decided.network, "a run directory cannot name; train with output=None"))
+
+
+def plain(written: Any, network: Network, refusal: str) -> Any:
+    """What is `written` of a network as plain values. Raises a ConfigError with `refusal` for a user's own layers."""
     try:
-        return dict(to_plain(decided.config))
+        return to_plain(written)
     except PydanticSerializationError:
-        own = [type(layer).__name__ for layer in own_layers(decided.network.layers)]
-        raise ConfigError(
-            f"layers {', '.join(own)} are your own classes, which a run directory cannot name; train with output=None"
-        ) from None
+        own = dict.fromkeys(type(layer).__name__ for layer in own_layers(network.layers))
+        raise ConfigError(f"layers {', '.join(own)} are your own classes, which {refusal}") from None
 
 
 def prepare(directory: Path, config: dict[str, Any], about: dict[str, Any], history: tuple[Row, ...]) -> "Recorder":

@@ -18,13 +18,13 @@ from chainrule.errors import ConfigError, DamagedError, DataError
 from chainrule.layers import AnyLayer
 from chainrule.losses import AnyLoss, Loss
 from chainrule.network import Network
-from chainrule.runs.directory import CONFIG, MODEL
+from chainrule.runs.directory import CONFIG, MODEL, plain
 from chainrule.runs.files import format_arrays, format_json, parse_arrays, parse_json
 from chainrule.runs.named import nothing_at, unfinished
 from chainrule.runs.preparation_file import PreparationFile, plain_preparation, read_preparation
 from chainrule.runs.rows import rows_for
 from chainrule.runs.sealed import MANIFEST, read_sealed, write_sealed
-from chainrule.spec import List, expect, from_plain, spec, to_plain
+from chainrule.spec import List, expect, from_plain, spec
 from chainrule.training.evaluate import EVALUATION_BLOCK, logits
 
 FORMAT = 1
@@ -127,9 +127,13 @@ class Model:
     def save(self, directory: Path | str, card: str | None = None) -> None:
         """Write `weights.safetensors`, `model.json`, the `card` as `README.md`, and their `manifest.json`.
 
-        Raises an OutputError, and a ConfigError where the directory holds files that are not a model's.
+        Raises an OutputError, and a ConfigError for layers that no file can name and where the directory holds files
+        that are not a model's.
         """
-        files = {_WEIGHTS: self._weights(), _MODEL: format_json(to_plain(self._file()))}
+        file = plain(
+            self._file(), self.network, "a model's directory cannot name; keep the model in memory or pickle it"
+        )
+        files = {_WEIGHTS: self._weights(), _MODEL: format_json(file)}
         if card is not None:
             files[CARD] = card.encode()
         directory = Path(directory)

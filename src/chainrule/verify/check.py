@@ -257,13 +257,15 @@ def _check_loss(loss: object) -> None:
 
 
 def generic_values(parameters: Mapping[str, Parameter], seed: int) -> Arrays:
-    """Weights as initialised; what starts at one number is drawn around it, variances between ½ and 2."""
+    """Weights as initialised; all else is drawn around its start, so that it keeps its sign: variances from ½ to 2."""
     values = initial_values(parameters, seed)
     for name, parameter in parameters.items():
         if parameter.role != "weight":
             rng = stream(seed, f"check/{name}")
-            drawn = np.exp(rng.uniform(-0.7, 0.7, parameter.shape))
-            values[name] = drawn if parameter.initial == 1.0 else 0.1 * rng.normal(size=parameter.shape)
+            start = values[name]
+            width = np.where(start == 1.0, 0.7, 0.1)  # a rate of 0.9 stays below 1
+            drawn = start * np.exp(rng.uniform(-width, width))
+            values[name] = np.where(start == 0.0, 0.1 * rng.normal(size=parameter.shape), drawn)
     return values
 
 
