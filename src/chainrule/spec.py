@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import field, fields
 from functools import wraps
+from numbers import Integral
 from reprlib import repr as short
 from typing import Annotated, Any, TypeVar, dataclass_transform
 
@@ -44,6 +45,18 @@ def expect(name: str, value: object, fits: bool, expected: str) -> None:
     if not fits:
         line = " ".join(short(value).split())  # an array has several
         raise ConfigError(f"{name} is {line}; expected {expected}")
+
+
+def expect_count(name: str, value: object) -> None:
+    """Refuse the `value` of the argument `name` unless it is a whole number of at least 1.
+
+    >>> expect_count("seeds", 0)
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.ConfigError: seeds is 0; expected a whole number of at least 1
+    """
+    fits = not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= 1
+    expect(name, value, fits, "a whole number of at least 1")
 
 
 def _with_our_errors(cls: Any) -> Any:

@@ -341,7 +341,7 @@ def test_a_directory_of_something_else_is_left_as_it_is(tmp_path):
     refused(one, r"one holds the study 'other', not 'small' \(the name of the file\); name another directory$")
     (one / "ledger.sqlite").unlink()
     (one / "study.toml").write_text((one / "study.toml").read_text().replace("other", "small"))
-    refused(one, r"has no ledger\.sqlite; if its ledger is in another database, name that with --database$")
+    refused(one, r"no ledger: it has no ledger\.sqlite\. If it is in another database, name that with --database$")
     cr.train_config(cr.Config(training=cr.Training(epochs=1)), run)
     refused(run, r"run is not empty and holds no study to go on with; name another directory$")
     own.mkdir()

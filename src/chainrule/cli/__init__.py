@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import TextIO
 
 from chainrule.cli import (
@@ -50,4 +51,4 @@ def main() -> None:
 
 
 def _nowhere() -> TextIO:
-    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123
+    return Path(os.devnull).open("w", encoding="utf-8")

@@ -1,6 +1,5 @@
 """Commands that say of an unknown option which is one of the configuration how to set it."""
 
-import difflib
 import json
 import re
 import shlex
@@ -70,6 +69,8 @@ def meant(option: str, specification: type) -> str | None:
     >>> meant("--learning-rate", Config), meant("--epoch", Config), meant("--frobnicate", Config)
     ('lr', 'epochs', None)
     """
+    import difflib
+
     from chainrule.spec import paths
 
     name = _name(option)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 
 from chainrule.data import Dataset
 from chainrule.diagnosis import Finding, diagnose
@@ -67,7 +68,8 @@ def _end(directory: Path, step: int) -> list[Finding]:
             "",
             "The newest checkpoint is of step 0.",
             "There is nothing of the training to judge yet; only the data and the initial network were looked at.",
-            f"Diagnose again later; a run that was stopped goes on with: chainrule train --resume {directory}",
+            "Diagnose again later; a run that was stopped goes on with: "
+            f"chainrule train --resume {quote(str(directory))}",
             "hint",
         )
     ]

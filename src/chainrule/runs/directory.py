@@ -30,7 +30,7 @@ DIVERGED = "diverged.json"
 REPORTS = ("report.html", "report.md")
 """What `chainrule report` adds: made from the rest, so no manifest covers it."""
 LAYOUT = (*REPORTS, DIVERGED, MANIFEST, METRICS, MODEL, BEST, checkpoint.FOLDER, START, HISTORY, ENVIRONMENT, CONFIG)
-"""Names in a run directory. `--overwrite` removes these and nothing else."""
+"""Names in a run directory. Of a run `--overwrite` removes these and nothing else."""
 
 
 def check_place(directory: Path, what: str = "output") -> None:

@@ -6,8 +6,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
 from chainrule.data import Dataset
 from chainrule.data.streaming import Shards
 from chainrule.errors import ConfigError, Interrupted
@@ -32,7 +30,7 @@ from chainrule.runs.train import (
     train_config,
     with_session,
 )
-from chainrule.spec import expect
+from chainrule.spec import expect_count
 from chainrule.training.config import Config, with_seed
 from chainrule.training.initial import Initial
 from chainrule.training.plan import Plan, reseeded
@@ -60,7 +58,7 @@ def train_seeds(
 
     Where runs are trained together the hooks and `on_step` see the first of them; a tracker sees each.
     """
-    expect("seeds", n, _is_count(n), "a whole number of at least 1")
+    expect_count("seeds", n)
     given: list[Initial | None] = [*initials] or [None] * n
     check_time(time_limit)
     deadline = float("inf") if time_limit is None else perf_counter() + time_limit
@@ -90,10 +88,6 @@ def train_seeds(
         return _in_memory(plans, hooks, on_step)
     watching = [(tuple(hooks), on_step), *((beside(hooks), silent) for _ in plans[1:])]
     return _in_directories(plans, kept, watching, deadline)
-
-
-def _is_count(n: object) -> bool:
-    return isinstance(n, int | np.integer) and not isinstance(n, bool) and int(n) >= 1
 
 
 def _in_turn(configs: Sequence[Config], folders: Sequence[Path | None], initials: Sequence[Initial | None],

@@ -122,10 +122,7 @@ def opened(directory: Path, database: str | None = None) -> tuple[Study, Ledger]
         raise ConfigError(f"{directory} holds no study: it has no {STUDY}. Name what `chainrule study --output` wrote")
     plain = _written(path)
     made = study({key: value for key, value in plain.items() if key != "name"}, plain["name"])
-    if database is None and not (directory / LEDGER).is_file():
-        raise ConfigError(
-            f"{directory} holds no ledger: it has no {LEDGER}. If it is in another database, name that with --database"
-        )
+    _check_ledger(directory, database)
     return made, open_ledger(database or f"sqlite:///{directory.absolute() / LEDGER}", made.name)
 
 
@@ -138,6 +135,13 @@ def _written(path: Path) -> dict[str, Any]:
     if not isinstance(plain.get("name"), str):
         raise ConfigError(f"{path} is no study's record: it has no name. Name what `chainrule study --output` wrote")
     return plain
+
+
+def _check_ledger(directory: Path, database: str | None) -> None:
+    if database is None and not (directory / LEDGER).is_file():
+        raise ConfigError(
+            f"{directory} holds no ledger: it has no {LEDGER}. If it is in another database, name that with --database"
+        )
 
 
 def _check_free(directory: Path, resume: bool, name: str, database: str | None) -> None:
@@ -154,10 +158,7 @@ def _check_free(directory: Path, resume: bool, name: str, database: str | None) 
                 f"output {directory} holds the study {held!r}, not {name!r} (the name of the file); name another "
                 "directory"
             )
-        if database is None and LEDGER not in there:
-            raise ConfigError(
-                f"output {directory} has no {LEDGER}; if its ledger is in another database, name that with --database"
-            )
+        _check_ledger(directory, database)
     elif there and LEDGER not in there:
         raise ConfigError(f"output {directory} is not empty and holds no study to go on with; name another directory")
 

@@ -218,7 +218,8 @@ class Coordinator:
             sign = -1.0 if self.study.maximise else 1.0
             own = {place: one for place, one in enumerate(self.own) if one.state != "failed"}
             curves = {place: [sign * value for value in one.curve] for place, one in own.items()}
-            reason = stopped(self.study.options.pruning, curves, self.own.index(trial))
+            mine = next(place for place, one in own.items() if one is trial)
+            reason = stopped(self.study.options.pruning, curves, mine)
             if reason is not None:
                 self.stopping[trial.number] = reason
                 self.executor.stop(trial.number)

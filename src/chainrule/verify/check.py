@@ -15,10 +15,10 @@ from chainrule.network.audit import audit
 from chainrule.network.network import initial_values, kind_of
 from chainrule.objective import mean_loss, objective, penalty_value
 from chainrule.seeds import stream
-from chainrule.spec import expect
+from chainrule.spec import expect, expect_count
 from chainrule.verify.comparisons import BOUNDS, Comparison
 from chainrule.verify.differences import Difference, central_differences
-from chainrule.verify.given import expect_counts, expect_inputs, expect_targets, expect_weights
+from chainrule.verify.given import expect_inputs, expect_targets, expect_weights
 
 Arrays = dict[str, NDArray[np.float64]]
 
@@ -144,7 +144,9 @@ def check_layer(layer: Layer, n_in: int, *, name: str = "", rows: int = 5, train
     >>> {one.against for one in found} >= {"central differences", "autograd"}, max(one.error for one in found) < 1e-7
     (True, True)
     """
-    expect_counts(n_in=n_in, rows=rows, n_entries=n_entries)
+    expect_count("n_in", n_in)
+    expect_count("rows", rows)
+    expect_count("n_entries", n_entries)
     Network((layer,), n_in)
     _audit((layer,), n_in)
     roles = layer.parameters(n_in)
@@ -180,7 +182,8 @@ def check_loss(loss: Loss, n_out: int, target: NDArray[Any], weight: NDArray[Any
     True
     """
     _check_loss(loss)
-    expect_counts(n_out=n_out, n_entries=n_entries)
+    expect_count("n_out", n_out)
+    expect_count("n_entries", n_entries)
     n = expect_targets(loss, target, n_out)
     weight = expect_weights(weight, n)
     logits = 2 * stream(seed, "check/loss").normal(size=(n, n_out))
@@ -216,7 +219,7 @@ def check_network(network: Network, loss: Loss, x: NDArray[Any], target: NDArray
     """
     expect("network", network, isinstance(network, Network), "a Network, such as mlp([4]).sized(3, 2)")
     _check_loss(loss)
-    expect_counts(n_entries=n_entries)
+    expect_count("n_entries", n_entries)
     rows = expect_inputs(x, network.widths[0])
     expect_targets(loss, target, network.n_out, len(rows))
     weight = expect_weights(weight, len(rows))

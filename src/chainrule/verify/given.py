@@ -1,6 +1,5 @@
 """What the check functions are given, refused where it cannot be checked or would be called a wrong gradient."""
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -9,13 +8,6 @@ from numpy.typing import NDArray
 from chainrule.errors import ConfigError, DataError
 from chainrule.losses import Huber, Poisson, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
 from chainrule.spec import expect
-
-
-def expect_counts(**counts: object) -> None:
-    """Each of these arguments is a whole number above 0."""
-    for name, value in counts.items():
-        whole = isinstance(value, Integral) and not isinstance(value, bool)
-        expect(name, value, whole and value > 0, "a whole number of at least 1")  # type: ignore[operator]
 
 
 def expect_inputs(x: Any, n_in: int) -> NDArray[np.float64]:
