@@ -123,6 +123,9 @@ class Kernels:
         self.calls["mask"](int(k0), int(k1), step, prod(shape), threshold, value, self.address(out), self.threads)
         return out
 
+    def linear(self, *_: Any, **__: Any) -> None:
+        """None: products are the library's."""
+
     def activation(self, layer: Layer, x: Array) -> tuple[Array, Callable[[Array], Array]] | None:
         """y = f(x) of one of our activations, and the pullback dx = f'(x) dy."""
         if type(layer) not in ACTIVATIONS or not self._takes(x):

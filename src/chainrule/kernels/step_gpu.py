@@ -11,14 +11,14 @@ import triton.language as tl
 
 
 @triton.jit
-def prepare(X, rows, shift, scale, out, columns, BLOCK: tl.constexpr):
-    """out[i] <- (X[rows[i]] - shift)·scale."""
+def prepare(X, rows, shift, scale, out, columns, ld, BLOCK: tl.constexpr):
+    """out[i] <- (X[rows[i]] - shift)·scale, and zeros to the end of the row of ld numbers."""
     i = tl.program_id(0).to(tl.int64)
     j = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = j < columns
     x = tl.load(X + tl.load(rows + i) * columns + j, mask=inside, other=0).to(tl.float32)
     y = (x - tl.load(shift + j, mask=inside, other=0.0)) * tl.load(scale + j, mask=inside, other=0.0)
-    tl.store(out + i * columns + j, y.to(out.dtype.element_ty), mask=inside)
+    tl.store(out + i * ld + j, y.to(out.dtype.element_ty), mask=j < ld)
 
 
 @triton.jit
@@ -77,6 +77,26 @@ def _keep(out, i, word, n, threshold, kept):
 
 
 @triton.jit
+def pad(x, out, columns, from_ld, ld, all_rows, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """Rows of x, from_ld numbers apart, into rows of out, ld apart: `columns` numbers, then zeros."""
+    i = (tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS))[:, None]
+    j = (tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS))[None, :]
+    value = tl.load(x + i * from_ld + j, mask=(i < all_rows) & (j < columns), other=0.0)
+    tl.store(out + i * ld + j, value.to(out.dtype.element_ty), mask=(i < all_rows) & (j < ld))
+
+
+@triton.jit
+def add_bias(z, b, columns, ld, n_rows, all_rows, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """z <- z + b, with z (n_networks·n_rows, ld) and b (n_networks, columns)."""
+    i = (tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS))[:, None]
+    j = (tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS))[None, :]
+    inside = (i < all_rows) & (j < columns)
+    value = tl.load(z + i * ld + j, mask=inside, other=0.0).to(tl.float32)
+    added = tl.load(b + i // n_rows * columns + j, mask=inside, other=0.0).to(tl.float32)
+    tl.store(z + i * ld + j, (value + added).to(z.dtype.element_ty), mask=inside)
+
+
+@triton.jit
 def relu(x, y, n, BLOCK: tl.constexpr):
     """y <- max(x, 0); what is not a number stays so."""
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
@@ -104,6 +124,7 @@ def batch_norm(
     variance,
     r,
     columns,
+    ld,
     epsilon,
     n_rows: tl.constexpr,
     ROWS: tl.constexpr,
@@ -113,19 +134,19 @@ def batch_norm(
     network = tl.program_id(1).to(tl.int64)
     j = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     wanted, at = j < columns, network * columns + j
-    x += network * n_rows * columns
-    y += network * n_rows * columns
+    x += network * n_rows * ld
+    y += network * n_rows * ld
     total = tl.zeros((ROWS, COLUMNS), tl.float32)
     for start in range(0, n_rows, ROWS):
         i = start + tl.arange(0, ROWS)
         inside = (i < n_rows)[:, None] & wanted[None, :]
-        total += tl.load(x + i[:, None] * columns + j[None, :], mask=inside, other=0.0).to(tl.float32)
+        total += tl.load(x + i[:, None] * ld + j[None, :], mask=inside, other=0.0).to(tl.float32)
     m = tl.sum(total, axis=0) / n_rows
     squares = tl.zeros((ROWS, COLUMNS), tl.float32)
     for start in range(0, n_rows, ROWS):
         i = start + tl.arange(0, ROWS)
         inside = (i < n_rows)[:, None] & wanted[None, :]
-        d = tl.load(x + i[:, None] * columns + j[None, :], mask=inside, other=0.0).to(tl.float32) - m[None, :]
+        d = tl.load(x + i[:, None] * ld + j[None, :], mask=inside, other=0.0).to(tl.float32) - m[None, :]
         squares += tl.where(inside, d * d, 0.0)
     v = tl.sum(squares, axis=0) / n_rows
     k = 1.0 / tl.sqrt(v + epsilon)
@@ -136,28 +157,30 @@ def batch_norm(
     for start in range(0, n_rows, ROWS):
         i = start + tl.arange(0, ROWS)
         inside = (i < n_rows)[:, None] & wanted[None, :]
-        d = tl.load(x + i[:, None] * columns + j[None, :], mask=inside, other=0.0).to(tl.float32) - m[None, :]
+        d = tl.load(x + i[:, None] * ld + j[None, :], mask=inside, other=0.0).to(tl.float32) - m[None, :]
         out = g[None, :] * (d * k[None, :]) + b[None, :]
-        tl.store(y + i[:, None] * columns + j[None, :], out.to(y.dtype.element_ty), mask=inside)
+        tl.store(
+            y + i[:, None] * ld + j[None, :], out.to(y.dtype.element_ty), mask=(i < n_rows)[:, None] & (j < ld)[None, :]
+        )
 
 
 @triton.jit
-def batch_norm_back(x, dy, gamma, mean, r, dx, dgamma, dbeta, columns, n_rows: tl.constexpr, ROWS: tl.constexpr,
-                    COLUMNS: tl.constexpr):  # fmt: skip
+def batch_norm_back(x, dy, gamma, mean, r, dx, dgamma, dbeta, columns, ld, n_rows: tl.constexpr,
+                    ROWS: tl.constexpr, COLUMNS: tl.constexpr):  # fmt: skip
     """dβ = Σ dy, dγ = Σ dy x̂, dx = γ r (dy - dβ/n - x̂ dγ/n)."""
     network = tl.program_id(1).to(tl.int64)
     j = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     wanted, at = j < columns, network * columns + j
-    x += network * n_rows * columns
-    dy += network * n_rows * columns
-    dx += network * n_rows * columns
+    x += network * n_rows * ld
+    dy += network * n_rows * ld
+    dx += network * n_rows * ld
     m, k = tl.load(mean + at, mask=wanted, other=0.0), tl.load(r + at, mask=wanted, other=0.0)
     b = tl.zeros((ROWS, COLUMNS), tl.float32)
     g = tl.zeros((ROWS, COLUMNS), tl.float32)
     for start in range(0, n_rows, ROWS):
         i = start + tl.arange(0, ROWS)
         inside = (i < n_rows)[:, None] & wanted[None, :]
-        place = i[:, None] * columns + j[None, :]
+        place = i[:, None] * ld + j[None, :]
         back = tl.load(dy + place, mask=inside, other=0.0).to(tl.float32)
         b += back
         g += back * ((tl.load(x + place, mask=inside, other=0.0).to(tl.float32) - m[None, :]) * k[None, :])
@@ -168,36 +191,39 @@ def batch_norm_back(x, dy, gamma, mean, r, dx, dgamma, dbeta, columns, n_rows: t
     for start in range(0, n_rows, ROWS):
         i = start + tl.arange(0, ROWS)
         inside = (i < n_rows)[:, None] & wanted[None, :]
-        place = i[:, None] * columns + j[None, :]
+        place = i[:, None] * ld + j[None, :]
         back = tl.load(dy + place, mask=inside, other=0.0).to(tl.float32)
         x_hat = (tl.load(x + place, mask=inside, other=0.0).to(tl.float32) - m[None, :]) * k[None, :]
         out = scale[None, :] * (back - (through_b / n_rows)[None, :] - x_hat * (through_g / n_rows)[None, :])
-        tl.store(dx + place, out.to(dx.dtype.element_ty), mask=inside)
+        tl.store(dx + place, out.to(dx.dtype.element_ty), mask=(i < n_rows)[:, None] & (j < ld)[None, :])
 
 
 @triton.jit
-def sum_rows(x, out, columns, n_rows: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """out (n_networks, columns) <- sums over the rows of x (n_networks, n_rows, columns)."""
+def sum_rows(x, out, columns, ld, n_rows: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """out (n_networks, columns) <- sums over the rows of x (n_networks, n_rows, ld)."""
     network = tl.program_id(1).to(tl.int64)
     j = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
-    x += network * n_rows * columns
+    x += network * n_rows * ld
     total = tl.zeros((ROWS, COLUMNS), tl.float32)
     for start in range(0, n_rows, ROWS):
         i = start + tl.arange(0, ROWS)
         inside = (i < n_rows)[:, None] & (j < columns)[None, :]
-        total += tl.load(x + i[:, None] * columns + j[None, :], mask=inside, other=0.0).to(tl.float32)
+        total += tl.load(x + i[:, None] * ld + j[None, :], mask=inside, other=0.0).to(tl.float32)
     tl.store(out + network * columns + j, tl.sum(total, axis=0), mask=j < columns)
 
 
 @triton.jit
 def cross_entropy(
-    z, classes, values, dz, n_rows, n_out, smoothing, all_rows, ROWS: tl.constexpr, COLUMNS: tl.constexpr
+    z, classes, values, dz, n_rows, n_out, ld, smoothing, all_rows, ROWS: tl.constexpr, COLUMNS: tl.constexpr
 ):
-    """Values (n_networks·n_rows) of softmax cross-entropy, and dz, which is over n_rows already."""
+    """Values (n_networks·n_rows) of softmax cross-entropy, and dz, which is over n_rows already.
+
+    Rows are ld numbers apart; from n_out on dz is zero.
+    """
     i = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     j = tl.arange(0, COLUMNS)
     inside = (i < all_rows)[:, None] & (j < n_out)[None, :]
-    place = i.to(tl.int64)[:, None] * n_out + j[None, :]
+    place = i.to(tl.int64)[:, None] * ld + j[None, :]
     x = tl.load(z + place, mask=inside, other=0.0).to(tl.float32)
     top = tl.max(tl.where((j < n_out)[None, :], x, float("-inf")), axis=1)
     moved = x - top[:, None]
@@ -208,7 +234,8 @@ def cross_entropy(
     share = (1.0 - smoothing) * hit.to(tl.float32) + smoothing / n_out
     lost = tl.sum(tl.where(inside, share * moved, 0.0), axis=1)
     tl.store(values + i, tl.log(total) - lost, mask=i < all_rows)
-    tl.store(dz + place, ((e / total[:, None] - share) / n_rows).to(dz.dtype.element_ty), mask=inside)
+    slope = tl.where((j < n_out)[None, :], (e / total[:, None] - share) / n_rows, 0.0)
+    tl.store(dz + place, slope.to(dz.dtype.element_ty), mask=(i < all_rows)[:, None] & (j < ld)[None, :])
 
 
 @triton.jit

@@ -138,7 +138,7 @@ def snapshot(plan: Plan, progress: Progress, about: Mapping[str, Any], config: M
     # Going back after a divergence must end at the same place in a resumed run, so the anchor is part of the state.
     apart = plan.config.training.on_divergence == "reduce-lr" and anchor.step != now.step
     arrays = _flat(plan, now, "now") | (_flat(plan, anchor, "anchor") if apart else {})
-    arrays |= {f"best/{name}": value for name, value in (progress.best or {}).items()}
+    arrays |= {f"best/{name}": plan.backend.numpy(value) for name, value in (progress.best or {}).items()}
     state = {
         "format": FORMAT,
         "step": now.step,
@@ -212,7 +212,7 @@ def restore(saved: Saved, plan: Plan) -> Progress:
     norms = None if state["norms"] is None else Norms(**state["norms"])
     now = _position(saved, plan, "now", state["step"], norms)
     anchor = now if state["anchor_step"] is None else _position(saved, plan, "anchor", state["anchor_step"], None)
-    best = _under(saved, "best/")
+    best = plan.backend.parameters(_under(saved, "best/"))
     setbacks = tuple(Setback(**setback) for setback in state["setbacks"])
     history = tuple(state["history"])
     improved = last_improvement(plan.config.evaluation, history)

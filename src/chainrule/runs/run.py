@@ -102,7 +102,8 @@ def finished(decided: Plan, about: dict[str, Any], progress: Progress, directory
     has_validation = len(decided.rows.validation) > 0
     history = progress.history
     last = model_of(decided, to_host(decided, progress.now.state.parameters))
-    best = model_of(decided, progress.best or {}) if has_validation else None
+    best_parameters = to_host(decided, progress.best or {})
+    best = model_of(decided, best_parameters) if has_validation else None
     kept_best = decided.config.evaluation.keep == "best" and best is not None
     best_row = history[progress.best_row]
     kept = best_row if kept_best else history[-1]
@@ -119,9 +120,9 @@ def finished(decided: Plan, about: dict[str, Any], progress: Progress, directory
         "checkpoints": checkpoints,
     }
     model = best if kept_best and best is not None else last
-    best_intervals = row_intervals(decided, progress.best, best_row) if progress.best else None
+    best_intervals = row_intervals(decided, best_parameters, best_row) if best_parameters else None
     same = kept_best or best_row is history[-1]
-    kept_intervals = best_intervals if same and progress.best else row_intervals(decided, last.parameters, kept)
+    kept_intervals = best_intervals if same and best_parameters else row_intervals(decided, last.parameters, kept)
     metrics["intervals"] = {"model": kept_intervals, "best": best_intervals if has_validation else None}
     end = None if directory else _end(decided, model, progress)
     return Run(decided.config, model, best, list(history), metrics, about, directory, end)

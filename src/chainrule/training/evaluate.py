@@ -33,6 +33,8 @@ def logits(
 ) -> NDArray[np.float64]:  # fmt: skip
     """Logits of the named rows of X, on the host, (len(rows), n_out): of members together, those of their mean.
 
+    Of stacked networks, whose arrays are (P, ...), they are (P, len(rows), n_out).
+
     X is what `preprocessing.on_host` gave.
 
     largest: rows of a block; fewer than the default where it is always the same rows that are asked for.
@@ -45,8 +47,8 @@ def logits(
         block = rows[start : start + largest]
         padded = np.resize(block, largest)
         x = backend.prepare_rows(X, padded, shift, scale)
-        found.append(forward(network.layers, working, x, context).y[: len(block)])
+        found.append(forward(network.layers, working, x, context).y[..., : len(block), :])
     if not found:
         return np.empty((0, network.n_out))
-    z = backend.numpy(backend.xp.concat(found)).astype(np.float64)
+    z = backend.numpy(backend.xp.concat(found, axis=-2)).astype(np.float64)
     return z if network.n_members == 1 else loss.combined(z.reshape(len(z), network.n_members, -1), np)

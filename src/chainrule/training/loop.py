@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chainrule.backends import World
 from chainrule.backprop import Parameters
 from chainrule.training.divergence import NotFiniteError, go_back
-from chainrule.training.measure import Clock, Row, measure
+from chainrule.training.measure import Clock, Row, measure, seen
 from chainrule.training.patience import is_better, stalled
 from chainrule.training.plan import Plan
 from chainrule.training.position import Position, Progress
@@ -84,7 +84,7 @@ def advance(plan: Plan, stepper: Steps, progress: Progress, clock: Clock, watch:
             position = Position(step + 1, done.state, losses + shared(done.loss, plan.batches.share(step)), norms)
         if position.norms is None and asked(watch, step, position.step):
             progress = replace(progress, now=position, seconds=clock.read())
-            check_finite(plan, progress)
+            check_finite(plan, progress, position.state.parameters)
             watch.keep(progress)
     plan.backend.wait()
     return replace(progress, now=position, seconds=clock.read())
@@ -101,12 +101,20 @@ def shared(loss: Any, share: float) -> Any:
     return loss if share == 1 else loss * share
 
 
-def with_row(plan: Plan, data: Resident, progress: Progress, watch: Watch) -> Progress:
-    """The row of history at this position, and what it decides. Only reads the state, so it can be broken off."""
-    check_finite(plan, progress)
+def with_row(plan: Plan, data: Resident, progress: Progress, watch: Watch, found: Row | None = None) -> Progress:
+    """The row of history at this position, and what it decides. Only reads the state, so it can be broken off.
+
+    found: what was `seen` of the parameters, which are finite; None where that is still to be done.
+    """
+    check_finite(plan, progress, {} if found else progress.now.state.parameters)
+
+    def measured() -> Row:
+        row = found or seen(plan, data.X, progress.now.state.parameters)
+        return measure(plan, progress, row) | watch.measured(progress)
+
     try:
         with watch.measuring():
-            row = told(plan.world, lambda: measure(plan, data.X, progress) | watch.measured(progress))
+            row = told(plan.world, measured)
     except KeyboardInterrupt:
         watch.keep(progress)
         raise
@@ -114,14 +122,15 @@ def with_row(plan: Plan, data: Resident, progress: Progress, watch: Watch) -> Pr
         if not np.isfinite(row.get(name, 0.0)):
             raise NotFiniteError(progress, name, row[name])
     settled = Position(progress.now.step, progress.now.state)
-    found = replace(progress, now=settled, anchor=settled, history=(*progress.history, row),
+    after = replace(progress, now=settled, anchor=settled, history=(*progress.history, row),
                     seconds=(progress.seconds[0], 0.0))  # fmt: skip
     here, best = len(progress.history), None if progress.best is None else progress.history[progress.best_row]
     if best is None or is_better(plan.config.evaluation, row, best, plan.config.evaluation.tolerance):
-        found = replace(found, improved_row=here)
+        after = replace(after, improved_row=here)
     if best is None or is_better(plan.config.evaluation, row, best):
-        found = replace(found, best=to_host(plan, settled.state.parameters), best_row=here)
-    return found
+        copies = {name: plan.backend.copy(value) for name, value in settled.state.parameters.items()}
+        after = replace(after, best=copies, best_row=here)
+    return after
 
 
 def told(world: World, measured: Callable[[], Row]) -> Row:
@@ -132,14 +141,14 @@ def told(world: World, measured: Callable[[], Row]) -> Row:
     return row
 
 
-def check_finite(plan: Plan, progress: Progress) -> None:
-    """Raise a NotFiniteError where the batches' losses, the gradient or a parameter are not finite."""
+def check_finite(plan: Plan, progress: Progress, parameters: Parameters) -> None:
+    """Raise a NotFiniteError where the batches' losses, the gradient or one of the parameters are not finite."""
     now, xp = progress.now, plan.backend.xp
     norm = now.norms.gradient if now.norms else 0.0
     for name, value in (("batch_loss", float(now.batch_losses)), ("gradient_norm", norm)):
         if not np.isfinite(value):
             raise NotFiniteError(progress, name, value)
-    for name, value in now.state.parameters.items():
+    for name, value in parameters.items():
         if not xp.all(xp.isfinite(value)):
             raise NotFiniteError(progress, f"parameter {name}", float(xp.sum(value)))
 

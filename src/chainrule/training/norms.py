@@ -1,6 +1,6 @@
 """How large the gradient and the update of a step are, as a whole and by weight matrix: for rows of history."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from chainrule.backprop import Parameters
@@ -18,12 +18,12 @@ class Norms(NamedTuple):
 
     def plain(self, place: int | None = None) -> "Norms":
         """As floats; of the member at `place`, where networks are stacked."""
+        return self.moved(lambda value: float(value if place is None else value[place]))
 
-        def number(value: Any) -> float:
-            return float(value if place is None else value[place])
-
-        gradients, updates = ({name: number(one) for name, one in part.items()} for part in self[1:])
-        return Norms(number(self.gradient), gradients, updates)
+    def moved(self, to: Callable[[Any], Any]) -> "Norms":
+        """With every number as `to` gives it."""
+        gradients, updates = ({name: to(one) for name, one in part.items()} for part in self[1:])
+        return Norms(to(self.gradient), gradients, updates)
 
     @property
     def columns(self) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from chainrule.objective import objective, with_penalty
 from chainrule.training.config import Config
 from chainrule.training.divergence import NotFiniteError
 from chainrule.training.loop import asked, begin, check_finite, ended, fit, shared, with_row
-from chainrule.training.measure import Clock
+from chainrule.training.measure import Clock, Row, seen_together
 from chainrule.training.norms import Norms, norms
 from chainrule.training.plan import Plan
 from chainrule.training.position import Position, Progress
@@ -90,7 +90,7 @@ def fit_together(plans: Sequence[Plan], watches: Sequence[Watch]) -> list[Progre
         stepper: Together | None = None
         while members:
             stepper = stepping(plans, data, members, stepper)
-            measured = _measured(plans, data, watches, _advanced(stepper, members, watches, clock))
+            measured = _measured(plans, data, watches, stepper, _advanced(stepper, members, watches, clock))
             for i, progress in measured.items():
                 watches[i].row(progress, data)
             wanted = [watches[i].wants(progress.now.step) for i, progress in measured.items()]
@@ -156,6 +156,7 @@ def _ahead(stepper: SideBySide, step: int, watches: Sequence[Watch]) -> int:
 def _at(stepper: "Together", members: dict[int, Progress], step: int, losses: Array,
         found: Norms | None, clock: Clock) -> dict[int, Progress]:  # fmt: skip
     seconds = clock.read()
+    found = found and found.moved(stepper.first.backend.numpy)
     return {
         i: replace(progress, now=Position(step, stepper.member(place), losses[place], found and found.plain(place)),
                    seconds=seconds)
@@ -167,24 +168,25 @@ def _finite(stepper: "Together", members: dict[int, Progress]) -> dict[int, Prog
     found = {}
     for plan, (i, progress) in zip(stepper.plans, members.items(), strict=True):
         with suppress(NotFiniteError):  # it leaves at the next row
-            check_finite(plan, progress)
+            check_finite(plan, progress, progress.now.state.parameters)
             found[i] = progress
     return found
 
 
-def _measured(
-    plans: Sequence[Plan], data: Resident, watches: Sequence[Watch], members: dict[int, Progress]
-) -> dict[int, Progress]:
+def _measured(plans: Sequence[Plan], data: Resident, watches: Sequence[Watch], stepper: "Together",
+              members: dict[int, Progress]) -> dict[int, Progress]:  # fmt: skip
     """Those members that are finite, each with its row of history."""
-    found: dict[int, Progress] = {}
-    for i, progress in members.items():
-        try:
+    found, left = dict[int, Progress](), dict(members)
+    try:
+        seen = stepper.seen(data.X) if isinstance(stepper, StackedOnGpu) else [None] * len(members)
+        for (i, progress), row in zip(members.items(), seen, strict=True):
+            del left[i]
             with suppress(NotFiniteError):
-                found[i] = with_row(plans[i], data, progress, watches[i])
-        except BaseException:
-            with suppress(BaseException):
-                _keep_all({j: members[j] for j in members if j > i}, watches)
-            raise
+                found[i] = with_row(plans[i], data, progress, watches[i], row)
+    except BaseException:
+        with suppress(BaseException):
+            _keep_all(left, watches)
+        raise
     return found
 
 
@@ -213,6 +215,14 @@ class StackedOnGpu:
     def member(self, place: int) -> State:
         """Views of one member's arrays: of a copy, where a row of history is due."""
         return member_of(self.state, place)
+
+    def seen(self, X: Array) -> list[Row | None]:
+        """What a row of history tells of each member's parameters; None of those that are not all finite."""
+        parameters, xp, numpy = self.state.parameters, self.first.backend.xp, self.first.backend.numpy
+        each = [xp.all(xp.isfinite(value.reshape(len(self.plans), -1)), axis=-1) for value in parameters.values()]
+        finite = numpy(xp.all(xp.stack(each), axis=0))  # (P,)
+        rows = seen_together(self.plans, X, parameters)
+        return [row if fine else None for row, fine in zip(rows, finite, strict=True)]
 
     def __call__(self, step: int) -> tuple[Array, Norms | None]:
         """One step of all: the batches' losses (P,) and, where a row is due, the norms, (P,) each."""

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from numpy.typing import NDArray
-
+from chainrule.backprop import Parameters
 from chainrule.training.measure import Row
 from chainrule.training.norms import Norms
 from chainrule.training.step import State
@@ -49,14 +48,14 @@ class Progress:
     """A position, and what came before it.
 
     anchor: the position after the last row of history, or where the run was resumed after it; all finite.
-    best: the parameters of row `best_row` of the history, on the host. improved_row: the last one that was better than
+    best: a copy of the parameters of row `best_row` of the history. improved_row: the last one that was better than
     those before it by more than the tolerance. seconds: of the run, and of training since the last row.
     """
 
     now: Position
     anchor: Position
     history: tuple[Row, ...] = ()
-    best: dict[str, NDArray[Any]] | None = None
+    best: Parameters | None = None
     best_row: int = -1
     improved_row: int = -1
     setbacks: tuple[Setback, ...] = ()

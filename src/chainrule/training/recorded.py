@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule import optim
 from chainrule.arrays import Array
+from chainrule.backprop import Parameters
 from chainrule.data import Batches
 from chainrule.kernels import takes
 from chainrule.layers import Activation, BatchNorm, Dropout, LayerNorm, Linear
@@ -41,6 +42,13 @@ def recordable(plan: Plan) -> bool:
     return plan.backend.records and whole and ours and known and not bytes_moved
 
 
+class Host(NamedTuple):
+    """Of each of several steps: draws, and numbers (steps, n_networks, 4) of the update."""
+
+    drawn: Draw
+    numbers: NDArray[np.float32]
+
+
 class Tables(NamedTuple):
     """On the device, of each of several steps: draws, and numbers (steps, n_networks, 4) of the update.
 
@@ -63,10 +71,11 @@ class Recorded:
         self.plans, self.first, self.data, self.stacked = plans, plans[0], data, stacked
         backend, seeds = self.first.backend, tuple(plan.config.training.seed for plan in plans)
         self.seed: int | tuple[int, ...] = seeds if stacked else seeds[0]
-        self.state = state.copied(backend.copy)
-        self.working = backend.working(self.state.parameters, self.first.network.parameters)
+        self.state = self._roomy(state)
+        self.working = self._worked()
         self.batches = [plan.batches for plan in plans if isinstance(plan.batches, Batches)]  # none is streamed
         self.order = lru_cache(maxsize=1)(self._order)
+        self.coming = dict[tuple[range, float], Host]()  # drawn ahead
         scalars = {(plan.config.optimizer.lr, plan.config.training.penalty) for plan in plans}
         self.rates = len(plans) if len(scalars) > 1 else 1  # networks with rates of their own
         penalties = np.array([plan.config.training.penalty for plan in plans])
@@ -81,19 +90,37 @@ class Recorded:
         """Go on from `state`, which nothing has to be done for where it is the one that the last step gave."""
         if state is self.given:
             return
+        fill = self.first.backend.kernels.fill
         for name, value in state.parameters.items():
-            self.state.parameters[name][...] = value
+            fill(self.state.parameters[name], value)
             if self.working[name] is not self.state.parameters[name]:
-                self.working[name][...] = value
+                fill(self.working[name], value)
         for name, held in state.slots.items():
             for ours, theirs in zip(self.state.slots[name], held, strict=True):
-                ours[...] = theirs
+                fill(ours, theirs)
+
+    def _roomy(self, state: State) -> State:
+        """A copy of the state, its weights and what the optimiser keeps of them padded."""
+        backend, weights = self.first.backend, self.first.network.weights
+
+        def copy(name: str, array: Array) -> Array:
+            return backend.kernels.roomy(array) if name in weights else backend.copy(array)
+
+        parameters = {name: copy(name, value) for name, value in state.parameters.items()}
+        return State(parameters, {name: tuple(copy(name, a) for a in held) for name, held in state.slots.items()})
+
+    def _worked(self) -> Parameters:
+        """The working copies of the state's parameters, padded as they are."""
+        backend, network, parameters = self.first.backend, self.first.network, self.state.parameters
+        narrow = backend.working(parameters, network.parameters)
+        copied = [name for name in network.weights if narrow[name] is not parameters[name]]
+        return narrow | {name: backend.kernels.roomy(narrow[name]) for name in copied}
 
     def __call__(self, step: int, lr_scale: float = 1.0) -> Step:
         """The next step. Its state is overwritten by the next but where a row of history is due: that is a copy."""
         self.given = None
         if not self._repeats(step):
-            loss, measured = self._work(self._tables([step], lr_scale), due=self.first.due(step))
+            loss, measured = self._work(self._moved(self._drawn([step], lr_scale), step), due=self.first.due(step))
             self.given = self.state.copied(self.first.backend.copy) if self.first.due(step) else None
             return Step(self.given or self.state, loss, {}, measured)
         tables = self.tables if self.tables and self.next == (step, lr_scale) else self._send(step, lr_scale)
@@ -106,6 +133,8 @@ class Recorded:
             self.replay()
             loss = self.loss
         self.next = (step + 1, lr_scale) if step + 1 < self.end else None
+        if self.next is None:
+            self._draw_ahead(step + 1, lr_scale)
         return Step(self.state, loss, {}, None)
 
     def _repeats(self, step: int) -> bool:
@@ -114,26 +143,44 @@ class Recorded:
 
     def _send(self, step: int, lr_scale: float) -> Tables:
         """The tables of the next steps that are alike, to where the recorded step reads them."""
-        end = step + 1
-        while end < step + AHEAD and self._repeats(end):
-            end += 1
-        made, self.end = self._tables(range(step, end), lr_scale), end
+        steps = self._alike(step)
+        made = self._moved(self.coming.get((steps, lr_scale)) or self._drawn(steps, lr_scale), step)
         if self.tables is None:
-            space = self._tables([step] * AHEAD, lr_scale)
-            self.tables = space
+            self.tables = self._moved(self._drawn([step] * AHEAD, lr_scale), step)
         for ours, theirs in zip((*self.tables.drawn, *self.tables[1:]), (*made.drawn, *made[1:]), strict=True):
             if ours is not None:
                 ours[: len(theirs)] = theirs
+        self.end = steps.stop
         return self.tables
 
-    def _tables(self, steps: Sequence[int], lr_scale: float) -> Tables:
-        backend = self.first.backend
+    def _draw_ahead(self, step: int, lr_scale: float) -> None:
+        """Draw for the next steps that are alike, while the device still has to do those that were sent to it."""
+        while step < self.first.n_steps and not self._repeats(step):
+            step += 1
+        if step < self.first.n_steps:
+            steps = self._alike(step)
+            self.coming = {(steps, lr_scale): self._drawn(steps, lr_scale)}
+
+    def _alike(self, step: int) -> range:
+        """Steps from `step` on that are like it."""
+        end = step + 1
+        while end < step + AHEAD and self._repeats(end):
+            end += 1
+        return range(step, end)
+
+    def _drawn(self, steps: Sequence[int], lr_scale: float) -> Host:
+        """What the tables of these steps hold, on the host."""
         draws = [self._draw(step) for step in steps]
-        drawn = Draw(*(None if part[0] is None else backend.array(np.stack(part)) for part in zip(*draws, strict=True)))
+        drawn = Draw(*(None if part[0] is None else np.stack(part) for part in zip(*draws, strict=True)))
         numbers = np.array([self._numbers(step, lr_scale) for step in steps], np.float32)  # (steps, 1 or P, 4)
-        numbers = np.broadcast_to(numbers, (len(steps), len(self.plans), 4))
-        place, position = (backend.array(np.array([number])) for number in (0, steps[0]))
-        return Tables(drawn, backend.array(numbers), place, position)
+        return Host(drawn, np.broadcast_to(numbers, (len(steps), len(self.plans), 4)))
+
+    def _moved(self, host: Host, step: int) -> Tables:
+        """The same on the device, for steps from `step` on."""
+        array = self.first.backend.array
+        place, position = (array(np.array([number])) for number in (0, step))
+        return Tables(Draw(*(None if part is None else array(part) for part in host.drawn)), array(host.numbers), place,
+                      position)  # fmt: skip
 
     def _numbers(self, step: int, lr_scale: float) -> list[Any]:
         """Of each network, or of the first where all share their rate and penalty."""
@@ -165,7 +212,7 @@ class Recorded:
         """Forward, back and update of the step that `tables` are at."""
         first, xp, (parameters, slots) = self.first, self.first.backend.xp, self.state
         network, options, kernels = first.network, first.config.training, first.backend.kernels
-        drawn = Draw(*(None if part is None else xp.take(part, tables.place, axis=0)[0] for part in tables.drawn))
+        drawn = Draw(*(None if part is None else first.backend.gather(part, tables.place)[0] for part in tables.drawn))
         context = first.backend.context(training=True, seed=self.seed, step=tables.position)
         found = objective(network.layers, self.working, first.loss, *self._batch(drawn), context)
         whole, scale = {}, None
