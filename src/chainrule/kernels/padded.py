@@ -34,7 +34,7 @@ def matrix(W: Array) -> Array | None:
 
 
 def rows(x: Array) -> Array | None:
-    """The whole (..., batch, aligned n) that x (..., batch, n) is a view of; x itself where it is in order; else None."""
+    """The whole (..., batch, aligned n) that x (..., batch, n) is a view of; x where it is in order; else None."""
     return x if x.is_contiguous() else _seen(x, (*x.shape[:-1], aligned(x.shape[-1])))
 
 
