@@ -136,7 +136,7 @@ def recording(monkeypatch):
     def record(self, work):
         stepper, tables = (cell.cell_contents for cell in work.__closure__)
         held = [*stepper.state.parameters.values(), *(a for slots in stepper.state.slots.values() for a in slots),
-                *stepper.working.values(), tables.place, tables.position]  # fmt: skip
+                *stepper.working.values(), tables.counters]  # fmt: skip
         before = [array.clone() for array in held]
         loss, norms = work()
         for array, value in zip(held, before, strict=True):

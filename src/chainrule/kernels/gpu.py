@@ -24,6 +24,7 @@ from chainrule.seeds import key
 
 _BLOCK = 1024
 _STRIP = 16  # columns of a program that sums over rows
+_MANY = 8192  # columns from which on wider strips occupy the device
 _WIDEST = 1024  # classes of the loss
 
 
@@ -89,8 +90,8 @@ class GpuKernels:
         rows = self._laid(x, whole.shape[-2])  # (..., batch, aligned n_in)
         z = rows @ whole  # (..., batch, aligned n_out)
         if b is not None:
-            (networks, n_rows, ld), (grid, tile) = sizes(z), _tiles(z)
-            step_gpu.add_bias[grid](z, self._contiguous_as(b), n_out, ld, n_rows, networks * n_rows, **tile)
+            grid, tile = _tiles(z)
+            step_gpu.add_bias[grid](z, self._contiguous_as(b), n_out, whole.shape[-1], z.shape[-2], **tile)
 
         def pullback(dy: Array) -> tuple[Array, Parameters]:
             back = self._laid(dy, whole.shape[-1])  # (..., batch, aligned n_out)
@@ -144,9 +145,9 @@ class GpuKernels:
 
     def _sums(self, whole: Array, columns: int) -> Array:
         networks, rows, ld = sizes(whole)
-        out = self._wide((*whole.shape[:-2], columns))
-        grid = (-(-columns // _STRIP), networks)
-        step_gpu.sum_rows[grid](whole, out, columns, ld, rows, ROWS=_rows(rows), COLUMNS=_STRIP)
+        out, strip = self._wide((*whole.shape[:-2], columns)), _STRIP if networks * columns < _MANY else 4 * _STRIP
+        tile = {"ROWS": min(64, _rows(rows)), "COLUMNS": strip}
+        step_gpu.sum_rows[-(-columns // strip), networks](whole, out, columns, ld, rows, **tile)
         return out
 
     def loss(self, loss: Loss, logits: Array, target: Array, weight: Array | None) -> tuple[Array, Array] | None:
@@ -214,7 +215,7 @@ class GpuKernels:
             whole = self._contiguous_as(x)
         out = self._empty((*x.shape[:-1], ld))
         grid, tile = _tiles(out)
-        step_gpu.pad[grid](whole, out, x.shape[-1], whole.shape[-1], ld, prod(x.shape[:-1]), **tile)
+        step_gpu.pad[grid](whole, out, x.shape[-1], whole.shape[-1], ld, x.shape[-2], **tile)
         return out
 
     def _contiguous_as(self, x: Array) -> Array:
@@ -250,11 +251,12 @@ def _whole(W: Array) -> Array:
     return W if whole is None else whole
 
 
-def _tiles(x: Array) -> tuple[tuple[int, int], dict[str, int]]:
-    """The grid and the tile of programs that each take some rows of x (..., n), or a part of a row."""
-    columns = min(512, _power(x.shape[-1]))
+def _tiles(x: Array) -> tuple[tuple[int, int, int], dict[str, int]]:
+    """The grid and the tile of programs that each take a part of some rows of a network's x (..., batch, n)."""
+    networks, n_rows, n = sizes(x)
+    columns = min(512, _power(n))
     rows = max(1, 2048 // columns)
-    return (-(-prod(x.shape[:-1]) // rows), -(-x.shape[-1] // columns)), {"ROWS": rows, "COLUMNS": columns}
+    return (-(-n_rows // rows), -(-n // columns), networks), {"ROWS": rows, "COLUMNS": columns}
 
 
 def _blocks(n: int) -> int:

@@ -77,23 +77,25 @@ def _keep(out, i, word, n, threshold, kept):
 
 
 @triton.jit
-def pad(x, out, columns, from_ld, ld, all_rows, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """Rows of x, from_ld numbers apart, into rows of out, ld apart: `columns` numbers, then zeros."""
-    i = (tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS))[:, None]
+def pad(x, out, columns, from_ld, ld, n_rows, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """Rows of each network's x, from_ld numbers apart, into rows of out, ld apart: `columns` numbers, then zeros."""
+    network = tl.program_id(2).to(tl.int64) * n_rows
+    i = (tl.program_id(0) * ROWS + tl.arange(0, ROWS))[:, None]
     j = (tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS))[None, :]
-    value = tl.load(x + i * from_ld + j, mask=(i < all_rows) & (j < columns), other=0.0)
-    tl.store(out + i * ld + j, value.to(out.dtype.element_ty), mask=(i < all_rows) & (j < ld))
+    value = tl.load(x + network * from_ld + i * from_ld + j, mask=(i < n_rows) & (j < columns), other=0.0)
+    tl.store(out + network * ld + i * ld + j, value.to(out.dtype.element_ty), mask=(i < n_rows) & (j < ld))
 
 
 @triton.jit
-def add_bias(z, b, columns, ld, n_rows, all_rows, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """z <- z + b, with z (n_networks·n_rows, ld) and b (n_networks, columns)."""
-    i = (tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS))[:, None]
-    j = (tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS))[None, :]
-    inside = (i < all_rows) & (j < columns)
-    value = tl.load(z + i * ld + j, mask=inside, other=0.0).to(tl.float32)
-    added = tl.load(b + i // n_rows * columns + j, mask=inside, other=0.0).to(tl.float32)
-    tl.store(z + i * ld + j, (value + added).to(z.dtype.element_ty), mask=inside)
+def add_bias(z, b, columns, ld, n_rows, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """z <- z + b, with z (n_networks, n_rows, ld) and b (n_networks, columns)."""
+    network = tl.program_id(2).to(tl.int64)
+    i = (tl.program_id(0) * ROWS + tl.arange(0, ROWS))[:, None]
+    j = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    inside, place = (i < n_rows) & (j < ld)[None, :], network * n_rows * ld + i * ld + j[None, :]
+    added = tl.load(b + network * columns + j, mask=j < columns, other=0.0).to(tl.float32)[None, :]
+    value = tl.load(z + place, mask=inside, other=0.0).to(tl.float32)
+    tl.store(z + place, (value + added).to(z.dtype.element_ty), mask=inside)
 
 
 @triton.jit

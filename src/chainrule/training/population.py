@@ -100,7 +100,15 @@ def fit_together(plans: Sequence[Plan], watches: Sequence[Watch]) -> list[Progre
             left |= {i: progress for i, progress in measured.items() if ended(plans[i], progress)}
             members = {i: progress for i, progress in measured.items() if i not in left}
             clock.resume()
-    return [fit(plan, lambda _, i=i: left[i], watches[i]) for i, plan in enumerate(plans)]  # type: ignore[misc]
+    return [_finished(plan, left[i], watches[i]) for i, plan in enumerate(plans)]
+
+
+def _finished(plan: Plan, progress: Progress, watch: Watch) -> Progress:
+    """The run at its end, to which it may have to go by itself."""
+    if not ended(plan, progress):
+        return fit(plan, lambda _: progress, watch)
+    watch.keep(progress)
+    return progress
 
 
 def stepping(

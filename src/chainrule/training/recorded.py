@@ -52,13 +52,17 @@ class Host(NamedTuple):
 class Tables(NamedTuple):
     """On the device, of each of several steps: draws, and numbers (steps, n_networks, 4) of the update.
 
-    place: which of them is next, (1,). position: the number of that step in the run, (1,).
+    counters: which of them is next, and the number of that step in the run, (2,).
     """
 
     drawn: Draw
     numbers: Array
-    place: Array
-    position: Array
+    counters: Array
+
+    @property
+    def place(self) -> Array:
+        """Which of the steps is next, (1,)."""
+        return self.counters[:1]
 
 
 class Recorded:
@@ -178,9 +182,8 @@ class Recorded:
     def _moved(self, host: Host, step: int) -> Tables:
         """The same on the device, for steps from `step` on."""
         array = self.first.backend.array
-        place, position = (array(np.array([number])) for number in (0, step))
-        return Tables(Draw(*(None if part is None else array(part) for part in host.drawn)), array(host.numbers), place,
-                      position)  # fmt: skip
+        drawn = Draw(*(None if part is None else array(part) for part in host.drawn))
+        return Tables(drawn, array(host.numbers), array(np.array([0, step])))
 
     def _numbers(self, step: int, lr_scale: float) -> list[Any]:
         """Of each network, or of the first where all share their rate and penalty."""
@@ -213,7 +216,7 @@ class Recorded:
         first, xp, (parameters, slots) = self.first, self.first.backend.xp, self.state
         network, options, kernels = first.network, first.config.training, first.backend.kernels
         drawn = Draw(*(None if part is None else first.backend.gather(part, tables.place)[0] for part in tables.drawn))
-        context = first.backend.context(training=True, seed=self.seed, step=tables.position)
+        context = first.backend.context(training=True, seed=self.seed, step=tables.counters[1:])
         found = objective(network.layers, self.working, first.loss, *self._batch(drawn), context)
         whole, scale = {}, None
         if due or options.clip_norm is not None:
@@ -226,6 +229,6 @@ class Recorded:
                        tables.numbers, tables.place, scale)  # fmt: skip
         for name, value in found.statistics.items():
             parameters[name][...] = value
-        for counter in (tables.place, tables.position):
-            counter += 1
+        counters = tables.counters
+        counters += 1
         return found.loss, norms(whole, before, parameters, network.ranks, xp) if due else None
