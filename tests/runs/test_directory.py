@@ -135,7 +135,7 @@ def test_seeds_that_were_to_be_overwritten_in_their_turn_are_no_finished_runs(tm
     monkeypatch.undo()
     with pytest.raises(cr.DamagedError, match="holds a run that did not finish"):
         cr.load_run(tmp_path / "seed-1")
-    with pytest.raises(cr.ConfigError, match="seed-1 cannot go on to the same bits"):
+    with pytest.raises(cr.ConfigError, match="seed-1 has nothing left to train"):
         train(tmp_path, resume=True, **how)
 
 

@@ -300,6 +300,7 @@ def _resumed(directory: Path, config: Config | None, call: _Call, interrupts: In
             plain = plain_config(decided)
             about = environment(decided.backend, decided.data, ranks=call.world.size)
             changes = resume.compare(saved, plain, about) if saved else []
+            resume.check_left(directory, saved, decided, changes)
             if not call.inexact:
                 resume.check_exact(directory, changes)
             for change in changes:
