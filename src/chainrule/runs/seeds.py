@@ -10,7 +10,7 @@ from chainrule.data import Dataset
 from chainrule.data.streaming import Shards
 from chainrule.errors import ConfigError, Interrupted
 from chainrule.network import Network
-from chainrule.runs.directory import check_free_for_seeds, clear, clear_for_seeds, make, plain_config
+from chainrule.runs.directory import check_free_for_seeds, check_no_run, clear, clear_for_seeds, make, plain_config
 from chainrule.runs.environment import environment
 from chainrule.runs.hooks import Begun, Hook, beside
 from chainrule.runs.interrupts import Interrupts
@@ -67,7 +67,9 @@ def train_seeds(
     folders: list[Path | None] = [*kept] or [None] * n
     if output is not None and initials:
         raise ConfigError(NOT_KEPT)
-    if output is not None and not resume:
+    if output is not None and resume:
+        check_no_run(Path(output), "leave out --seeds to go on with it, or name a directory of seeds, or a new one")
+    elif output is not None:
         check_free_for_seeds(Path(output), kept, overwrite)
     data = training_data(config.data) if data is None else data
     begun_before = resume and any(folder is not None and folder.exists() for folder in folders)
