@@ -79,7 +79,7 @@ def configuration(directory: Path, saved: Saved | None, changes: Iterable[str], 
 
 def _is_toml(path: Path) -> bool:
     try:
-        tomllib.loads(path.read_text(encoding="utf-8"))
+        tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return False
     return True
