@@ -186,7 +186,7 @@ def test_a_directory_in_use_is_refused_and_a_dead_process_holds_no_lock(tmp_path
 
 def test_the_time_limit_leaves_a_checkpoint(tmp_path, reference):
     with pytest.raises(cr.TimeLimitError, match="the time limit was reached at step 0") as stopped:
-        cr.train(NETWORK, DIGITS, output=tmp_path / "run", time_limit=0.0, **options())
+        cr.train(NETWORK, DIGITS, output=tmp_path / "run", time_limit=1e-9, **options())
     assert stopped.value.exit_code == 124
     cr.train(NETWORK, DIGITS, output=tmp_path / "run", resume=True, **options())
     assert fingerprint(tmp_path / "run") == reference

@@ -36,6 +36,9 @@ from chainrule.training.initial import Initial
 from chainrule.training.plan import Plan, reseeded
 from chainrule.training.population import alike, fit_together, together
 
+OVER = 1e-9
+"""Seconds of a time limit that is over: what comes next leaves a checkpoint before its first step."""
+
 
 def train_seeds(
     config: Config,
@@ -101,7 +104,7 @@ def _in_turn(configs: Sequence[Config], folders: Sequence[Path | None], initials
             if interrupts.received:
                 told = f"interrupted with {len(runs)} of {len(configs)} seeds trained; go on with --resume"
                 raise Interrupted(told, interrupts.received)
-            left = None if deadline is None else max(deadline - perf_counter(), 0.0)
+            left = None if deadline is None else max(deadline - perf_counter(), OVER)
             runs.append(train_config(config, folder, initial=initial, time_limit=left, **how))
     return runs
 

@@ -134,7 +134,7 @@ def plan(config: Config, data: Dataset | Shards, network: Network, start: Initia
     _check_targets(data, loss, found)
     _check_weights(data, rows)
     batches = _batches(config, rows, found)
-    n_steps = config.training.iterations or (config.training.epochs or 20) * batches.per_epoch
+    n_steps = _n_steps(config, batches)
     preprocessing = prepared or _looked(config, found)
     target = _target(config, data, rows, found) if start is None else start.target
     if isinstance(loss, Poisson) and target.shift.any():
@@ -233,6 +233,18 @@ def _batches(config: Config, rows: Rows, found: Scan | None) -> Batches | Window
     if found is None:
         return Batches(rows.train, size, options.seed, options.replacement)
     return windowed(found.counts, size, options.seed, found.shards.window_rows)
+
+
+def _n_steps(config: Config, batches: Batches | Windows) -> int:
+    options, schedule = config.training, config.schedule
+    n_steps = options.iterations or (options.epochs or 20) * batches.per_epoch
+    rising = schedule.rising(batches.per_epoch)
+    if rising > n_steps:
+        raise ConfigError(
+            f"schedule.warm_up {schedule.warm_up:g} is {rising:,} steps, more than the {n_steps:,} of the run; set it "
+            "lower, or train for longer"
+        )
+    return n_steps
 
 
 def _check_targets(data: Dataset, loss: Loss, found: Scan | None) -> None:
