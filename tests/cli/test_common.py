@@ -119,5 +119,5 @@ def test_progress_that_cannot_be_written_ends_no_training_and_changes_no_exit_co
     done = shell(stderr, "train", *QUICK, "-o", "run", cwd=tmp_path)
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1] == "The test rows were not read. Next: chainrule evaluate run"
-    done = shell(stderr, "train", *QUICK, "-o", "other", "--time-limit", "0s", cwd=tmp_path)
+    done = shell(stderr, "train", *QUICK, "-o", "other", "--time-limit", "0.001s", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (124, "")

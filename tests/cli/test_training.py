@@ -89,7 +89,7 @@ def test_a_directory_that_is_not_empty_is_refused_then_overwritten(run, tmp_path
 def test_what_to_type_next_is_quoted_for_the_shell(tmp_path):
     folder = tmp_path / "it's a run"
     quoted = shlex.quote(str(folder))
-    stopped = chainrule("train", *QUICK, "-o", folder, "--time-limit", "0s", "-q")
+    stopped = chainrule("train", *QUICK, "-o", folder, "--time-limit", "0.001s", "-q")
     assert stopped.stderr.endswith(f"; go on with: chainrule train --resume {quoted}\n")
     unfinished = chainrule("evaluate", folder)
     assert unfinished.stderr.endswith(f"Go on with: chainrule train --resume {quoted}\n")
@@ -110,7 +110,7 @@ def test_resume_is_where_the_run_is(also, tmp_path):
 
 
 def test_a_time_limit_leaves_a_run_that_is_resumed_to_the_same_model(run, tmp_path):
-    stopped = chainrule("train", *QUICK, "-o", tmp_path / "run", "--time-limit", "0s", "-q")
+    stopped = chainrule("train", *QUICK, "-o", tmp_path / "run", "--time-limit", "0.001s", "-q")
     assert stopped.returncode == 124
     assert f"go on with: chainrule train --resume {tmp_path / 'run'}" in stopped.stderr
     refused = chainrule("train", "--resume", tmp_path / "run", "--set", "optimizer.lr=0.5", "-q")
@@ -122,8 +122,17 @@ def test_a_time_limit_leaves_a_run_that_is_resumed_to_the_same_model(run, tmp_pa
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
+def test_a_time_limit_of_nothing_is_refused(tmp_path):
+    refused = chainrule("train", *QUICK, "-o", tmp_path / "run", "--time-limit", "0s")
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "error: time_limit is 0.0; expected a number of seconds above 0, such as 1800, or None\n",
+    )
+    assert not (tmp_path / "run").exists()
+
+
 def test_inexact_goes_on_with_what_was_changed_and_says_so(tmp_path):
-    assert chainrule("train", *QUICK, "-o", tmp_path / "run", "--time-limit", "0s", "-q").returncode == 124
+    assert chainrule("train", *QUICK, "-o", tmp_path / "run", "--time-limit", "0.001s", "-q").returncode == 124
     done = chainrule("train", "--resume", tmp_path / "run", "--inexact", "--set", "optimizer.lr=0.5", "-q")
     assert done.returncode == 0, done.stderr
     assert "changed since the checkpoint: optimizer.lr: 0.001 -> 0.5 (the bits may differ)" in done.stderr

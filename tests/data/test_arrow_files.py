@@ -4,6 +4,7 @@ import datetime
 import subprocess
 import sys
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,21 @@ def test_common_dtype(tmp_path: Path, types: list[str], dtype: type) -> None:
     data = read(str(write(tmp_path / "t.parquet", table)))
     assert data.X.dtype == dtype
     assert data.X.tolist() == [[0, 0], [1, 1], [1, 1]]
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.feather", "t.arrow"])
+@pytest.mark.parametrize("bits", [128, 256])
+def test_decimals_are_numbers(tmp_path: Path, name: str, bits: int) -> None:
+    kind = {128: pa.decimal128, 256: pa.decimal256}[bits](10, 2)
+    prices = pa.array([Decimal("1.50"), Decimal("-0.10"), Decimal("12345678.99")], kind)
+    path = write(tmp_path / name, {"price": prices, "n": [1, 2, 3], "y": prices})
+    data = read(str(path), task="regression")
+    assert data.X.tolist() == [[1.5, 1], [-0.1, 2], [12345678.99, 3]]
+    assert (data.X.dtype, data.y.tolist()) == (np.float64, [1.5, -0.1, 12345678.99])
+    assert [block.X[:, 0].tolist() for block in arrow_blocks(path, ["price"], None, 3)] == [[1.5, -0.1, 12345678.99]]
+    gaps = pa.array([Decimal("1.50"), None, Decimal("2.25")], kind)
+    write(path, {"price": gaps, "n": [1, 2, 3], "y": ["a", "b", "a"]})
+    np.testing.assert_array_equal(read(str(path)).X, [[1.5, 1], [np.nan, 2], [2.25, 3]])
 
 
 @pytest.mark.parametrize(

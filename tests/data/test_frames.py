@@ -133,6 +133,14 @@ def test_mixed_columns_are_refused_by_row_and_column() -> None:
     assert cr.read(frame, categorical=["a"]).categories == (("7", "red"),)
 
 
+def test_decimals_of_arrow_are_numbers() -> None:
+    price = pa.array([Decimal("1.50"), Decimal("-0.10"), Decimal("0.30")])
+    data = cr.read(pa.table({"price": price, "n": [1, 2, 3], "y": ["a", "b", "a"]}))
+    assert data.X.tolist() == [[1.5, 1], [-0.1, 2], [0.3, 3]]
+    model = cr.MLPClassifier((4,), max_iter=2).fit(pa.table({"price": price, "n": [1, 2, 3]}), ["a", "b", "a"])
+    assert len(model.predict(pa.table({"price": price, "n": [1, 2, 3]}))) == 3
+
+
 @pytest.mark.parametrize("value", [Decimal(1), [1], 1j, b"x"])
 def test_other_things_are_refused(value: object) -> None:
     frame = pd.DataFrame({"a": pd.Series([value, value], dtype=object), "y": [1, 2]})

@@ -14,6 +14,11 @@ def data(X: np.ndarray, row_shape: tuple[int, ...] = ()) -> cr.Dataset:
     return cr.Dataset("d", X, np.arange(len(X)) % 2, "classification", ("a", "b"), row_shape=row_shape)
 
 
+class Noting(cr.Hook):
+    def started(self, begun):
+        self.notes = begun.plan.notes
+
+
 TABLE = arrays(np.float64, st.tuples(st.integers(4, 30), st.integers(1, 5)), elements=st.floats(-1e6, 1e6, width=32))
 
 
@@ -83,14 +88,43 @@ def test_constant_columns_are_shifted_to_0_and_said():
     affine = fit("standardise", data(X), np.arange(20))
     assert affine.constant == (1,)
     np.testing.assert_array_equal(affine(X)[:, 1], 0)
-
-    class Notes(cr.Hook):
-        def started(self, begun):
-            self.notes = begun.plan.notes
-
-    seen = Notes()
+    seen = Noting()
     cr.train(cr.mlp([4]), data(X), training=cr.Training(epochs=1, batch_size=5), hooks=[seen])
     assert seen.notes == ("1 column is constant over the training rows (1): shifted to 0, not scaled",)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64, np.float64])
+@pytest.mark.parametrize("kind", ["standardise", "robust", "unit"])
+@pytest.mark.parametrize("base", [2**53, 2**60, -(2**62)])
+def test_large_whole_numbers_are_told_apart_however_close_they_are(base, kind, dtype):
+    if base < 0 and dtype == np.uint64:
+        base = 2**63
+    step = abs(base) // 2**52  # what float64 tells apart there
+    places = np.random.default_rng(0).integers(0, 1000, 300)
+    X = np.array([[base + step * int(k), 7] for k in places], dtype)
+    small = fit(kind, data(np.array([[k, 7] for k in places])), np.arange(300))
+    affine = fit(kind, data(X), np.arange(300))
+    assert affine.constant == small.constant == (1,)
+    z = affine(X.astype(np.float64))[:, 0]
+    np.testing.assert_allclose(z, small(np.stack([places, places], 1))[:, 0], atol=0.01)
+
+
+def test_large_whole_targets_are_told_apart():
+    y = 2.0**60 + 256 * np.arange(20)
+    target = fit_target(cr.Dataset("d", np.zeros((20, 1)), y, "regression", ("t",)), np.arange(20))
+    assert target.constant == ()
+    assert target(y[:, None]).std() == pytest.approx(1, abs=1e-3)
+
+
+def test_integers_that_float64_cannot_tell_apart_are_not_called_constant():
+    X = np.array([[2**62 + k, 2**62] for k in (0, 1, 2, 3)] * 5)
+    seen = Noting()
+    cr.train(cr.mlp([4]), data(X), training=cr.Training(epochs=1, batch_size=5), hooks=[seen])
+    assert seen.notes == (
+        "1 column is constant over the training rows (1): shifted to 0, not scaled",
+        "1 column holds integers that float64 cannot tell apart (0): shifted to 0, not scaled; subtract the smallest "
+        "from them",
+    )
 
 
 def test_targets_are_standardised_on_training_rows():

@@ -120,6 +120,18 @@ def test_unknown_names(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["t.csv", "sub/t.parquet", "t.npz", "folder"])
+def test_where_a_relative_path_was_looked_for(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = f"; {tmp_path / name} was looked for, a relative path being taken from the current folder"
+    if name == "folder":
+        known = "digits, cifar10, cifar100, mnist, fashion-mnist, kmnist"
+        assert refusal(name) == f"folder: neither a file or folder nor a known data set: {known}{told}"
+    else:
+        assert refusal(name) == f"{name}: there is no such file{told}. Check the path."
+        assert refusal(tmp_path / name) == f"{tmp_path / name}: there is no such file. Check the path."
+
+
 def test_unknown_files(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"")
     assert refusal(tmp_path / "a.zip") == (

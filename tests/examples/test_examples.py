@@ -60,7 +60,9 @@ def source(request, path):
 def test_a_training(request, path, tmp_path):
     data = source(request, path)
     shorter = tmp_path / path.name  # without its lengths, which would contradict those of this test
-    shorter.write_text(re.sub(r"^(epochs|iterations|every_epochs) = .*$", "", path.read_text(), flags=re.MULTILINE))
+    shorter.write_text(
+        re.sub(r"^(epochs|iterations|every_epochs|warm_up) = .*$", "", path.read_text(), flags=re.MULTILINE)
+    )
     done = chainrule("train", shorter, *SHORT, *data, "-o", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["steps"] == 4

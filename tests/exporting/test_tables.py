@@ -89,6 +89,19 @@ def test_the_script_takes_words_and_a_csv(tmp_path) -> None:
     np.testing.assert_allclose([float(line) for line in said.stdout.split()], expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("header", "missing"), [(NAMES[1:-1], [NAMES[0], NAMES[-1]]), (["x"], [*NAMES]), ([], [*NAMES])]
+)
+def test_the_script_names_columns_that_are_missing(header, missing, tmp_path) -> None:
+    cr.export(trained().model, "numpy", tmp_path / "out")
+    path = tmp_path / "rows.csv"
+    path.write_text(f"{','.join(header)}\n{','.join('1' for _ in header)}\n" if header else "")
+    done = subprocess.run([sys.executable, tmp_path / "out" / "predict.py", path], capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: {path}: columns {missing} are missing; expected a header with {[*NAMES]}\n"
+
+
 def as_table(frame: pd.DataFrame) -> cr.data.Table:
     from chainrule.data.readers.frames import rows_of
 

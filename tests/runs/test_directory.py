@@ -135,10 +135,23 @@ def test_seeds_that_were_to_be_overwritten_in_their_turn_are_no_finished_runs(tm
     monkeypatch.undo()
     with pytest.raises(cr.DamagedError, match="holds a run that did not finish"):
         cr.load_run(tmp_path / "seed-1")
-    with pytest.raises(cr.ConfigError, match="seed-1 cannot go on to the same bits"):
+    with pytest.raises(cr.ConfigError, match="seed-1 has nothing left to train"):
         train(tmp_path, resume=True, **how)
 
 
 def test_seeds_are_added_when_going_on(tmp_path):
     train(tmp_path, seeds=2)
     assert len(train(tmp_path, seeds=3, resume=True)) == 3
+
+
+def test_seeds_do_not_go_on_inside_of_one_run(made, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(made, folder)
+    before = files(folder)
+    with pytest.raises(cr.ConfigError) as refused:
+        train(folder, seeds=2, resume=True)
+    assert str(refused.value) == (
+        f"output {folder} holds a run, and seeds would be written inside of it; leave out --seeds to go on with it, or "
+        "name a directory of seeds, or a new one"
+    )
+    assert files(folder) == before

@@ -7,6 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.runs.interrupts import Interrupts
+from chainrule.runs.seeds import OVER
 
 
 def test_a_signal_is_handed_on_to_those_around():
@@ -43,4 +44,4 @@ def test_the_time_limit_is_that_of_all_seeds(tmp_path, monkeypatch):
     monkeypatch.setattr("chainrule.runs.seeds.train_config", train)
     cr.train(cr.mlp([4]), cr.read("digits"), seeds=3, output=tmp_path, time_limit=10.0,
              compute=cr.Compute("torch", "cpu", "float32", 1))  # fmt: skip
-    assert given == [10.0, 3.0, 0.0]
+    assert given == [10.0, 3.0, OVER]

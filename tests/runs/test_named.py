@@ -84,6 +84,16 @@ def test_a_run_that_did_not_finish_has_no_model_yet(seeds, tmp_path):
         diagnose(tmp_path)
 
 
+def test_of_a_run_that_diverged_is_said_what_training_said(tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(cr.DivergenceError) as ended:
+        cr.train(cr.mlp([16]), cr.read("digits"), output=run, optimizer=cr.SGD(lr=1e9), **HOW)
+    for read in (cr.load_run, find_model):
+        with pytest.raises(cr.DamagedError) as caught:
+            read(run)
+        assert str(caught.value) == f"{run} holds a run that diverged: {ended.value}"
+
+
 def test_best_is_asked_for_where_there_is_none(tmp_path):
     cr.train(cr.mlp([6]), cr.read("digits"), split=cr.Split(validation=0), output=tmp_path, **HOW)
     with pytest.raises(cr.ConfigError, match="has no best row apart: it had no validation rows; leave --best out"):

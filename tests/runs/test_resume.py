@@ -107,8 +107,47 @@ def test_what_breaks_exactness_needs_a_flag_and_is_recorded(tmp_path):
     )
     with pytest.raises(cr.ConfigError, match=r"data: '[0-9a-f]{64}' -> "):
         cr.train(NETWORK, other, output=tmp_path, resume=True, **longer)
+    longest = options(training=cr.Training(epochs=5, batch_size=100))
     with pytest.raises(cr.ConfigError, match="does not fit the network or the optimizer"):
-        cr.train(cr.mlp([5]), DIGITS, output=tmp_path, resume=True, inexact=True, **longer)
+        cr.train(cr.mlp([5]), DIGITS, output=tmp_path, resume=True, inexact=True, **longest)
+
+
+@pytest.mark.parametrize("inexact", [True, False])
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (
+            {"optimizer": cr.Adam(0.5)},
+            "39 steps are done of 39), so its model would not be of what has changed since: optimizer.lr: 0.001 -> 0.5."
+            " Change it back, set training.epochs higher too, or train anew in another directory",
+        ),
+        (
+            {"training": cr.Training(epochs=2, batch_size=100)},
+            "39 steps are done of 26), so its model would not be of what has changed since: training.epochs: 3 -> 2. "
+            "Change it back, set training.epochs higher too, or train anew in another directory",
+        ),
+        (
+            {"training": cr.Training(iterations=7, batch_size=100)},
+            "39 steps are done of 7), so its model would not be of what has changed since: training.epochs: 3 -> None; "
+            "training.iterations: None -> 7. Change it back, set training.iterations higher too, or train anew in "
+            "another directory",
+        ),
+        (
+            {"training": cr.Training(epochs=9, batch_size=100),
+             "evaluation": cr.Evaluation(every_steps=5, patience=1, tolerance=9)},
+            "evaluation.patience ran out at step 39), so its model would not be of what has changed since: "
+            "evaluation.patience: None -> 1; evaluation.tolerance: 0.0 -> 9.0; training.epochs: 3 -> 9. Change it back, "
+            "set evaluation.patience higher too, or train anew in another directory",
+        ),
+    ],
+)  # fmt: skip
+def test_no_other_configuration_is_written_beside_a_model_that_is_trained_already(changed, told, inexact, tmp_path):
+    cr.train(NETWORK, DIGITS, output=tmp_path, **options())
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(cr.ConfigError) as refused:
+        cr.train(NETWORK, DIGITS, output=tmp_path, resume=True, inexact=inexact, **options(**changed))
+    assert str(refused.value) == f"{tmp_path} has nothing left to train ({told}"
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_kernels_that_are_gone_are_a_change(tmp_path, monkeypatch):
@@ -147,7 +186,7 @@ def test_a_directory_in_use_is_refused_and_a_dead_process_holds_no_lock(tmp_path
 
 def test_the_time_limit_leaves_a_checkpoint(tmp_path, reference):
     with pytest.raises(cr.TimeLimitError, match="the time limit was reached at step 0") as stopped:
-        cr.train(NETWORK, DIGITS, output=tmp_path / "run", time_limit=0.0, **options())
+        cr.train(NETWORK, DIGITS, output=tmp_path / "run", time_limit=1e-9, **options())
     assert stopped.value.exit_code == 124
     cr.train(NETWORK, DIGITS, output=tmp_path / "run", resume=True, **options())
     assert fingerprint(tmp_path / "run") == reference

@@ -295,9 +295,9 @@ def test_what_is_no_network_and_no_data_is_refused():
 
 
 @pytest.mark.parametrize("seeds", [None, 2])
-@pytest.mark.parametrize("limit", ["30m", "60", -1.0, float("nan"), True])
+@pytest.mark.parametrize("limit", ["30m", "60", 0, 0.0, -1.0, float("nan"), True])
 def test_a_time_limit_is_a_number_of_seconds(limit, seeds, tmp_path):
-    message = f"^time_limit is {limit!r}; expected seconds of at least 0, such as 1800, or None$"
+    message = f"^time_limit is {limit!r}; expected a number of seconds above 0, such as 1800, or None$"
     with pytest.raises(cr.ConfigError, match=message):
         cr.train(cr.mlp([4]), DIGITS, time_limit=limit, seeds=seeds, output=tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -73,6 +73,12 @@ def test_a_problem_is_named_by_its_path(changes, problem):
     assert lines[1].strip().startswith(problem) or problem in lines[1]
 
 
+def test_a_mark_of_the_byte_order_is_no_part_of_the_file(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text("[training]\nepochs = 3\n", encoding="utf-8-sig")
+    assert load(path).training.epochs == 3
+
+
 @pytest.mark.parametrize(("text", "message"), [("a = ", "is not TOML"), ("\xff", "cannot be read")])
 def test_files_that_are_no_toml_are_refused(tmp_path, text, message):
     path = tmp_path / "c.toml"

@@ -5,12 +5,20 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from chainrule.cli.common import Data, Json, RunDirectory, app, show, warn
 from chainrule.errors import ConfigError
+
+
+class Evaluated(NamedTuple):
+    """A run's figures, and the loss that one of them is of."""
+
+    path: Path
+    assessment: Any
+    loss: Any
 
 
 @app.command()
@@ -32,24 +40,24 @@ def evaluate(
     if data is not None and split != "test":
         raise ConfigError(f"--split {split} with --data: other data give their test rows, or all; leave --split out")
     named = [folder for path in runs for _, folder in folders(path)]
-    found, losses = list[tuple[Path, Any]](), list[Any]()
+    found = list[Evaluated]()
     for path in named:
         run = load_run(path)
-        found.append((path, assess_run(run, split, None if data is None else _read_as(run, data), best=best)))
-        losses.append(run.model.loss)
-    if len({tuple(assessment.metrics) for _, assessment in found}) > 1:
+        assessment = assess_run(run, split, None if data is None else _read_as(run, data), best=best)
+        found.append(Evaluated(path, assessment, run.model.loss))
+    if len({tuple(one.assessment.metrics) for one in found}) > 1:
         raise ConfigError("the runs are of different tasks or metrics; evaluate them one by one")
-    for path, assessment in found:
-        for note in assessment.notes:
-            warn(f"warning: {path}: {note}")
+    for one in found:
+        for note in one.assessment.notes:
+            warn(f"warning: {one.path}: {note}")
     if as_json:
         listed = [
             {"run": str(path), "part": a.part, "n": a.n, "metrics": a.metrics, "accuracy_interval_95": a.interval}
-            for path, a in found
+            for path, a, _ in found
         ]
-        show(json.dumps(listed[0] if len(listed) == 1 else {"runs": listed, "mean": _means(found, losses)}), data=True)
+        show(json.dumps(listed[0] if len(listed) == 1 else {"runs": listed, "mean": _means(found)}), data=True)
         return
-    show(_evaluation(found, losses))
+    show(_evaluation(found))
 
 
 def _read_as(run: Any, source: str) -> Any:
@@ -73,30 +81,32 @@ def _read_as(run: Any, source: str) -> Any:
     return open_data(source, Stream(), **{name: options[name] for name in options.keys() & useful_options(source)})
 
 
-def _means(found: list[tuple[Path, Any]], losses: list[Any]) -> dict[str, dict[str, float]]:
+def _means(found: list[Evaluated]) -> dict[str, dict[str, float]]:
     from chainrule.intervals import mean_interval
     from chainrule.training.metrics import bounds
 
     means = {}
-    for name in found[0][1].metrics:
-        mean, low, high = mean_interval([a.metrics[name] for _, a in found], bounds(name, losses))
+    for name in found[0].assessment.metrics:
+        values = [one.assessment.metrics[name] for one in found]
+        mean, low, high = mean_interval(values, bounds(name, [one.loss for one in found]))
         means[name] = {"mean": mean, "low_95": low, "high_95": high, "runs": len(found)}
     return means
 
 
-def _evaluation(found: list[tuple[Path, Any]], losses: list[Any]) -> str:
+def _evaluation(found: list[Evaluated]) -> str:
     from chainrule.text import columns, number
 
-    names = list(found[0][1].metrics)
-    header = ["run", "rows", "n", *names, *(["accuracy, 95 % over rows"] if found[0][1].interval else [])]
+    first = found[0].assessment
+    names = list(first.metrics)
+    header = ["run", "rows", "n", *names, *(["accuracy, 95 % over rows"] if first.interval else [])]
     rows = [
         [path, a.part, f"{a.n:,}", *(number(a.metrics[name]) for name in names),
          *([f"{a.interval[0]:.4f} to {a.interval[1]:.4f}"] if a.interval else [])]
-        for path, a in found
+        for path, a, _ in found
     ]  # fmt: skip
     lines = [columns(header, rows, right=range(2, 3 + len(names)))]
     if len(found) > 1:
-        for name, m in _means(found, losses).items():
+        for name, m in _means(found).items():
             interval = f"[{m['low_95']:.4f}, {m['high_95']:.4f}]"
             lines.append(f"mean {name} of {len(found)} runs: {m['mean']:.4f}, 95 % interval over runs {interval}")
     return "\n".join(lines)

@@ -180,7 +180,8 @@ def _robust(values: NDArray[np.float64], weight: NDArray[np.float64] | None) -> 
     if not len(values):
         return 0.0, 0.0
     low, median, high = np.quantile(values, (0.25, 0.5, 0.75), method="inverted_cdf", weights=weight)
-    least = max(1e-12 * float(np.abs(values).max()), float(np.finfo(np.float64).tiny))
+    rounding = 0.0 if (values == np.floor(values)).all() else 1e-12 * float(np.abs(values).max())
+    least = max(rounding, float(np.finfo(np.float64).tiny))
     for spread in (high - low, (values.max() - values.min()) / 2):
         if spread > least:
             return float(median), float(1 / spread)

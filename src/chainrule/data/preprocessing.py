@@ -62,7 +62,9 @@ def fit(kind: Kind, data: Dataset, rows: NDArray[np.int64]) -> Preprocessing:
         return fit_preparation(data, rows)
     check_size(data, data.X, "X", data.feature_names, rows)
     about = About(data.name, data.n_features, data.row_shape, data.X.itemsize)
-    return fitted(kind, about, lambda: _moments(data.X, rows, _shares(data, rows)), lambda: _extremes(data.X, rows))
+    shares = _shares(data, rows)
+    made = fitted(kind, about, lambda: _moments(data.X, rows, shares), lambda: _extremes(data.X, rows))
+    return _told_apart(made, data.X, rows, shares) if kind == "standardise" else made
 
 
 class About(NamedTuple):
@@ -100,8 +102,31 @@ def standardising(mean: NDArray[np.float64], variance: NDArray[np.float64], item
 def fit_target(data: Dataset, rows: NDArray[np.int64]) -> Affine:
     """Standardises regression targets; `back` takes predictions to the targets' own units."""
     y = data.y[rows].reshape(len(rows), -1)  # (n_rows, n_out)
-    mean, variance = _moments(y, np.arange(len(rows)), _shares(data, rows))
-    return standardising(mean, variance, y.itemsize)
+    every, shares = np.arange(len(rows)), _shares(data, rows)
+    return _told_apart(standardising(*_moments(y, every, shares), y.itemsize), y, every, shares)
+
+
+def differ(X: NDArray[Any], rows: NDArray[np.int64], column: int) -> bool:
+    """Whether the rows hold several numbers in the column, to the last digit."""
+    return bool((X[rows, column] != X[rows[0], column]).any())
+
+
+def _told_apart(made: Affine, X: NDArray[Any], rows: NDArray[np.int64], shares: NDArray[np.float64] | None) -> Affine:
+    """`made`, but whole numbers do not differ by rounding: a spread that is small beside their mean counts, too.
+
+    What they are away from the first of them is exact, as far as float64 can tell them apart.
+    """
+    if X.itemsize < 8:
+        return made
+    shift, scale, constant = made.shift.copy(), made.scale.copy(), []
+    for i in made.constant:
+        x = X[rows, i].astype(np.float64)
+        mean, variance = _moments((x - x[0])[:, None], np.arange(len(rows)), shares)  # of (n_rows, 1)
+        if variance[0] > 0 and (x == np.floor(x)).all():
+            shift[i], scale[i] = x[0] + mean[0], 1 / np.sqrt(variance[0])
+        else:
+            constant.append(i)
+    return Affine(shift, scale, tuple(constant))
 
 
 def _scaled(shift: NDArray[np.float64], spread: NDArray[np.float64], least: Any) -> Affine:

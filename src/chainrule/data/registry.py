@@ -12,6 +12,7 @@ from chainrule.data.dataset import Dataset, Origin, Task
 from chainrule.data.readers import arrow_files, cifar, csv_files, digits, frames, idx, images, numpy_files
 from chainrule.data.readers.catalogue import NAMES as NAMES
 from chainrule.data.readers.catalogue import Named
+from chainrule.data.readers.files import looked_for
 from chainrule.errors import DataError
 
 Read = Callable[..., Dataset]
@@ -162,7 +163,8 @@ def _read_path(path: Path, options: Options) -> Dataset:
             "the folder; unpack archives first."
         )
     else:
-        raise DataError(f"{path}: neither a file or folder nor a known data set: {', '.join(NAMES)}{_near(str(path))}")
+        hint = _near(str(path)) or looked_for(path)
+        raise DataError(f"{path}: neither a file or folder nor a known data set: {', '.join(NAMES)}{hint}")
     _refuse_others(str(path), options, useful)
     return reader(path, **options)
 

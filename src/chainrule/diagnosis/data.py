@@ -132,7 +132,8 @@ def _constant_targets(plan: Plan) -> list[Finding]:
     if plan.data.task == "classification":
         return []
     y = plan.data.y[plan.rows.train].reshape(len(plan.rows.train), -1)  # (n_train, n_out)
-    constant = np.ptp(y, axis=0) <= 1e-12 * np.abs(y).max(axis=0)
+    rounding = np.where((y == np.floor(y)).all(axis=0), 0.0, 1e-12 * np.abs(y).max(axis=0))
+    constant = np.ptp(y, axis=0) <= rounding
     if not constant.any():
         return []
     names = [plan.data.target_names[i] for i in np.flatnonzero(constant)]

@@ -201,7 +201,7 @@ def _input(model: Model, table: Preparation | None, shaped: bool) -> dict[str, s
                 "taken": "flat(X)" if shaped else f"np.asarray(X, dtype=np.float64).reshape(len(X), {n})"}  # fmt: skip
     columns = f"columns = {list(model.feature_names or map(str, range(n)))!a}\ntable = {TABLE_NAMES!r}"
     return {"csv": "with a header", "encode": f"{columns}\n{ENCODE}",
-            "loaded": "[[row[name] for name in columns] for row in csv.DictReader(open(path, encoding='utf-8-sig'))]",
+            "loaded": "read(path)",
             "taken": "X if getattr(X, 'dtype', None) == float else encode(X)"}  # fmt: skip
 
 

@@ -29,6 +29,15 @@ def encode(rows):
             text = word(value)
             X[i, j] = words[j].get(text, -1) if j in words else {{"true": 1, "false": 0}}.get(text.lower(), value)
     return X
+
+
+def read(path):
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        lines = csv.DictReader(file)
+        missing = [name for name in columns if name not in (lines.fieldnames or [])]
+        if missing:
+            sys.exit(f"error: {{path}}: columns {{missing}} are missing; expected a header with {{columns}}")
+        return [[line[name] for name in columns] for line in lines]
 '''
 
 EMBED = f"""

@@ -25,9 +25,13 @@ class Schedule(ABC):
     def after(self, step: int, n_steps: int, per_epoch: int) -> float:
         """The factor at `step` of `n_steps`, counted from the end of the warm-up; `per_epoch` steps are one epoch."""
 
+    def rising(self, per_epoch: int) -> int:
+        """Steps of warm-up."""
+        return round(self.warm_up * per_epoch)
+
     def factor(self, step: int, n_steps: int, per_epoch: int) -> float:
         """The factor at `step` of a run of `n_steps`."""
-        rising = round(self.warm_up * per_epoch)
+        rising = self.rising(per_epoch)
         if step < rising:
             return (step + 1) / (rising + 1) * self.after(0, max(n_steps - rising, 1), per_epoch)
         return self.after(step - rising, max(n_steps - rising, 1), per_epoch)

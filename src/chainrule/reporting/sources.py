@@ -85,7 +85,7 @@ def subject(name: str, directory: Path) -> Subject:
     if (directory / METRICS).is_file():
         raise unfinished(directory)
     try:
-        config = from_plain(Config, tomllib.loads((directory / CONFIG).read_text(encoding="utf-8")))
+        config = from_plain(Config, tomllib.loads((directory / CONFIG).read_text(encoding="utf-8-sig")))
         about = json.loads(_text(directory / ENVIRONMENT) or "{}")
         history = [json.loads(line) for line in _whole_lines(directory / HISTORY)]
     except ValueError as error:

@@ -1,6 +1,5 @@
 """Diagnosis of a run by its directory, finished or not: at its newest sound checkpoint, and at its start."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
@@ -11,13 +10,12 @@ from chainrule.diagnosis.finding import ordered
 from chainrule.errors import DamagedError
 from chainrule.runs import checkpoint
 from chainrule.runs.checkpoint import Saved
-from chainrule.runs.directory import CONFIG, DIVERGED
-from chainrule.runs.named import nothing_at
+from chainrule.runs.directory import CONFIG
+from chainrule.runs.named import divergence_in, nothing_at
 from chainrule.runs.start import planned
 from chainrule.spec import from_plain
 from chainrule.training.config import Config
 from chainrule.training.loop import begin
-from chainrule.training.position import Divergence
 from chainrule.training.step import on_device
 
 
@@ -49,12 +47,8 @@ def diagnose_run(directory: Path, warn: Callable[[str], None], data: Dataset | N
 
 def _end(directory: Path, step: int) -> list[Finding]:
     """What its newest checkpoint, of `step`, does not show of a run: that it diverged after it, or has not begun."""
-    path = directory / DIVERGED
-    if path.is_file():
-        try:
-            ended = Divergence(**json.loads(path.read_bytes()))
-        except (ValueError, TypeError) as error:
-            raise DamagedError(f"{path} is not what training wrote: {error}. Remove it and diagnose again.") from error
+    ended = divergence_in(directory)
+    if ended is not None:
         why = (
             "Training ended there, for no step leads back from such numbers. The newest checkpoint is the last finite "
             f"one, of step {step:,}; whatever else is said here is of it."

@@ -87,14 +87,19 @@ def check_free_for_seeds(directory: Path, folders: Collection[Path], overwrite: 
     if overwrite:
         return
     advice = "name another directory, or give --overwrite to replace"
-    if holds_run(directory):
-        raise ConfigError(f"output {directory} holds a run, and seeds would be written inside of it; {advice} it")
+    check_no_run(directory, f"{advice} it")
     others = [seed.name for seed in seeds_in(directory) if seed not in folders]
     if others:
         raise ConfigError(
             f"output {directory} holds {', '.join(others)}, which would be taken for seeds of the same training; "
             f"{advice} all of them"
         )
+
+
+def check_no_run(directory: Path, advice: str) -> None:
+    """Raise a ConfigError where `directory`, which is to have folders seed-N, holds a run itself."""
+    if holds_run(directory):
+        raise ConfigError(f"output {directory} holds a run, and seeds would be written inside of it; {advice}")
 
 
 def is_unstarted(directory: Path) -> bool:

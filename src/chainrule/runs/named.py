@@ -4,12 +4,14 @@ One rule for exit codes: a path that holds nothing of the kind is a wrong name, 
 whole is damaged, a DamagedError.
 """
 
+import json
 from pathlib import Path
 from shlex import quote
 
 from chainrule.errors import ConfigError, DamagedError
-from chainrule.runs.directory import CONFIG, METRICS
+from chainrule.runs.directory import CONFIG, DIVERGED, METRICS
 from chainrule.runs.sealed import MANIFEST
+from chainrule.training.position import Divergence
 
 
 def nothing_at(path: Path, wanted: str, mark: str) -> ConfigError:
@@ -27,11 +29,28 @@ def nothing_at(path: Path, wanted: str, mark: str) -> ConfigError:
 
 
 def unfinished(directory: Path) -> DamagedError:
-    """The error for a run without its manifest, which is the last file that training writes."""
+    """The error for a run without its manifest, which is the last file that training writes.
+
+    Of one that diverged it says what training said: going on as before would end at the same numbers.
+    """
     going_on = f"chainrule train --resume {quote(str(directory))}"
     if (directory / METRICS).is_file():
         return DamagedError(
             f"{directory} holds a run that finished, but its {MANIFEST} is missing, so nothing in it can be checked. "
             f"{going_on} goes on from its last checkpoint and writes it anew"
         )
+    diverged = divergence_in(directory)
+    if diverged is not None:
+        return DamagedError(f"{directory} holds a run that diverged: {diverged.measured} {diverged.change}")
     return DamagedError(f"{directory} holds a run that did not finish: it has no {MANIFEST}. Go on with: {going_on}")
+
+
+def divergence_in(directory: Path) -> Divergence | None:
+    """What ended the run in `directory`, where it diverged. Raises a DamagedError."""
+    path = directory / DIVERGED
+    if not path.is_file():
+        return None
+    try:
+        return Divergence(**json.loads(path.read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise DamagedError(f"{path} is not what training wrote: {error}. Remove it and ask again.") from error

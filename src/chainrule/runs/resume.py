@@ -12,18 +12,25 @@ from chainrule.runs.directory import CONFIG
 from chainrule.runs.sealed import remove
 from chainrule.spec import from_plain
 from chainrule.training.config import Config, load
+from chainrule.training.loop import over
+from chainrule.training.patience import last_improvement
+from chainrule.training.plan import Plan
 
 _HARMLESS = ("data.source", "data.path", "start.model", "checkpoint.")
 """Options that decide no bit of the result: where data and start are (digests are compared), how often to save."""
 
 
 class Change(NamedTuple):
-    """Something that is not as it was when the checkpoint was written. exact: the result is the same all the same."""
+    """Something that is not as it was when the checkpoint was written. exact: the result is the same all the same.
+
+    asked: an option or the data, not the machine or what is installed on it.
+    """
 
     what: str
     before: Any
     after: Any
     exact: bool
+    asked: bool
 
     def __str__(self) -> str:
         return f"{self.what}: {self.before!r} -> {self.after!r}"
@@ -72,7 +79,7 @@ def configuration(directory: Path, saved: Saved | None, changes: Iterable[str], 
 
 def _is_toml(path: Path) -> bool:
     try:
-        tomllib.loads(path.read_text(encoding="utf-8"))
+        tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return False
     return True
@@ -82,7 +89,7 @@ def compare(saved: Saved, config: Mapping[str, Any], about: Mapping[str, Any]) -
     """What has changed since the checkpoint was written, in the configuration and around it."""
     before, after = flat(saved.config), flat(config)
     changes = [
-        Change(name, before.get(name), after.get(name), name.startswith(_HARMLESS))
+        Change(name, before.get(name), after.get(name), name.startswith(_HARMLESS), asked=True)
         for name in sorted({*before, *after})
         if before.get(name) != after.get(name)
     ]
@@ -99,9 +106,29 @@ def compare(saved: Saved, config: Mapping[str, Any], about: Mapping[str, Any]) -
         *(f"version of {x}" for x in libraries),
         "compiled",
     }
-    changes += [Change(name, was.get(name), now.get(name), name not in deciding)
+    changes += [Change(name, was.get(name), now.get(name), name not in deciding, asked=name == "data")
                 for name in sorted({*was, *now}) if was.get(name) != now.get(name)]  # fmt: skip
     return changes
+
+
+def check_left(directory: Path, saved: Saved | None, plan: Plan, changes: Iterable[Change]) -> None:
+    """Raise a ConfigError where no step is left that what was asked for could change: what is there is of before."""
+    asked = [str(change) for change in changes if change.asked and not change.exact]
+    if saved is None or not asked:
+        return
+    evaluation, step, history = plan.config.evaluation, int(saved.state["step"]), saved.state["history"]
+    improved = last_improvement(evaluation, history)
+    if saved.state["norms"] is not None or not over(plan, step, len(history), improved):
+        return
+    why, more = f"{step:,} steps are done of {plan.n_steps:,}", "training.epochs"
+    if step < plan.n_steps:
+        why, more = f"evaluation.patience ran out at step {step:,}", "evaluation.patience"
+    elif plan.config.training.iterations is not None:
+        more = "training.iterations"
+    raise ConfigError(
+        f"{directory} has nothing left to train ({why}), so its model would not be of what has changed since: "
+        f"{'; '.join(asked)}. Change it back, set {more} higher too, or train anew in another directory"
+    )
 
 
 def check_exact(directory: Path, changes: Iterable[Change]) -> None:

@@ -10,7 +10,7 @@ from chainrule.data import Dataset
 from chainrule.data.streaming import Shards
 from chainrule.errors import ConfigError, Interrupted
 from chainrule.network import Network
-from chainrule.runs.directory import check_free_for_seeds, clear, clear_for_seeds, make, plain_config
+from chainrule.runs.directory import check_free_for_seeds, check_no_run, clear, clear_for_seeds, make, plain_config
 from chainrule.runs.environment import environment
 from chainrule.runs.hooks import Begun, Hook, beside
 from chainrule.runs.interrupts import Interrupts
@@ -35,6 +35,9 @@ from chainrule.training.config import Config, with_seed
 from chainrule.training.initial import Initial
 from chainrule.training.plan import Plan, reseeded
 from chainrule.training.population import alike, fit_together, together
+
+OVER = 1e-9
+"""Seconds of a time limit that is over: what comes next leaves a checkpoint before its first step."""
 
 
 def train_seeds(
@@ -67,7 +70,9 @@ def train_seeds(
     folders: list[Path | None] = [*kept] or [None] * n
     if output is not None and initials:
         raise ConfigError(NOT_KEPT)
-    if output is not None and not resume:
+    if output is not None and resume:
+        check_no_run(Path(output), "leave out --seeds to go on with it, or name a directory of seeds, or a new one")
+    elif output is not None:
         check_free_for_seeds(Path(output), kept, overwrite)
     data = training_data(config.data) if data is None else data
     begun_before = resume and any(folder is not None and folder.exists() for folder in folders)
@@ -99,7 +104,7 @@ def _in_turn(configs: Sequence[Config], folders: Sequence[Path | None], initials
             if interrupts.received:
                 told = f"interrupted with {len(runs)} of {len(configs)} seeds trained; go on with --resume"
                 raise Interrupted(told, interrupts.received)
-            left = None if deadline is None else max(deadline - perf_counter(), 0.0)
+            left = None if deadline is None else max(deadline - perf_counter(), OVER)
             runs.append(train_config(config, folder, initial=initial, time_limit=left, **how))
     return runs
 

@@ -171,8 +171,8 @@ NOT_KEPT = "initial cannot be written down in a run directory's config.toml; tra
 
 def check_time(limit: object) -> None:
     """Raise a ConfigError where `limit` is neither None nor a number of seconds."""
-    seconds = not isinstance(limit, bool) and isinstance(limit, Real) and float(limit) >= 0
-    expect("time_limit", limit, limit is None or seconds, "seconds of at least 0, such as 1800, or None")
+    seconds = not isinstance(limit, bool) and isinstance(limit, Real) and float(limit) > 0
+    expect("time_limit", limit, limit is None or seconds, "a number of seconds above 0, such as 1800, or None")
 
 
 def silent(step: int) -> None:
@@ -300,6 +300,7 @@ def _resumed(directory: Path, config: Config | None, call: _Call, interrupts: In
             plain = plain_config(decided)
             about = environment(decided.backend, decided.data, ranks=call.world.size)
             changes = resume.compare(saved, plain, about) if saved else []
+            resume.check_left(directory, saved, decided, changes)
             if not call.inexact:
                 resume.check_exact(directory, changes)
             for change in changes:

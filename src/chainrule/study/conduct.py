@@ -129,7 +129,7 @@ def opened(directory: Path, database: str | None = None) -> tuple[Study, Ledger]
 def _written(path: Path) -> dict[str, Any]:
     """The tables of a STUDY that `run_study` wrote, and the study's name."""
     try:
-        plain = tomllib.loads(path.read_text(encoding="utf-8"))
+        plain = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read as TOML: {cause(error)}") from None
     if not isinstance(plain.get("name"), str):

@@ -113,7 +113,7 @@ def load_study(path: Path | str, changes: Iterable[str] = ()) -> Study:
     """
     path = Path(path)
     try:
-        plain = tomllib.loads(path.read_text(encoding="utf-8"))
+        plain = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"The study {path} cannot be read: {cause(error)}") from None
     except (ValueError, RecursionError) as error:
@@ -127,7 +127,7 @@ def load_study(path: Path | str, changes: Iterable[str] = ()) -> Study:
             raise ConfigError(f"base is {base!r}; expected the path of a configuration, in quotes")
         above = path.parent / base
         try:
-            plain["train"] = _merged(tomllib.loads(above.read_text(encoding="utf-8")), plain.get("train", {}))
+            plain["train"] = _merged(tomllib.loads(above.read_text(encoding="utf-8-sig")), plain.get("train", {}))
         except (OSError, ValueError) as error:
             raise ConfigError(f"base {base!r}: {above} cannot be read as TOML: {cause(error)}") from None
     return study(plain, path.stem)

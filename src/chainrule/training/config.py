@@ -223,7 +223,7 @@ def load(path: Path | None = None, changes: Iterable[str] = ()) -> Config:
         if path.exists() and (not path.is_file() or path.stat().st_size > _LARGEST):
             raise ConfigError(f"The configuration {path} is not a plain file of at most {_LARGEST:,} bytes")
         try:
-            plain = tomllib.loads(path.read_text(encoding="utf-8"))
+            plain = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"The configuration {path} cannot be read: {cause(error)}") from None
         except (ValueError, RecursionError) as error:

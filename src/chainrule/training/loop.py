@@ -56,8 +56,13 @@ def begin(plan: Plan) -> Progress:
 
 def ended(plan: Plan, progress: Progress) -> bool:
     """Whether all steps are done and measured, or `patience` rows have passed since the last improvement."""
-    waited = stalled(plan.config.evaluation, len(progress.history), progress.improved_row)
-    return progress.now.norms is None and (waited or progress.now.step >= plan.n_steps)
+    now = progress.now
+    return now.norms is None and over(plan, now.step, len(progress.history), progress.improved_row)
+
+
+def over(plan: Plan, step: int, n_rows: int, improved_row: int) -> bool:
+    """The same of a position whose row, where one is due, is among the `n_rows`."""
+    return stalled(plan.config.evaluation, n_rows, improved_row) or step >= plan.n_steps
 
 
 def stepping(plan: Plan, data: Resident, state: State, last: Steps | None) -> Steps:

@@ -11,7 +11,7 @@ from chainrule.arrays import Array
 from chainrule.backends import ALONE, Backend, World, choose
 from chainrule.backprop import Part
 from chainrule.data import Affine, Batches, Dataset, Preprocessing, Rows, split
-from chainrule.data.preprocessing import Kind, fit, fit_target, identity, settled
+from chainrule.data.preprocessing import Kind, differ, fit, fit_target, identity, settled
 from chainrule.data.streaming import Scan, Shards, Windows, drawn, scan
 from chainrule.data.streaming.windows import windowed
 from chainrule.errors import ConfigError, DataError
@@ -134,7 +134,7 @@ def plan(config: Config, data: Dataset | Shards, network: Network, start: Initia
     _check_targets(data, loss, found)
     _check_weights(data, rows)
     batches = _batches(config, rows, found)
-    n_steps = config.training.iterations or (config.training.epochs or 20) * batches.per_epoch
+    n_steps = _n_steps(config, batches)
     preprocessing = prepared or _looked(config, found)
     target = _target(config, data, rows, found) if start is None else start.target
     if isinstance(loss, Poisson) and target.shift.any():
@@ -158,7 +158,7 @@ def plan(config: Config, data: Dataset | Shards, network: Network, start: Initia
         evaluation.every_steps or (evaluation.every_epochs or 1) * batches.per_epoch,
         metrics,
         sample,
-        _notes(data, batches, preprocessing, sample if evaluation.train_metrics else rows.train),
+        _notes(data, rows.train, batches, preprocessing, sample if evaluation.train_metrics else rows.train),
         start,
         scan=found,
     )
@@ -233,6 +233,18 @@ def _batches(config: Config, rows: Rows, found: Scan | None) -> Batches | Window
     if found is None:
         return Batches(rows.train, size, options.seed, options.replacement)
     return windowed(found.counts, size, options.seed, found.shards.window_rows)
+
+
+def _n_steps(config: Config, batches: Batches | Windows) -> int:
+    options, schedule = config.training, config.schedule
+    n_steps = options.iterations or (options.epochs or 20) * batches.per_epoch
+    rising = schedule.rising(batches.per_epoch)
+    if rising > n_steps:
+        raise ConfigError(
+            f"schedule.warm_up {schedule.warm_up:g} is {rising:,} steps, more than the {n_steps:,} of the run; set it "
+            "lower, or train for longer"
+        )
+    return n_steps
 
 
 def _check_targets(data: Dataset, loss: Loss, found: Scan | None) -> None:
@@ -317,19 +329,26 @@ def _check_monitor(config: Config, metrics: tuple[str, ...], n_validation: int) 
         )
 
 
+def _named(data: Dataset, columns: list[int]) -> str:
+    names = [data.feature_names[i] if data.feature_names else str(i) for i in columns[:5]]
+    return f"{', '.join(names)}{', ...' if len(columns) > len(names) else ''}"
+
+
 def _notes(
-    data: Dataset, batches: Batches | Windows, preprocessing: Preprocessing, sample: NDArray[np.int64]
-) -> tuple[str, ...]:
+    data: Dataset, train: NDArray[np.int64], batches: Batches | Windows, preprocessing: Preprocessing,
+    sample: NDArray[np.int64],
+) -> tuple[str, ...]:  # fmt: skip
     notes = [] if isinstance(batches, Batches) else [batches.described]
     notes += notes_on_table(data, preprocessing)
-    if preprocessing.constant:
-        n = len(preprocessing.constant)
-        names = [data.feature_names[i] if data.feature_names else str(i) for i in preprocessing.constant[:5]]
-        becomes = "shifted to 0, not scaled" if isinstance(preprocessing, Affine) else "given as 0"
-        notes.append(
-            f"{n} column{'s are' if n > 1 else ' is'} constant over the training rows ({', '.join(names)}"
-            f"{', ...' if n > len(names) else ''}): {becomes}"
-        )
+    becomes = "shifted to 0, not scaled" if isinstance(preprocessing, Affine) else "given as 0"
+    close = [i for i in preprocessing.constant if data.X.dtype.kind in "iu" and differ(data.X, train, i)]
+    equal = [i for i in preprocessing.constant if i not in close]
+    if equal:
+        told = f"{len(equal)} column{'s are' if len(equal) > 1 else ' is'} constant over the training rows"
+        notes.append(f"{told} ({_named(data, equal)}): {becomes}")
+    if close:
+        told = f"{len(close)} column{'s hold' if len(close) > 1 else ' holds'} integers that float64 cannot tell apart"
+        notes.append(f"{told} ({_named(data, close)}): {becomes}; subtract the smallest from them")
     if len(sample) < batches.n_rows:
         notes.append(f"training metrics are of a fixed {len(sample):,} of the {batches.n_rows:,} training rows")
     return tuple(notes)

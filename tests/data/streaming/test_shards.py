@@ -1,6 +1,7 @@
 """Sets in npy shards and Parquet files: what is read of them, and what is refused before any work or on the way."""
 
 import os
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -61,6 +62,19 @@ def test_targets_are_what_they_would_be_in_memory(tmp_path, y, task, names):
     streamed, whole = cr.shards(tmp_path, stream=made.SMALL).resident(), cr.read(str(tmp_path))
     assert (streamed.task, streamed.target_names) == (whole.task, whole.target_names) == (task, names)
     np.testing.assert_array_equal(streamed.y, whole.y)
+
+
+def test_decimals_of_parquet_are_numbers_in_float64(tmp_path):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    prices = pa.array([Decimal(k) / 100 for k in range(200)], pa.decimal128(10, 2))
+    table = pa.table({"price": prices, "n": np.arange(200, dtype=np.int8), "y": prices})
+    parquet.write_table(table, tmp_path / "t.parquet")
+    streamed = cr.shards(tmp_path / "t.parquet", stream=made.SMALL).resident()
+    np.testing.assert_array_equal(streamed.X, cr.read(tmp_path / "t.parquet").X)
+    np.testing.assert_array_equal(streamed.X[:, 0], np.arange(200) / 100)
+    np.testing.assert_array_equal(streamed.y, np.arange(200) / 100)
 
 
 def test_parquet_files_have_the_target_that_is_named_and_the_columns_common_dtype(tmp_path):

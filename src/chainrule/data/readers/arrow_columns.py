@@ -36,19 +36,28 @@ def column(source: Source, name: str, values: Any, *, learn: bool = True) -> NDA
 
 
 def numbers(values: Any) -> NDArray[Any]:
-    """A numeric column in its own dtype, in float64 with NaN where it has nulls."""
-    if not values.null_count:
+    """A numeric column in its own dtype, in float64 with NaN where it has nulls; decimals in float64."""
+    if not values.null_count and not is_decimal(values.type):
         return native(values.to_numpy())
     import pyarrow as pa
 
+    if is_decimal(values.type):
+        values = values.cast(pa.string())  # from which float64 is the nearest number, as it is from a CSV
     return np.asarray(values.cast(pa.float64()).to_numpy(), dtype=np.float64)
 
 
 def is_numeric(kind: Any) -> bool:
-    """Integers, floats and booleans."""
+    """Integers, floats, decimals and booleans."""
     from pyarrow import types
 
-    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or is_decimal(kind))
+
+
+def is_decimal(kind: Any) -> bool:
+    """Decimals of any width."""
+    from pyarrow import types
+
+    return bool(types.is_decimal(kind))
 
 
 def is_text(kind: Any) -> bool:
@@ -77,5 +86,5 @@ def is_known(kind: Any) -> bool:
     from pyarrow import types
 
     if types.is_dictionary(kind):
-        return is_text(kind.value_type) or is_numeric(kind.value_type)
+        return is_text(kind.value_type) or (is_numeric(kind.value_type) and not is_decimal(kind.value_type))
     return bool(is_numeric(kind) or is_text(kind) or types.is_null(kind))

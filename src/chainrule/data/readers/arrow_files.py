@@ -13,7 +13,7 @@ from chainrule.data.dataset import Dataset, Task
 from chainrule.data.readers import arrow_columns, arrow_messages, parquet_pages
 from chainrule.data.readers.arrow_columns import is_numeric, is_text
 from chainrule.data.readers.columns import Features, assembled, check_categorical, date, infinite
-from chainrule.data.readers.files import LABEL_BYTES, refuse_bomb
+from chainrule.data.readers.files import LABEL_BYTES, missing, refuse_bomb
 from chainrule.data.readers.tables import check_label, column_indices, gap, no_number, table, target_index
 from chainrule.data.readers.values import Texts, shown
 from chainrule.data.tables import Table
@@ -125,7 +125,7 @@ def _opened(path: Path) -> Iterator[_File]:
     except ModuleNotFoundError:
         raise DataError(f"{path}: reading it needs pyarrow: pip install 'chainrule[tables]'") from None
     if not path.is_file():
-        raise DataError(f"{path}: there is no such file. Check the path.")
+        raise missing(path)
     try:
         with _parquet(path) if path.suffix.lower() == ".parquet" else _ipc(path) as file:
             if file.n_rows == 0 or not file.names:

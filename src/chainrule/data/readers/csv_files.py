@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from chainrule.data.dataset import Dataset, Task
 from chainrule.data.readers.cells import BOOLEANS, Cells, number
 from chainrule.data.readers.columns import check_categorical, infinite
+from chainrule.data.readers.files import missing
 from chainrule.data.readers.tables import check_label, column_indices, gap, table, target_index
 from chainrule.data.readers.values import Texts, shown
 from chainrule.data.tables import Table, is_gap
@@ -103,7 +104,7 @@ def csv_names(path: Path) -> list[str]:
 @contextmanager
 def _opened(path: Path) -> Iterator[_Lines]:
     if not path.is_file():
-        raise DataError(f"{path}: there is no such file. Check the path.")
+        raise missing(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield _Lines(path, file, "\t" if path.suffix.lower() == ".tsv" else ",")

@@ -59,7 +59,7 @@ class Sips(io.BufferedReader):
 def opened(path: Path) -> Iterator[Stream]:
     """The bytes of `path`, unpacked if they begin like gzip; browsers unpack but keep the name `.gz`."""
     if not path.is_file():
-        raise DataError(f"{path}: there is no such file. Check the path.")
+        raise missing(path)
     try:
         with path.open("rb") as file:
             if file.peek(2)[:2] == b"\x1f\x8b":
@@ -69,6 +69,18 @@ def opened(path: Path) -> Iterator[Stream]:
                 yield file
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}. Get the file again.") from error
+
+
+def missing(path: Path) -> DataError:
+    """The error for a file that is not there."""
+    return DataError(f"{path}: there is no such file{looked_for(path)}. Check the path.")
+
+
+def looked_for(path: Path) -> str:
+    """Where a relative path was looked for: it may stand in a file of another folder. Nothing of a full one."""
+    if path.is_absolute():
+        return ""
+    return f"; {path.absolute()} was looked for, a relative path being taken from the current folder"
 
 
 def read_all(path: Path, at_most: int) -> bytes:

@@ -167,7 +167,7 @@ def _arrow(frame: Any, i: int, name: str, named: bool) -> tuple[Values, bool]:  
 
 def _arrow_is_plain(frame: Any, i: int) -> bool:
     values = frame.column(i)
-    if not arrow_columns.is_numeric(values.type) or values.null_count:
+    if not arrow_columns.is_numeric(values.type) or arrow_columns.is_decimal(values.type) or values.null_count:
         return False
     return not np.isnan(values.to_numpy().astype(np.float64)).any()
 

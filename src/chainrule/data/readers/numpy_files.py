@@ -14,7 +14,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from chainrule.data.dataset import Dataset, Task
-from chainrule.data.readers.files import LABEL_BYTES, Sips, Stream, opened, refuse_bomb, take
+from chainrule.data.readers.files import LABEL_BYTES, Sips, Stream, missing, opened, refuse_bomb, take
 from chainrule.data.readers.values import flattened, native, targets, texts
 from chainrule.errors import DataError
 
@@ -57,7 +57,7 @@ def read_npy_array(path: Path) -> Array:
 def read_npz_arrays(path: Path) -> dict[str, Array]:
     """The arrays of an `.npz` that are those of one data set, by their names in small letters."""
     if not path.is_file():
-        raise DataError(f"{path}: there is no such file. Check the path.")
+        raise missing(path)
     arrays = {}
     try:
         with Sips(path.open("rb", buffering=0)) as file, zipfile.ZipFile(file) as archive:

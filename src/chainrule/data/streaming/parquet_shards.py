@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.readers import arrow_files
-from chainrule.data.readers.arrow_columns import is_numeric
+from chainrule.data.readers.arrow_columns import is_decimal, is_numeric
 from chainrule.data.readers.tables import no_number, target_index
 from chainrule.data.readers.values import Texts
 from chainrule.data.streaming.shards import Block, File, as_it_is
@@ -127,7 +127,7 @@ def open_parquet(path: Path, target: str | None) -> ParquetShards:
 
 
 def _dtype(kind: Any) -> np.dtype[Any]:
-    found: np.dtype[Any] = np.dtype(kind.to_pandas_dtype())
+    found: np.dtype[Any] = np.dtype(np.float64 if is_decimal(kind) else kind.to_pandas_dtype())
     return np.dtype({"float16": "float32", "bool": "uint8"}.get(found.name, found.name))
 
 

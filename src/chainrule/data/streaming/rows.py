@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.readers.arrow_files import arrow_blocks
 from chainrule.data.readers.csv_files import csv_blocks
-from chainrule.data.readers.files import opened
+from chainrule.data.readers.files import missing, opened
 from chainrule.data.readers.numpy_files import read_header, read_npy_array, read_npz_arrays
 from chainrule.data.readers.values import check_row_shape, flattened
 from chainrule.data.streaming.npy_shards import array_in
@@ -66,7 +66,7 @@ def _check_file(path: Path, suffix: str, row_shape: tuple[int, ...]) -> None:
     if path.is_dir():
         raise DataError(f"{path}: is a folder; name a file with the rows.{images}")
     if not path.exists():
-        raise DataError(f"{path}: there is no such file. Check the path.")
+        raise missing(path)
     if suffix not in (*_TABLES, *_ARRAYS):
         known = " ".join([*_TABLES, *_ARRAYS])
         packed = " Unpack it first." if suffix in (".gz", ".zip", ".bz2", ".xz", ".zst") else images
