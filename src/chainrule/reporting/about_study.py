@@ -86,8 +86,8 @@ def study_sections(directory: Path, given: Given, database: str | None) -> list[
 
 
 def tested(found: Ledgered, trial: Trial) -> dict[str, tuple[float, Interval | None, int]]:
-    """Metrics of a finalist on the test rows as read: mean, interval over seeds, rows."""
-    for reading in found.readings:
+    """Metrics of a finalist on the test rows as last read: mean, interval over seeds, rows."""
+    for reading in reversed(found.readings):
         for entry in reading["result"]["finalists"]:
             if entry["trial"] == trial.number:
                 values = {name: [run["metrics"][name] for run in entry["runs"]] for name in entry["runs"][0]["metrics"]}

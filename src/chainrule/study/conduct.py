@@ -106,8 +106,10 @@ def run_study(
             coordinator = Coordinator(asked, ledger, search, directory, made, interrupts, view)
             coordinator.run_search()
             chosen = best(asked, coordinator.own, asked.options.finalists.n)
+            if not again:
+                _check_unread(ledger, chosen, asked.options.finalists.seeds)
             finalists = coordinator.run_finalists(chosen) if chosen else []
-        readings = _read_test(ledger, search, directory, finalists, again=again)
+        readings = _read_test(ledger, search, directory, finalists)
         summary = summarised(asked, search, ledger, finalists, readings)
         write(directory / SUMMARY, format_json(summary))
         if interrupts.received:
@@ -218,20 +220,41 @@ def run_folders(directory: Path, trial: Trial) -> list[Path]:
     return found
 
 
-def _read_test(
-    ledger: Ledger, search: int, directory: Path, finalists: Sequence[Trial], *, again: bool
-) -> list[dict[str, Any]]:
-    """Every reading of the test rows; one more if there are finalists that none has judged."""
+def _judged(readings: Sequence[dict[str, Any]]) -> dict[int, int]:
+    """Runs of each finalist, by its number, that the last reading of its test rows judged."""
+    return {entry["trial"]: len(entry["runs"]) for one in readings for entry in one["result"]["finalists"]}
+
+
+def _check_unread(ledger: Ledger, chosen: Sequence[Trial], seeds: int) -> None:
+    """Raise a ConfigError where the finalists to be trained ask for another reading of the test rows."""
     readings = ledger.readings()
-    judged = {entry["trial"] for one in readings for entry in one["result"]["finalists"]}
-    new = [one for one in finalists if one.state == "finished" and one.number not in judged]
-    if not new:
-        return readings
-    if readings and not again:
+    if not readings:
+        return
+    at, judged = readings[-1]["at"], _judged(readings)
+    there = {one.finalist_of: one for one in ledger.trials()}
+    known = [there[one.number] for one in chosen if one.number in there]
+    if len(known) < len(chosen) or any(one.state != "failed" and one.number not in judged for one in known):
         raise ConfigError(
-            f"the test rows were read at {readings[-1]['at']}, and there are other finalists now; to choose by test "
+            f"the test rows were read at {at}, and there are other finalists now; to choose by test "
             "rows would be to fool oneself. Give --again to read them again, which every later summary will say"
         )
+    before = min((judged[one.number] for one in known if one.state != "failed"), default=seeds)
+    if before < seeds:
+        raise ConfigError(
+            f"the test rows were read at {at}, with {before} seed{'' if before == 1 else 's'} of a finalist, and "
+            f"finalists.seeds is {seeds} now; to add seeds until the test rows please would be to fool oneself. Set "
+            f"finalists.seeds = {before}, or give --again to train the others and to read the test rows again, which "
+            "every later summary will say"
+        )
+
+
+def _read_test(ledger: Ledger, search: int, directory: Path, finalists: Sequence[Trial]) -> list[dict[str, Any]]:
+    """Every reading of the test rows; one more if there are finalists, or seeds of theirs, that none has judged."""
+    readings = ledger.readings()
+    judged = _judged(readings)
+    new = [one for one in finalists if one.state == "finished" and len(one.seed_values) > judged.get(one.number, 0)]
+    if not new:
+        return readings
     loaded = {one.number: [load_run(path) for path in run_folders(directory, one)] for one in new}
     first = loaded[new[0].number][0].config.data
     data = read_data(first)

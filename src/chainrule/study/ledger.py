@@ -202,7 +202,8 @@ class Ledger:
     def begin(self, trial: Trial) -> None:
         """The trial is given away, under its attempt number; a new one is entered."""
         values = {"search": trial.search, "finalist_of": trial.finalist_of, "params": json.dumps(trial.params),
-                  "state": "running", "attempt": trial.attempt, "curve": json.dumps(trial.curve),
+                  "state": "running", "attempt": trial.attempt, "value": trial.value,
+                  "seed_values": json.dumps(trial.seed_values), "curve": json.dumps(trial.curve),
                   "epochs": trial.epochs, "seconds": trial.seconds}  # fmt: skip
         with self._transaction() as connection:
             if trial.attempt == 1:

@@ -25,6 +25,8 @@ class Progress:
         ended = [one for one in trials if one.state in ENDED]
         if self.told is None:  # what an earlier session came to
             self.told, self.first = {one.number for one in ended}, len(ended)
+        again = self.told - {one.number for one in ended}  # finalists that get more seeds
+        self.told, self.first = self.told - again, self.first - len(again)
         for one in ended:
             if one.number not in self.told:
                 self.told.add(one.number)
