@@ -362,6 +362,17 @@ def test_a_study_without_its_ledger_is_refused_and_gets_none(tmp_path):
     assert not (tmp_path / "study" / "ledger.sqlite").exists()
 
 
+def test_a_database_without_the_study_is_refused(tmp_path):
+    run_study(asked(finalists={"n": 0}), tmp_path / "study")
+    (tmp_path / "study" / "ledger.sqlite").write_bytes(b"")
+    with pytest.raises(
+        ConfigError,
+        match=r"^the study's database sqlite:///.*/study/ledger\.sqlite holds no study 'small'; bring the ledger back from "
+        r"a copy, or name its database with --database$",
+    ):
+        opened(tmp_path / "study")
+
+
 def test_a_directory_of_something_else_is_left_as_it_is(tmp_path):
     def contents(folder):
         return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

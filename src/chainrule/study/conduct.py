@@ -125,7 +125,14 @@ def opened(directory: Path, database: str | None = None) -> tuple[Study, Ledger]
     plain = _written(path)
     made = study({key: value for key, value in plain.items() if key != "name"}, plain["name"])
     _check_ledger(directory, database)
-    return made, open_ledger(database or f"sqlite:///{directory.absolute() / LEDGER}", made.name)
+    ledger = open_ledger(database or f"sqlite:///{directory.absolute() / LEDGER}", made.name)
+    if not ledger.exists():
+        ledger.close()
+        raise ConfigError(
+            f"the study's database {ledger.engine.url.render_as_string()} holds no study {made.name!r}; bring the "
+            "ledger back from a copy, or name its database with --database"
+        )
+    return made, ledger
 
 
 def _written(path: Path) -> dict[str, Any]:
