@@ -34,7 +34,7 @@ from chainrule.reporting.sources import data_of, subject
 from chainrule.runs.run import Given
 from chainrule.study.conduct import best, opened, ranked, run_folders
 from chainrule.study.config import Study, short, shown
-from chainrule.study.importance import FEWEST, importances
+from chainrule.study.importance import importances, nothing_to_explain
 from chainrule.study.ledger import Trial
 from chainrule.text import number
 
@@ -202,10 +202,9 @@ def _named(found: Ledgered, sentence: str) -> str:
 def _importance(found: Ledgered, database: str | None) -> Section | None:
     if len(found.study.space) < 2:
         return None
-    finished = sum(one.state == "finished" for one in found.trials)
-    if finished < FEWEST:
-        text = f"{finished} finished trials; importances mean something from {FEWEST} on."
-        return Section("importance", "Importance", (Words(text),))
+    finished = [one for one in found.trials if one.state == "finished"]
+    if (why := nothing_to_explain(found.study, finished)) is not None:
+        return Section("importance", "Importance", (Words(f"{why}."),))
     shares = importances(found.directory, database)
     note = (
         "Shares that sum to 1, by PED-ANOVA (Watanabe 2023): what sets the better tenth of the finished trials apart "
