@@ -13,7 +13,7 @@ import pytest
 import chainrule as cr
 from chainrule.comparing import gather
 from chainrule.errors import BusyError, ConfigError, Interrupted
-from chainrule.reporting import about_study
+from chainrule.reporting.options import seeds_interval
 from chainrule.runs.lock import locked
 from chainrule.study import conduct, coordinator, run_study, task
 from chainrule.study.conduct import opened, run_folders
@@ -21,6 +21,7 @@ from chainrule.study.config import study
 from chainrule.study.executors import InProcess
 from chainrule.study.processes import Processes
 from chainrule.study.task import Ended, Row
+from chainrule.study.text import Progress
 
 TRAIN = {"training": {"epochs": 2, "batch_size": 64}, "compute": {"threads": 1}}
 SPACE = {"network.hidden": [[5], [10]], "optimizer.lr": {"low": 1e-3, "high": 1e-1, "log": True}}
@@ -84,53 +85,6 @@ def test_what_another_search_left_at_work_is_given_up(tmp_path):
     assert {one.state for one in found.trials if one.search == 0} == {"failed"}
     assert [one.state for one in found.trials if one.search == 1] == ["finished"]
     assert found.trials[0].reason == "given up: the study went on with another space or training"
-
-
-def test_the_test_rows_are_read_once(tmp_path):
-    first = run_study(asked(search={"trials": 2}), tmp_path / "one")
-    assert len(first.summary["test_readings"]) == 1
-    assert first.summary["finalists"][0]["test"]["accuracy"]["runs"] == 2
-    run_study(asked(search={"trials": 2}), tmp_path / "one", resume=True)  # nothing new to judge
-    other = asked(search={"trials": 2}, finalists={"n": 2})
-    with pytest.raises(ConfigError, match=r"the test rows were read at .* Give --again to read them again"):
-        run_study(other, tmp_path / "one", resume=True)
-    second = run_study(other, tmp_path / "one", resume=True, again=True)
-    assert len(second.summary["test_readings"]) == 2
-
-
-def test_more_seeds_of_finalists_are_trained_beside_those_that_were(tmp_path):
-    train = TRAIN | {"data": {"split": {"test": 0}}}  # no test rows, so none that were looked at
-    first = run_study(asked(train=train, search={"trials": 2}), tmp_path / "one")
-    ended = []
-    more = asked(train=train, search={"trials": 2}, finalists={"seeds": 4})
-    second = run_study(more, tmp_path / "one", resume=True, view=lambda trials, _: ended.append(trials[2].state))
-    assert values(second) == values(run_study(more, tmp_path / "two"))
-    assert second.trials[2].seed_values[:2] == first.trials[2].seed_values
-    assert [path.name for path in run_folders(tmp_path / "one", second.trials[2])] == [
-        "seed-1000000", "seed-1000001", "seed-1000002", "seed-1000003",
-    ]  # fmt: skip
-    assert ended == ["finished", "waiting", "finished"]
-    fewer = run_study(asked(train=train, search={"trials": 2}), tmp_path / "one", resume=True)
-    assert values(fewer) == values(second)
-
-
-def test_more_seeds_after_a_look_at_the_test_rows_are_refused_before_they_are_trained(tmp_path):
-    run_study(asked(search={"trials": 2}), tmp_path / "one")
-    more = asked(search={"trials": 2}, finalists={"seeds": 4})
-    with pytest.raises(
-        ConfigError,
-        match=r"^the test rows were read at \S+, with 2 seeds of a finalist, and finalists\.seeds is 4 now; to add seeds "
-        r"until the test rows please would be to fool oneself\. Set finalists\.seeds = 2, or give --again to train the "
-        r"others and to read the test rows again, which every later summary will say$",
-    ):
-        run_study(more, tmp_path / "one", resume=True)
-    assert not (tmp_path / "one" / "trials" / "00002" / "2").exists()
-    found = run_study(more, tmp_path / "one", resume=True, again=True)
-    assert len(found.summary["test_readings"]) == 2
-    [finalist] = found.summary["finalists"]
-    assert (len(finalist["seed_values"]), finalist["test"]["accuracy"]["runs"]) == (4, 4)
-    on_page = about_study.tested(about_study.ledgered(tmp_path / "one", None), found.trials[2])
-    assert on_page["accuracy"][0] == finalist["test"]["accuracy"]["mean"]
 
 
 def test_failures_keep_their_reason(tmp_path):
@@ -202,6 +156,21 @@ def test_seeds_are_repeated_and_their_mean_counts(tmp_path):
         assert len(set(one.seed_values)) == 3
         assert one.value == pytest.approx(sum(one.seed_values) / 3)
     assert found.summary["best"][0]["interval_95"] is not None
+
+
+@pytest.mark.parametrize(("loss", "lowest"), [({}, 0.0), ({"kind": "huber"}, 0.0), ({"kind": "poisson"}, -11.0209)])
+def test_intervals_of_a_loss_that_cannot_be_negative_end_at_0(tmp_path, capsys, loss, lowest):
+    class Told(InProcess):
+        def poll(self, seconds):
+            return [Ended(self.tasks.popleft().trial, 1, "finished", None, (0.1, 2.0))] if self.tasks else []
+
+    train = TRAIN | ({"loss": loss} if loss else {})
+    made = asked({"network.hidden": [[5]]}, train, search={"trials": 1, "seeds": 2}, finalists={"n": 0})
+    found = run_study(made, tmp_path / "one", executor=Told(), view=Progress(made, 1))
+    assert found.summary["best"][0]["interval_95"] == pytest.approx((lowest, 13.1209), abs=1e-4)
+    low, high = found.summary["best"][0]["interval_95"]
+    assert f"best 1.0500 [{low:.4f}, {high:.4f}] (trial 0)" in capsys.readouterr().err
+    assert seeds_interval(made, found.trials[0]) == (low, high)
 
 
 def test_pruned_trials_keep_their_curve_and_reason(tmp_path):
@@ -398,20 +367,6 @@ def test_a_directory_of_something_else_is_left_as_it_is(tmp_path):
     refused(own, r"study\.toml cannot be read as TOML: ")
     with pytest.raises(ConfigError, match=r"study\.toml cannot be read as TOML: "):
         opened(own)
-
-
-def test_candidates_of_the_same_values_are_one_finalist(tmp_path):
-    found = run_study(asked({"network.hidden": [[5], [4]]}, search={"trials": 6}, finalists={"n": 3, "seeds": 1}),
-                      tmp_path / "one")  # fmt: skip
-    assert [one.params["network.hidden"] for one in found.trials].count([5]) > 1
-    assert len(found.summary["finalists"]) == len(found.summary["best"]) == 2
-
-
-def test_runs_of_a_finalist_that_are_gone_are_missed(tmp_path):
-    found = run_study(asked(search={"trials": 1}), tmp_path / "one")
-    shutil.rmtree(run_folders(tmp_path / "one", found.trials[1])[0])
-    with pytest.raises(cr.DamagedError, match=r"00001/1 holds 1 of the 2 runs of trial 1; bring the others back"):
-        gather([tmp_path / "one"])
 
 
 def test_what_is_no_study_is_refused_before_any_work(tmp_path):

@@ -29,7 +29,7 @@ from chainrule.reporting.blocks import (
 )
 from chainrule.reporting.curves import summary as summary_table
 from chainrule.reporting.groups import groups_of, interval
-from chainrule.reporting.options import against_each, parallel
+from chainrule.reporting.options import against_each, parallel, seeds_interval
 from chainrule.reporting.sources import data_of, subject
 from chainrule.runs.run import Given
 from chainrule.study.conduct import best, opened, ranked, run_folders
@@ -91,7 +91,8 @@ def tested(found: Ledgered, trial: Trial) -> dict[str, tuple[float, Interval | N
         for entry in reading["result"]["finalists"]:
             if entry["trial"] == trial.number:
                 values = {name: [run["metrics"][name] for run in entry["runs"]] for name in entry["runs"][0]["metrics"]}
-                return {name: (fmean(own), interval(own, name), entry["runs"][0]["n"]) for name, own in values.items()}
+                n, losses = entry["runs"][0]["n"], found.study.losses(trial.params)
+                return {name: (fmean(own), interval(own, name, losses), n) for name, own in values.items()}
     return {}
 
 
@@ -107,7 +108,7 @@ def _summary(found: Ledgered) -> Section:
     ordered = best(study, found.finalists, 1) or best(study, trials, 1)
     if ordered:
         top, fresh = ordered[0], bool(best(study, found.finalists, 1))
-        found_between = interval(top.seed_values, study.metric)
+        found_between = seeds_interval(study, top)
         condition = _over_seeds(found_between) if found_between else shown(top.params)
         kind = "best finalist, fresh seeds" if fresh else "best candidate, chosen on these rows"
         items.insert(0, (f"{words_of(study.metric)}, {kind}", number(top.value or 0.0), condition))
@@ -145,7 +146,7 @@ def _candidates(found: Ledgered, trials: Sequence[Trial], title: str, *, folded:
         figures = [cell for name in names for cell in (mine[name][:2] if name in mine else (None, None))]
         rows.append((one.number, *(short(one.params.get(path, "")) for path in paths),
                      one.value if one.value is not None else one.state,
-                     interval(one.seed_values, found.study.metric), len(one.seed_values) or None,
+                     seeds_interval(found.study, one), len(one.seed_values) or None,
                      *figures))  # fmt: skip
     right = (0, *range(1 + len(paths), len(header)))
     return Table(tuple(header), tuple(rows), right, title, folded=folded)
@@ -165,7 +166,7 @@ def _finalists(found: Ledgered) -> Section | None:
     if known:
         labels = tuple(f"finalist {one.number}" for one in known)
         values = tuple(one.value or 0.0 for one in known)
-        intervals = tuple(interval(one.seed_values, found.study.metric) for one in known)
+        intervals = tuple(seeds_interval(found.study, one) for one in known)
         table = Table(("finalist", words_of(found.study.metric), "95 % over seeds"),
                       tuple(zip(labels, values, intervals, strict=True)), (1, 2))  # fmt: skip
         blocks.append(Dots("finalists", f"{words_of(found.study.metric).capitalize()} of the finalists",

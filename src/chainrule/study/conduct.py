@@ -14,6 +14,7 @@ from chainrule.backends.choice import available_threads
 from chainrule.data import split
 from chainrule.errors import ConfigError, DamagedError, Interrupted
 from chainrule.intervals import mean_interval
+from chainrule.losses import Loss
 from chainrule.runs.assess import assess_run
 from chainrule.runs.directory import check_place, make
 from chainrule.runs.files import format_json, write
@@ -294,28 +295,30 @@ def summarised(
         "trials": states,
         "epochs": sum(one.epochs for one in own),
         "seconds": sum(one.seconds for one in own),
-        "best": [_candidate(one, asked.metric) for one in best(asked, own, 10)],
+        "best": [_candidate(one, asked) for one in best(asked, own, 10)],
         "failures": [{"trial": one.number, "params": one.params, "reason": one.reason} for one in failed],
         "finalists": [
-            _candidate(one, asked.metric) | {"of": one.finalist_of, "test": _tested(tests.get(one.number, []))}
+            _candidate(one, asked)
+            | {"of": one.finalist_of, "test": _tested(tests.get(one.number, []), asked.losses(one.params))}
             for one in finalists
         ],
         "test_readings": [{"at": one["at"], "search": one["search"]} for one in readings],
     }
 
 
-def _candidate(one: Trial, metric: str) -> dict[str, Any]:
-    interval = mean_interval(one.seed_values, bounds(metric))[1:] if len(one.seed_values) > 1 else None
+def _candidate(one: Trial, asked: Study) -> dict[str, Any]:
+    within = bounds(asked.metric, asked.losses(one.params))
+    interval = mean_interval(one.seed_values, within)[1:] if len(one.seed_values) > 1 else None
     return {"trial": one.number, "params": one.params, "value": one.value, "seed_values": one.seed_values,
             "interval_95": interval, "state": one.state, "reason": one.reason}  # fmt: skip
 
 
-def _tested(runs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def _tested(runs: Sequence[dict[str, Any]], losses: Sequence[Loss | None]) -> dict[str, Any] | None:
     if not runs:
         return None
     found: dict[str, Any] = {"n": runs[0]["n"]}
     for name in runs[0]["metrics"]:
         values = [run["metrics"][name] for run in runs]
-        mean, low, high = mean_interval(values, bounds(name)) if len(values) > 1 else (values[0], None, None)
+        mean, low, high = mean_interval(values, bounds(name, losses)) if len(values) > 1 else (values[0], None, None)
         found[name] = {"mean": mean, "low_95": low, "high_95": high, "runs": len(values)}
     return found

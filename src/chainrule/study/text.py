@@ -54,17 +54,17 @@ class Progress:
         if not finished:
             return ""
         top = (max if self.study.maximise else min)(finished, key=lambda one: one.value or 0.0)
-        return f"best {_value(top, self.study.metric)} (trial {top.number}) | "
+        return f"best {_value(top, self.study)} (trial {top.number}) | "
 
     def line(self, text: str) -> None:
         """A line on stderr."""
         tell(printable(text))
 
 
-def _value(trial: Trial, metric: str) -> str:
+def _value(trial: Trial, study: Study) -> str:
     if len(trial.seed_values) < 2:
         return number(trial.value or 0.0)
-    mean, low, high = mean_interval(trial.seed_values, bounds(metric))
+    mean, low, high = mean_interval(trial.seed_values, bounds(study.metric, study.losses(trial.params)))
     return f"{number(mean)} [{number(low)}, {number(high)}]"
 
 
