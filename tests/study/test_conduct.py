@@ -317,7 +317,6 @@ def test_a_study_is_moved_with_its_folder(tmp_path, apart):
     if apart:
         with pytest.raises(ConfigError, match="name another study"):
             run_study(asked(), tmp_path / "new", database=database)
-        (tmp_path / "new").rmdir()
         shutil.copytree(tmp_path / "there", tmp_path / "copy")
         with pytest.raises(ConfigError, match="name another study"):
             run_study(asked(), tmp_path / "copy", resume=True, database=database)
@@ -329,6 +328,17 @@ def test_a_study_without_its_ledger_is_refused_and_gets_none(tmp_path):
     with pytest.raises(ConfigError, match=r"holds no ledger: it has no ledger\.sqlite\. If it is in another database"):
         opened(tmp_path / "study")
     assert not (tmp_path / "study" / "ledger.sqlite").exists()
+
+
+def test_a_database_that_refuses_leaves_no_directory(tmp_path):
+    for database in ("nonsense", f"sqlite:///{tmp_path}/none/x.sqlite"):
+        with pytest.raises(cr.ChainruleError, match="database"):
+            run_study(asked(), tmp_path / "above" / "study", database=database)
+        assert [*tmp_path.iterdir()] == []
+    (tmp_path / "own").mkdir()
+    with pytest.raises(cr.ChainruleError, match="cannot be used: unable to open"):
+        run_study(asked(), tmp_path / "own", database=database)
+    assert [*(tmp_path / "own").iterdir()] == []  # which was there before
 
 
 def test_a_database_without_the_study_is_refused(tmp_path):

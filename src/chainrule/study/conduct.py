@@ -16,7 +16,7 @@ from chainrule.errors import ConfigError, DamagedError, Interrupted
 from chainrule.intervals import mean_interval
 from chainrule.losses import Loss
 from chainrule.runs.assess import assess_run
-from chainrule.runs.directory import check_place, make
+from chainrule.runs.directory import check_place, made_or_gone
 from chainrule.runs.files import format_json, write
 from chainrule.runs.interrupts import Interrupts
 from chainrule.runs.lock import LOCK, locked
@@ -94,10 +94,8 @@ def run_study(
     expect("asked", asked, isinstance(asked, Study), "a Study: what `load_study` gives")
     directory = Path(directory).absolute()
     _check_free(directory, resume, asked.name, database)
-    make(directory)
-    interrupts = Interrupts()
-    ledger = open_ledger(database or f"sqlite:///{directory / LEDGER}", asked.name)
-    with interrupts.caught(), locked(directory), closing(ledger):
+    ledger, interrupts = open_ledger(database or f"sqlite:///{directory / LEDGER}", asked.name), Interrupts()
+    with made_or_gone(directory), interrupts.caught(), locked(directory), closing(ledger):
         threads = asked.train.get("compute", {}).get("threads") or max(available_threads() // workers, 1)
         ledger.create(directory, threads, lambda before: database is None or _came(directory, before))
         search = _search(ledger, asked)
