@@ -103,6 +103,33 @@ def test_the_command(folder):
     assert (wrong.returncode, wrong.stderr) == (2, "error: --split 'train': expected validation or test\n")
 
 
+def alike(value, metric="accuracy", seeds=(0, 1, 2), n=2):
+    return Group(f"{value:g}", metric, "validation", seeds, np.full((len(seeds), n), value))
+
+
+def test_few_rows_that_differ_alike_settle_nothing():
+    [pair] = compare([alike(1.0), alike(0.0)])
+    assert (pair.better, pair.p) == (None, 0.5)
+    assert pair.sentence == (
+        "1 against 0: +1 in accuracy [-0.6838, +1] on 2 validation rows (paired over 3 seeds, all rows differing alike), "
+        "p = 0.5. It cannot be told which is better, and no number of seeds would tell on so few rows."
+    )
+    [single] = compare([alike(1.0, seeds=(0,)), alike(0.0, seeds=(0,))])
+    assert (single.found.how, single.p, single.found.low) == ("McNemar", 0.5, pytest.approx(-0.6838, abs=1e-4))
+    [mixed] = compare([alike(1.0, seeds=(0,)), alike(0.0)])
+    assert (mixed.found.how, mixed.p, mixed.better) == ("rows", 0.5, None)
+    [many] = compare([alike(1.0, n=20), alike(0.0, n=20)])
+    assert many.better == "1"
+    [errors] = compare([alike(0.25, "squared error"), alike(1.0, "squared error")])
+    assert errors.sentence.startswith(
+        "0.25 against 1: -0.75 in squared error [no interval] on 2 validation rows (paired"
+    )
+    assert (errors.p, errors.better) == (1.0, None)
+    [same] = compare([alike(0.0), alike(0.0)])
+    assert "+0 in accuracy [-0.8419, +0.8419]" in same.sentence
+    assert same.sentence.endswith("p = 1. No difference was seen.")
+
+
 def test_intervals_of_two_seeds_stay_where_shares_and_their_differences_can_be():
     scores = [np.repeat([[a], [b]], 40, axis=1) for a, b in ((0.9, 1.0), (0.0, 0.1))]
     good, bad = (Group(name, "accuracy", "validation", (0, 1), x) for name, x in zip(("a", "b"), scores, strict=True))

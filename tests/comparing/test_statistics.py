@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from chainrule.comparing.statistics import Difference, difference, holm, seeds_needed
+from chainrule.comparing.statistics import Difference, difference, holm, of_alike_rows, seeds_needed
 
 
 def drawn(rng, n_seeds, n_rows, effect=0.0, seed_spread=0.02, row_spread=0.3):
@@ -67,6 +67,35 @@ def test_one_run_each_is_mcnemars_exact_test():
     assert found.p == pytest.approx(stats.binomtest(3, 15).pvalue)
     assert found.mean == pytest.approx(0.09)
     assert difference(a, a, paired=True).p == 1.0
+
+
+def test_rows_that_differ_alike_tell_what_their_number_tells():
+    a, b = np.ones((3, 5)), np.zeros((3, 5))
+    found = of_alike_rows(difference(a, b, paired=True), 5, (-1.0, 1.0))
+    assert found.p == pytest.approx(stats.binomtest(0, 5).pvalue)
+    low = stats.binomtest(5, 5).proportion_ci(0.95, "exact").low  # of rows that are better for a; the others are worse
+    assert (found.low, found.high, found.alike) == (pytest.approx(2 * low - 1), 1.0, True)
+    assert seeds_needed(found) is None
+    many = of_alike_rows(difference(np.ones((3, 500)), np.zeros((3, 500)), paired=True), 500, (-1.0, 1.0))
+    assert (many.p < 1e-9, many.low > 0.98) == (True, True)
+    none = of_alike_rows(difference(b, b, paired=True), 5, (-1.0, 1.0))
+    assert (none.p, -none.low, none.high) == (1.0, pytest.approx(1 - low), pytest.approx(1 - low))
+    endless = of_alike_rows(difference(a, b, paired=True), 5, (-np.inf, np.inf))  # squared errors
+    assert (endless.low, endless.high, endless.p) == (-np.inf, np.inf, 1.0)
+    thirds = np.tile([[1.0], [0.0], [0.0]], 5), np.zeros((3, 5))
+    apart = difference(*thirds, paired=True)
+    assert apart.se_rows == 0.0  # not what rounding leaves
+    assert of_alike_rows(apart, 5, (-1.0, 1.0)).p == max(apart.p, 2 * (4 / 3) ** -5)
+
+
+def test_intervals_of_alike_rows_hold_the_true_difference():
+    """Of rows that are better for a with probability q and worse else; intervals of others are not asked for here."""
+    for q in (0.5, 0.7, 0.9, 0.99):
+        for n in (2, 3, 5, 20):
+            ends = [of_alike_rows(difference(np.full((2, n), x), np.full((2, n), 1 - x), paired=True), n, (-1.0, 1.0))
+                    for x in (1.0, 0.0)]  # fmt: skip
+            wrong = [not one.low <= 2 * q - 1 <= one.high for one in ends]
+            assert wrong[0] * q**n + wrong[1] * (1 - q) ** n <= 0.05
 
 
 def test_one_run_against_several_is_of_rows_alone():

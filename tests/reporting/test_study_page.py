@@ -118,6 +118,17 @@ def test_importance_needs_trials(page, study):
         assert sum(bars[0].values) == pytest.approx(1)
 
 
+def test_importance_has_nothing_to_explain_where_all_trials_came_to_the_same(tmp_path):
+    (tmp_path / "same.toml").write_text(
+        '[train.training]\nepochs = 1\n[space]\n"optimizer.lr" = {low = 1e-12, high = 1e-11}\n'
+        '"training.penalty" = {low = 0.0, high = 1e-12}\n[search]\nsampler = "random"\ntrials = 10\n'
+        'metric = "validation_accuracy"\n[finalists]\nn = 0\n'
+    )
+    cr.run_study(cr.load_study(tmp_path / "same.toml"), tmp_path / "same")
+    [words] = of(compose([tmp_path / "same"]), "importance", Words)
+    assert words.text.startswith("10 finished trials that all came to validation_accuracy 0.")
+
+
 def test_the_best_finalist_is_looked_at_closely(page):
     [matrix] = of(page, "predictions", Matrix)
     assert sum(map(sum, matrix.counts)) == 2 * 144

@@ -13,6 +13,7 @@ import pytest
 import chainrule as cr
 from chainrule.comparing import gather
 from chainrule.errors import BusyError, ConfigError, Interrupted
+from chainrule.reporting.options import seeds_interval
 from chainrule.runs.lock import locked
 from chainrule.study import conduct, coordinator, run_study, task
 from chainrule.study.conduct import opened, run_folders
@@ -20,6 +21,7 @@ from chainrule.study.config import study
 from chainrule.study.executors import InProcess
 from chainrule.study.processes import Processes
 from chainrule.study.task import Ended, Row
+from chainrule.study.text import Progress
 
 TRAIN = {"training": {"epochs": 2, "batch_size": 64}, "compute": {"threads": 1}}
 SPACE = {"network.hidden": [[5], [10]], "optimizer.lr": {"low": 1e-3, "high": 1e-1, "log": True}}
@@ -83,18 +85,6 @@ def test_what_another_search_left_at_work_is_given_up(tmp_path):
     assert {one.state for one in found.trials if one.search == 0} == {"failed"}
     assert [one.state for one in found.trials if one.search == 1] == ["finished"]
     assert found.trials[0].reason == "given up: the study went on with another space or training"
-
-
-def test_the_test_rows_are_read_once(tmp_path):
-    first = run_study(asked(search={"trials": 2}), tmp_path / "one")
-    assert len(first.summary["test_readings"]) == 1
-    assert first.summary["finalists"][0]["test"]["accuracy"]["runs"] == 2
-    run_study(asked(search={"trials": 2}), tmp_path / "one", resume=True)  # nothing new to judge
-    other = asked(search={"trials": 2}, finalists={"n": 2})
-    with pytest.raises(ConfigError, match=r"the test rows were read at .* Give --again to read them again"):
-        run_study(other, tmp_path / "one", resume=True)
-    second = run_study(other, tmp_path / "one", resume=True, again=True)
-    assert len(second.summary["test_readings"]) == 2
 
 
 def test_failures_keep_their_reason(tmp_path):
@@ -166,6 +156,21 @@ def test_seeds_are_repeated_and_their_mean_counts(tmp_path):
         assert len(set(one.seed_values)) == 3
         assert one.value == pytest.approx(sum(one.seed_values) / 3)
     assert found.summary["best"][0]["interval_95"] is not None
+
+
+@pytest.mark.parametrize(("loss", "lowest"), [({}, 0.0), ({"kind": "huber"}, 0.0), ({"kind": "poisson"}, -11.0209)])
+def test_intervals_of_a_loss_that_cannot_be_negative_end_at_0(tmp_path, capsys, loss, lowest):
+    class Told(InProcess):
+        def poll(self, seconds):
+            return [Ended(self.tasks.popleft().trial, 1, "finished", None, (0.1, 2.0))] if self.tasks else []
+
+    train = TRAIN | ({"loss": loss} if loss else {})
+    made = asked({"network.hidden": [[5]]}, train, search={"trials": 1, "seeds": 2}, finalists={"n": 0})
+    found = run_study(made, tmp_path / "one", executor=Told(), view=Progress(made, 1))
+    assert found.summary["best"][0]["interval_95"] == pytest.approx((lowest, 13.1209), abs=1e-4)
+    low, high = found.summary["best"][0]["interval_95"]
+    assert f"best 1.0500 [{low:.4f}, {high:.4f}] (trial 0)" in capsys.readouterr().err
+    assert seeds_interval(made, found.trials[0]) == (low, high)
 
 
 def test_pruned_trials_keep_their_curve_and_reason(tmp_path):
@@ -312,7 +317,6 @@ def test_a_study_is_moved_with_its_folder(tmp_path, apart):
     if apart:
         with pytest.raises(ConfigError, match="name another study"):
             run_study(asked(), tmp_path / "new", database=database)
-        (tmp_path / "new").rmdir()
         shutil.copytree(tmp_path / "there", tmp_path / "copy")
         with pytest.raises(ConfigError, match="name another study"):
             run_study(asked(), tmp_path / "copy", resume=True, database=database)
@@ -324,6 +328,28 @@ def test_a_study_without_its_ledger_is_refused_and_gets_none(tmp_path):
     with pytest.raises(ConfigError, match=r"holds no ledger: it has no ledger\.sqlite\. If it is in another database"):
         opened(tmp_path / "study")
     assert not (tmp_path / "study" / "ledger.sqlite").exists()
+
+
+def test_a_database_that_refuses_leaves_no_directory(tmp_path):
+    for database in ("nonsense", f"sqlite:///{tmp_path}/none/x.sqlite"):
+        with pytest.raises(cr.ChainruleError, match="database"):
+            run_study(asked(), tmp_path / "above" / "study", database=database)
+        assert [*tmp_path.iterdir()] == []
+    (tmp_path / "own").mkdir()
+    with pytest.raises(cr.ChainruleError, match="cannot be used: unable to open"):
+        run_study(asked(), tmp_path / "own", database=database)
+    assert [*(tmp_path / "own").iterdir()] == []  # which was there before
+
+
+def test_a_database_without_the_study_is_refused(tmp_path):
+    run_study(asked(finalists={"n": 0}), tmp_path / "study")
+    (tmp_path / "study" / "ledger.sqlite").write_bytes(b"")
+    with pytest.raises(
+        ConfigError,
+        match=r"^the study's database sqlite:///.*/study/ledger\.sqlite holds no study 'small'; bring the ledger back from "
+        r"a copy, or name its database with --database$",
+    ):
+        opened(tmp_path / "study")
 
 
 def test_a_directory_of_something_else_is_left_as_it_is(tmp_path):
@@ -351,20 +377,6 @@ def test_a_directory_of_something_else_is_left_as_it_is(tmp_path):
     refused(own, r"study\.toml cannot be read as TOML: ")
     with pytest.raises(ConfigError, match=r"study\.toml cannot be read as TOML: "):
         opened(own)
-
-
-def test_candidates_of_the_same_values_are_one_finalist(tmp_path):
-    found = run_study(asked({"network.hidden": [[5], [4]]}, search={"trials": 6}, finalists={"n": 3, "seeds": 1}),
-                      tmp_path / "one")  # fmt: skip
-    assert [one.params["network.hidden"] for one in found.trials].count([5]) > 1
-    assert len(found.summary["finalists"]) == len(found.summary["best"]) == 2
-
-
-def test_runs_of_a_finalist_that_are_gone_are_missed(tmp_path):
-    found = run_study(asked(search={"trials": 1}), tmp_path / "one")
-    shutil.rmtree(run_folders(tmp_path / "one", found.trials[1])[0])
-    with pytest.raises(cr.DamagedError, match=r"00001/1 holds 1 of the 2 runs of trial 1; bring the others back"):
-        gather([tmp_path / "one"])
 
 
 def test_what_is_no_study_is_refused_before_any_work(tmp_path):

@@ -83,6 +83,17 @@ def test_a_condition_may_have_a_condition():
         assert len(changed(space=space, search={"sampler": sampler, "trials": 3}).space) == 3
 
 
+def test_the_losses_of_a_trial():
+    def kinds(params, **train):
+        made = changed(train=train, space={"loss": [{"kind": "poisson"}, {"kind": "huber"}]})
+        return [one and one.kind for one in made.losses(params)]
+
+    assert kinds({"loss": {"kind": "poisson"}}) == ["poisson"]
+    assert kinds({}, loss={"kind": "huber"}) == ["huber"]
+    assert kinds({}) == ["softmax_cross_entropy", "sigmoid_cross_entropy", "squared_error"]  # the targets decide
+    assert kinds({}, start={"model": "somewhere"}) == [None]
+
+
 def test_a_file_that_is_none(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         load_study(str(tmp_path / "none.toml"))

@@ -85,8 +85,22 @@ def test_what_is_wrong_with_a_database_is_said(tmp_path):
     with pytest.raises(ConfigError, match=r"database 'nonsense': .*expected sqlite:///FILE, or postgresql://"):
         open_ledger("nonsense", "one")
     (tmp_path / "no.sqlite").write_bytes(b"not a database, but long enough to be taken for one" * 20)
-    with pytest.raises(ChainruleError, match="file is not a database"):
+    with pytest.raises(
+        DamagedError,
+        match=r"^the study's database .*/no\.sqlite is no SQLite database, but another file \(file is not a database\); "
+        r"bring the ledger back from a copy, name another database, or begin the study anew in another directory$",
+    ):
         open_ledger(f"sqlite:///{tmp_path}/no.sqlite", "one").create(tmp_path, 1)
+
+
+def test_a_database_that_is_torn_is_told_from_one_that_is_away(ledger, tmp_path):
+    ledger.begin(Trial(0, 0, {}, attempt=1))
+    ledger.close()
+    path = tmp_path / "ledger.sqlite"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\x7f" * (len(whole) - 4096))
+    with pytest.raises(DamagedError, match=r"ledger\.sqlite is a damaged SQLite database \(database disk image is mal"):
+        ledger.trials()
 
 
 def test_a_password_is_not_shown():

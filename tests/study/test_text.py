@@ -16,6 +16,18 @@ def test_progress_counts_the_trials_of_its_own_search(capsys):
     assert "best 0.5" in said
 
 
+def test_progress_tells_a_finalist_again_that_got_more_seeds(capsys):
+    asked = study({"space": {"network.hidden": [[5], [6]]}, "search": {"sampler": "grid"}}, "small")
+    before, finalist = Trial(0, 0, {}, state="finished", value=0.1), Trial(1, 0, {}, 0, "finished", value=0.2)
+    tell = Progress(asked, 1)
+    tell([before, finalist], 1)
+    finalist.state = "waiting"
+    tell([before, finalist], 1)
+    finalist.state = "finished"
+    tell([before, finalist], 1)
+    assert capsys.readouterr().err.startswith("1/1 | finalist 1 (of trial 0): 0.2")
+
+
 def failed(*reasons):
     return [{"trial": i, "params": {"optimizer.lr": 0.5}, "reason": reason} for i, reason in enumerate(reasons)]
 

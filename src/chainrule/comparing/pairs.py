@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from itertools import combinations
-from math import inf
+from math import inf, isfinite
 from typing import NamedTuple
 
 from chainrule.comparing.groups import Group
-from chainrule.comparing.statistics import Difference, difference, holm, seeds_needed
+from chainrule.comparing.statistics import Difference, difference, holm, of_alike_rows, seeds_needed
 from chainrule.intervals import cut
 from chainrule.text import columns, number
 
@@ -35,7 +35,10 @@ def compare(groups: Sequence[Group]) -> list[Pair]:
 def _difference(a: Group, b: Group) -> Difference:
     """Of shares, it lies within [-1, 1]; and so does its interval."""
     found = difference(a.scores, b.scores, paired=a.seeds == b.seeds)
-    low, high = cut(found.low, found.high, (a.bounds[0] - b.bounds[1], a.bounds[1] - b.bounds[0]))
+    within = (a.bounds[0] - b.bounds[1], a.bounds[1] - b.bounds[0])
+    if found.se_rows == 0:
+        found = of_alike_rows(found, a.scores.shape[1], within)
+    low, high = cut(found.low, found.high, within)
     return found._replace(low=low, high=high)
 
 
@@ -50,9 +53,11 @@ def _judged(a: Group, b: Group, found: Difference, p: float, n_pairs: int) -> Pa
         "rows": "one of them a single run",
     }[found.how]
     correction = f" after correcting for {n_pairs} comparisons" if n_pairs > 1 else ""
+    between = f"[{found.low:+.4g}, {found.high:+.4g}]" if isfinite(found.high - found.low) else "[no interval]"
+    alike = ", all rows differing alike" if found.alike else ""
     measured = (
-        f"{a.name} against {b.name}: {found.mean:+.4g} in {a.metric} [{found.low:+.4g}, {found.high:+.4g}] on "
-        f"{a.scores.shape[1]:,} {a.part} rows ({over}), p = {p:.2g}{correction}"
+        f"{a.name} against {b.name}: {found.mean:+.4g} in {a.metric} {between} on "
+        f"{a.scores.shape[1]:,} {a.part} rows ({over}{alike}), p = {p:.2g}{correction}"
     )
     return Pair(a.name, b.name, found, p, better, f"{measured}. {_concluded(found, better, n_pairs)}")
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.intervals import Bounds
+
 Scores = NDArray[np.float64]
 """(n_seeds, n_rows)"""
 
@@ -21,7 +23,7 @@ class Difference(NamedTuple):
 
     how: "paired" over the same seeds, "Welch" over others, "McNemar" or "rows" where there is one run of one of them,
     so that nothing can be said about other seeds. deviation: of a seed's difference, for the number of seeds that would
-    settle it.
+    settle it. alike: all rows differ by the same.
     """
 
     mean: float
@@ -32,6 +34,7 @@ class Difference(NamedTuple):
     se_seeds: float
     se_rows: float
     deviation: float
+    alike: bool = False
 
 
 def difference(a: Scores, b: Scores, *, paired: bool) -> Difference:
@@ -40,12 +43,12 @@ def difference(a: Scores, b: Scores, *, paired: bool) -> Difference:
 
     each = a.mean(axis=0) - b.mean(axis=0)  # (n_rows,)
     mean = float(each.mean())
-    se_rows = float(each.std(ddof=1) / sqrt(len(each))) if len(each) > 1 else inf
+    se_rows = _deviation(each) / sqrt(len(each)) if len(each) > 1 else inf
     if len(a) == 1 or len(b) == 1:
         return _single(a, b, mean, se_rows)
     if paired:
         d = a.mean(axis=1) - b.mean(axis=1)  # (n_seeds,)
-        deviation = float(d.std(ddof=1))
+        deviation = _deviation(d)
         se_seeds, freedom = deviation / sqrt(len(d)), len(d) - 1.0
     else:
         parts = [float(x.mean(axis=1).var(ddof=1)) / len(x) for x in (a, b)]
@@ -60,6 +63,33 @@ def difference(a: Scores, b: Scores, *, paired: bool) -> Difference:
     half = float(student.ppf(0.975, freedom)) * se
     p = float(2 * student.sf(abs(mean) / se, freedom)) if se > 0 else float(mean == 0)
     return Difference(mean, mean - half, mean + half, p, "paired" if paired else "Welch", se_seeds, se_rows, deviation)
+
+
+def _deviation(values: NDArray[np.float64]) -> float:
+    """Standard deviation of values (n,), 0 where they differ in rounding alone."""
+    return float(values.std(ddof=1)) if np.ptp(values) > 1e-12 * np.abs(values).max() else 0.0
+
+
+def of_alike_rows(found: Difference, n_rows: int, within: Bounds) -> Difference:
+    """What `n_rows` rows that all differ by the same d can tell, where a row's difference lies `within`.
+
+    They show no spread, but not that there is none. Were d or more to be had from a share q of all rows, n_rows would
+    all be of that share with probability q^n_rows, which is 2.5 % at q = 0.025^(1/n_rows) (Clopper and Pearson 1934);
+    likewise d or less. The others differ by what they can, so the mean lies in q d + (1 - q) `within`. p is the level
+    at which that reaches 0; for d = ±1 within [-1, 1] it is McNemar's 2 · 0.5^n_rows. What the seeds leave open is
+    open still: the wider interval and the greater p are given.
+
+    >>> one = of_alike_rows(Difference(1.0, 1.0, 1.0, 0.0, "paired", 0.0, 0.0, 0.0), 3, (-1.0, 1.0))
+    >>> round(one.low, 3), one.high, one.p
+    (-0.415, 1.0, 0.25)
+    """
+    q, d = 0.025 ** (1 / n_rows), found.mean
+    low, high = (q * d + (1 - q) * end for end in within)
+    opposite = within[0] if d > 0 else within[1]
+    p = min(1.0, 2 * (1 + abs(d / opposite)) ** -n_rows)
+    se_rows = max(d - low, high - d) / 1.959964  # of a normal law that reaches as far
+    return found._replace(low=min(low, found.low), high=max(high, found.high), p=max(p, found.p),
+                          se_rows=se_rows, alike=True)  # fmt: skip
 
 
 def _single(a: Scores, b: Scores, mean: float, se_rows: float) -> Difference:

@@ -29,12 +29,12 @@ from chainrule.reporting.blocks import (
 )
 from chainrule.reporting.curves import summary as summary_table
 from chainrule.reporting.groups import groups_of, interval
-from chainrule.reporting.options import against_each, parallel
+from chainrule.reporting.options import against_each, parallel, seeds_interval
 from chainrule.reporting.sources import data_of, subject
 from chainrule.runs.run import Given
 from chainrule.study.conduct import best, opened, ranked, run_folders
 from chainrule.study.config import Study, short, shown
-from chainrule.study.importance import FEWEST, importances
+from chainrule.study.importance import importances, nothing_to_explain
 from chainrule.study.ledger import Trial
 from chainrule.text import number
 
@@ -86,12 +86,13 @@ def study_sections(directory: Path, given: Given, database: str | None) -> list[
 
 
 def tested(found: Ledgered, trial: Trial) -> dict[str, tuple[float, Interval | None, int]]:
-    """Metrics of a finalist on the test rows as read: mean, interval over seeds, rows."""
-    for reading in found.readings:
+    """Metrics of a finalist on the test rows as last read: mean, interval over seeds, rows."""
+    for reading in reversed(found.readings):
         for entry in reading["result"]["finalists"]:
             if entry["trial"] == trial.number:
                 values = {name: [run["metrics"][name] for run in entry["runs"]] for name in entry["runs"][0]["metrics"]}
-                return {name: (fmean(own), interval(own, name), entry["runs"][0]["n"]) for name, own in values.items()}
+                n, losses = entry["runs"][0]["n"], found.study.losses(trial.params)
+                return {name: (fmean(own), interval(own, name, losses), n) for name, own in values.items()}
     return {}
 
 
@@ -107,7 +108,7 @@ def _summary(found: Ledgered) -> Section:
     ordered = best(study, found.finalists, 1) or best(study, trials, 1)
     if ordered:
         top, fresh = ordered[0], bool(best(study, found.finalists, 1))
-        found_between = interval(top.seed_values, study.metric)
+        found_between = seeds_interval(study, top)
         condition = _over_seeds(found_between) if found_between else shown(top.params)
         kind = "best finalist, fresh seeds" if fresh else "best candidate, chosen on these rows"
         items.insert(0, (f"{words_of(study.metric)}, {kind}", number(top.value or 0.0), condition))
@@ -145,7 +146,7 @@ def _candidates(found: Ledgered, trials: Sequence[Trial], title: str, *, folded:
         figures = [cell for name in names for cell in (mine[name][:2] if name in mine else (None, None))]
         rows.append((one.number, *(short(one.params.get(path, "")) for path in paths),
                      one.value if one.value is not None else one.state,
-                     interval(one.seed_values, found.study.metric), len(one.seed_values) or None,
+                     seeds_interval(found.study, one), len(one.seed_values) or None,
                      *figures))  # fmt: skip
     right = (0, *range(1 + len(paths), len(header)))
     return Table(tuple(header), tuple(rows), right, title, folded=folded)
@@ -165,7 +166,7 @@ def _finalists(found: Ledgered) -> Section | None:
     if known:
         labels = tuple(f"finalist {one.number}" for one in known)
         values = tuple(one.value or 0.0 for one in known)
-        intervals = tuple(interval(one.seed_values, found.study.metric) for one in known)
+        intervals = tuple(seeds_interval(found.study, one) for one in known)
         table = Table(("finalist", words_of(found.study.metric), "95 % over seeds"),
                       tuple(zip(labels, values, intervals, strict=True)), (1, 2))  # fmt: skip
         blocks.append(Dots("finalists", f"{words_of(found.study.metric).capitalize()} of the finalists",
@@ -202,10 +203,9 @@ def _named(found: Ledgered, sentence: str) -> str:
 def _importance(found: Ledgered, database: str | None) -> Section | None:
     if len(found.study.space) < 2:
         return None
-    finished = sum(one.state == "finished" for one in found.trials)
-    if finished < FEWEST:
-        text = f"{finished} finished trials; importances mean something from {FEWEST} on."
-        return Section("importance", "Importance", (Words(text),))
+    finished = [one for one in found.trials if one.state == "finished"]
+    if (why := nothing_to_explain(found.study, finished)) is not None:
+        return Section("importance", "Importance", (Words(f"{why}."),))
     shares = importances(found.directory, database)
     note = (
         "Shares that sum to 1, by PED-ANOVA (Watanabe 2023): what sets the better tenth of the finished trials apart "

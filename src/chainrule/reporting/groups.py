@@ -89,7 +89,7 @@ def over_seeds(group: Group, column: str) -> tuple[float, Interval | None] | Non
     return fmean(values), interval(values, column, losses)
 
 
-def interval(values: Sequence[float], column: str, losses: Sequence[Loss | None] = ()) -> Interval | None:
+def interval(values: Sequence[float], column: str, losses: Sequence[Loss | None]) -> Interval | None:
     """Student's interval of a metric over runs, within its bounds; None for one run."""
     return Interval(*mean_interval(values, bounds(column, losses))[1:]) if len(values) > 1 else None
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import isfinite, log
 from typing import Any
 
-from chainrule.reporting.blocks import Axis, Cell, Parallel, Point, Points, Section, Table
+from chainrule.reporting.blocks import Axis, Cell, Interval, Parallel, Point, Points, Section, Table
 from chainrule.reporting.groups import interval
 from chainrule.study.config import Study, short, shown
 from chainrule.study.ledger import Trial
@@ -65,6 +65,11 @@ class Scale:
         return ((0.0, f"{self.low:.3g}"), (0.5, f"{middle:.3g}"), (1.0, f"{self.high:.3g}"))
 
 
+def seeds_interval(study: Study, trial: Trial) -> Interval | None:
+    """Student's interval of a trial's metric over its seeds; None for one seed."""
+    return interval(trial.seed_values, study.metric, study.losses(trial.params)) if trial.seed_values[1:] else None
+
+
 def against_each(study: Study, trials: Sequence[Trial], finalists: Sequence[Trial]) -> Section | None:
     """The metric against every option: each trial a point with its interval over seeds; finalists told apart."""
     judged = [one for one in (*trials, *finalists) if one.value is not None and one.state == "finished"]
@@ -81,13 +86,13 @@ def _against(study: Study, parameter: Parameter, having: Sequence[Trial], trials
     scale = Scale(parameter, [one.params[path] for one in having])
     ordered = sorted(having, key=lambda one: (scale.x(one.params[path]), one.number))
     points = tuple(
-        Point(scale.x(one.params[path]), one.value or 0.0, interval(one.seed_values, study.metric),
+        Point(scale.x(one.params[path]), one.value or 0.0, seeds_interval(study, one),
               one.finalist_of is not None,
               f"{'finalist' if one.finalist_of is not None else 'trial'} {one.number}: {shown(one.params)}")
         for one in ordered
     )  # fmt: skip
     rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (short(one.params[path]), one.value, interval(one.seed_values, study.metric), len(one.seed_values), one.number,
+        (short(one.params[path]), one.value, seeds_interval(study, one), len(one.seed_values), one.number,
          "finalist" if one.finalist_of is not None else "search")
         for one in ordered[:200]
     )  # fmt: skip

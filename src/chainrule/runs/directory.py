@@ -3,8 +3,8 @@
 import json
 import re
 import shutil
-from collections.abc import Collection
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,20 @@ def make(directory: Path, what: str = "output") -> None:
     check_place(directory, what)
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def made_or_gone(directory: Path) -> Iterator[None]:
+    """As `make`; folders that were not there before go again where an error leaves them empty."""
+    new = [one for one in (directory, *directory.parents) if not one.exists()]
+    try:
+        make(directory)
+        yield
+    except BaseException:
+        with suppress(OSError):  # one that is not empty, and those above it, stay
+            for one in new:
+                one.rmdir()
+        raise
 
 
 def make_above(file: Path) -> None:

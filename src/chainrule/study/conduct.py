@@ -14,8 +14,9 @@ from chainrule.backends.choice import available_threads
 from chainrule.data import split
 from chainrule.errors import ConfigError, DamagedError, Interrupted
 from chainrule.intervals import mean_interval
+from chainrule.losses import Loss
 from chainrule.runs.assess import assess_run
-from chainrule.runs.directory import check_place, make
+from chainrule.runs.directory import check_place, made_or_gone
 from chainrule.runs.files import format_json, write
 from chainrule.runs.interrupts import Interrupts
 from chainrule.runs.lock import LOCK, locked
@@ -93,10 +94,8 @@ def run_study(
     expect("asked", asked, isinstance(asked, Study), "a Study: what `load_study` gives")
     directory = Path(directory).absolute()
     _check_free(directory, resume, asked.name, database)
-    make(directory)
-    interrupts = Interrupts()
-    ledger = open_ledger(database or f"sqlite:///{directory / LEDGER}", asked.name)
-    with interrupts.caught(), locked(directory), closing(ledger):
+    ledger, interrupts = open_ledger(database or f"sqlite:///{directory / LEDGER}", asked.name), Interrupts()
+    with made_or_gone(directory), interrupts.caught(), locked(directory), closing(ledger):
         threads = asked.train.get("compute", {}).get("threads") or max(available_threads() // workers, 1)
         ledger.create(directory, threads, lambda before: database is None or _came(directory, before))
         search = _search(ledger, asked)
@@ -106,8 +105,10 @@ def run_study(
             coordinator = Coordinator(asked, ledger, search, directory, made, interrupts, view)
             coordinator.run_search()
             chosen = best(asked, coordinator.own, asked.options.finalists.n)
+            if not again:
+                _check_unread(ledger, chosen, asked.options.finalists.seeds)
             finalists = coordinator.run_finalists(chosen) if chosen else []
-        readings = _read_test(ledger, search, directory, finalists, again=again)
+        readings = _read_test(ledger, search, directory, finalists)
         summary = summarised(asked, search, ledger, finalists, readings)
         write(directory / SUMMARY, format_json(summary))
         if interrupts.received:
@@ -123,7 +124,14 @@ def opened(directory: Path, database: str | None = None) -> tuple[Study, Ledger]
     plain = _written(path)
     made = study({key: value for key, value in plain.items() if key != "name"}, plain["name"])
     _check_ledger(directory, database)
-    return made, open_ledger(database or f"sqlite:///{directory.absolute() / LEDGER}", made.name)
+    ledger = open_ledger(database or f"sqlite:///{directory.absolute() / LEDGER}", made.name)
+    if not ledger.exists():
+        ledger.close()
+        raise ConfigError(
+            f"the study's database {ledger.engine.url.render_as_string()} holds no study {made.name!r}; bring the "
+            "ledger back from a copy, or name its database with --database"
+        )
+    return made, ledger
 
 
 def _written(path: Path) -> dict[str, Any]:
@@ -218,20 +226,41 @@ def run_folders(directory: Path, trial: Trial) -> list[Path]:
     return found
 
 
-def _read_test(
-    ledger: Ledger, search: int, directory: Path, finalists: Sequence[Trial], *, again: bool
-) -> list[dict[str, Any]]:
-    """Every reading of the test rows; one more if there are finalists that none has judged."""
+def _judged(readings: Sequence[dict[str, Any]]) -> dict[int, int]:
+    """Runs of each finalist, by its number, that the last reading of its test rows judged."""
+    return {entry["trial"]: len(entry["runs"]) for one in readings for entry in one["result"]["finalists"]}
+
+
+def _check_unread(ledger: Ledger, chosen: Sequence[Trial], seeds: int) -> None:
+    """Raise a ConfigError where the finalists to be trained ask for another reading of the test rows."""
     readings = ledger.readings()
-    judged = {entry["trial"] for one in readings for entry in one["result"]["finalists"]}
-    new = [one for one in finalists if one.state == "finished" and one.number not in judged]
-    if not new:
-        return readings
-    if readings and not again:
+    if not readings:
+        return
+    at, judged = readings[-1]["at"], _judged(readings)
+    there = {one.finalist_of: one for one in ledger.trials()}
+    known = [there[one.number] for one in chosen if one.number in there]
+    if len(known) < len(chosen) or any(one.state != "failed" and one.number not in judged for one in known):
         raise ConfigError(
-            f"the test rows were read at {readings[-1]['at']}, and there are other finalists now; to choose by test "
+            f"the test rows were read at {at}, and there are other finalists now; to choose by test "
             "rows would be to fool oneself. Give --again to read them again, which every later summary will say"
         )
+    before = min((judged[one.number] for one in known if one.state != "failed"), default=seeds)
+    if before < seeds:
+        raise ConfigError(
+            f"the test rows were read at {at}, with {before} seed{'' if before == 1 else 's'} of a finalist, and "
+            f"finalists.seeds is {seeds} now; to add seeds until the test rows please would be to fool oneself. Set "
+            f"finalists.seeds = {before}, or give --again to train the others and to read the test rows again, which "
+            "every later summary will say"
+        )
+
+
+def _read_test(ledger: Ledger, search: int, directory: Path, finalists: Sequence[Trial]) -> list[dict[str, Any]]:
+    """Every reading of the test rows; one more if there are finalists, or seeds of theirs, that none has judged."""
+    readings = ledger.readings()
+    judged = _judged(readings)
+    new = [one for one in finalists if one.state == "finished" and len(one.seed_values) > judged.get(one.number, 0)]
+    if not new:
+        return readings
     loaded = {one.number: [load_run(path) for path in run_folders(directory, one)] for one in new}
     first = loaded[new[0].number][0].config.data
     data = read_data(first)
@@ -264,28 +293,30 @@ def summarised(
         "trials": states,
         "epochs": sum(one.epochs for one in own),
         "seconds": sum(one.seconds for one in own),
-        "best": [_candidate(one, asked.metric) for one in best(asked, own, 10)],
+        "best": [_candidate(one, asked) for one in best(asked, own, 10)],
         "failures": [{"trial": one.number, "params": one.params, "reason": one.reason} for one in failed],
         "finalists": [
-            _candidate(one, asked.metric) | {"of": one.finalist_of, "test": _tested(tests.get(one.number, []))}
+            _candidate(one, asked)
+            | {"of": one.finalist_of, "test": _tested(tests.get(one.number, []), asked.losses(one.params))}
             for one in finalists
         ],
         "test_readings": [{"at": one["at"], "search": one["search"]} for one in readings],
     }
 
 
-def _candidate(one: Trial, metric: str) -> dict[str, Any]:
-    interval = mean_interval(one.seed_values, bounds(metric))[1:] if len(one.seed_values) > 1 else None
+def _candidate(one: Trial, asked: Study) -> dict[str, Any]:
+    within = bounds(asked.metric, asked.losses(one.params))
+    interval = mean_interval(one.seed_values, within)[1:] if len(one.seed_values) > 1 else None
     return {"trial": one.number, "params": one.params, "value": one.value, "seed_values": one.seed_values,
             "interval_95": interval, "state": one.state, "reason": one.reason}  # fmt: skip
 
 
-def _tested(runs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def _tested(runs: Sequence[dict[str, Any]], losses: Sequence[Loss | None]) -> dict[str, Any] | None:
     if not runs:
         return None
     found: dict[str, Any] = {"n": runs[0]["n"]}
     for name in runs[0]["metrics"]:
         values = [run["metrics"][name] for run in runs]
-        mean, low, high = mean_interval(values, bounds(name)) if len(values) > 1 else (values[0], None, None)
+        mean, low, high = mean_interval(values, bounds(name, losses)) if len(values) > 1 else (values[0], None, None)
         found[name] = {"mean": mean, "low_95": low, "high_95": high, "runs": len(values)}
     return found

@@ -4,11 +4,13 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
+from chainrule.data.dataset import Task
 from chainrule.errors import ConfigError
+from chainrule.losses import Loss, default_loss
 from chainrule.spec import from_plain, spec, to_plain
 from chainrule.study.space import Parameter, Params, applied, grid, parse
 from chainrule.text import cause
@@ -100,6 +102,16 @@ class Study:
     def config(self, params: Params) -> Config:
         """The configuration of a trial. Raises a ConfigError where the values do not go together."""
         return from_plain(Config, complete(applied(self.train, params)))
+
+    def losses(self, params: Params) -> list[Loss | None]:
+        """What the loss of a trial may be, for the bounds of its metrics; None for that of a start, which is not read.
+
+        Where neither the configuration nor a start says it, it is the one that suits the targets.
+        """
+        config = self.config(params)
+        if config.loss is None and config.start is None:
+            return [default_loss(task) for task in get_args(Task)]
+        return [config.loss]
 
 
 def load_study(path: Path | str, changes: Iterable[str] = ()) -> Study:

@@ -80,9 +80,15 @@ class Coordinator:
         self._drain(more, most)
 
     def run_finalists(self, chosen: list[Trial]) -> list[Trial]:
-        """Train the chosen again, with fresh seeds."""
-        there = {one.finalist_of for one in self.trials.values()}
+        """Train the chosen again, with fresh seeds; those that were, with the seeds that they have not."""
+        own = {of.number for of in chosen}
+        there = {one.finalist_of: one for one in self.trials.values() if one.finalist_of in own}
         waiting = [one for one in chosen if one.number not in there]
+        for one in there.values():
+            if one.state == "finished" and len(one.seed_values) < self.study.options.finalists.seeds:
+                # another attempt goes on from the checkpoints of the one before, whose seconds its runs count too
+                one.state, one.value, one.seed_values, one.seconds = "waiting", None, (), 0.0
+                self.left.append(one)
 
         def more() -> Trial | None:
             if not waiting:
@@ -91,7 +97,7 @@ class Coordinator:
             return self._entered(Trial(len(self.trials), self.search, of.params, finalist_of=of.number))
 
         self._drain(more, len(chosen))
-        return [one for one in self.trials.values() if one.finalist_of in {of.number for of in chosen}]
+        return [one for one in self.trials.values() if one.finalist_of in own]
 
     def _drain(self, more: Callable[[], Trial | None], total: int | None) -> None:
         """Keep the executor busy until there is nothing more, and all that is out has come back."""

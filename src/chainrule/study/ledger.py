@@ -4,6 +4,7 @@ A trial is given away under an attempt number, one more each time; what comes ba
 """
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -202,7 +203,8 @@ class Ledger:
     def begin(self, trial: Trial) -> None:
         """The trial is given away, under its attempt number; a new one is entered."""
         values = {"search": trial.search, "finalist_of": trial.finalist_of, "params": json.dumps(trial.params),
-                  "state": "running", "attempt": trial.attempt, "curve": json.dumps(trial.curve),
+                  "state": "running", "attempt": trial.attempt, "value": trial.value,
+                  "seed_values": json.dumps(trial.seed_values), "curve": json.dumps(trial.curve),
                   "epochs": trial.epochs, "seconds": trial.seconds}  # fmt: skip
         with self._transaction() as connection:
             if trial.attempt == 1:
@@ -292,6 +294,14 @@ def _use_wal(connection: Any, _: Any) -> None:
     connection.execute("PRAGMA busy_timeout=60000")
 
 
+def _damage(error: sa.exc.SQLAlchemyError) -> str | None:
+    """What is wrong with the file of an SQLite database itself; None for what leaves its entries as they are."""
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    if code == sqlite3.SQLITE_NOTADB:
+        return "is no SQLite database, but another file"
+    return "is a damaged SQLite database" if code is not None and code & 0xFF == sqlite3.SQLITE_CORRUPT else None
+
+
 @contextmanager
 def reported(url: sa.URL) -> Iterator[None]:
     """Turns an error of the database into one that names it, without its password."""
@@ -299,6 +309,11 @@ def reported(url: sa.URL) -> Iterator[None]:
         yield
     except sa.exc.SQLAlchemyError as error:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        if (damage := _damage(error)) is not None:
+            raise DamagedError(
+                f"the study's database {url.database} {damage} ({cause}); bring the ledger back from a copy, name "
+                "another database, or begin the study anew in another directory"
+            ) from error
         raise ChainruleError(
             f"the study's database {url.render_as_string()} cannot be used: {cause}. What was entered before is kept; "
             "mend it and go on with --resume"

@@ -25,6 +25,8 @@ class Progress:
         ended = [one for one in trials if one.state in ENDED]
         if self.told is None:  # what an earlier session came to
             self.told, self.first = {one.number for one in ended}, len(ended)
+        again = self.told - {one.number for one in ended}  # finalists that get more seeds
+        self.told, self.first = self.told - again, self.first - len(again)
         for one in ended:
             if one.number not in self.told:
                 self.told.add(one.number)
@@ -52,17 +54,17 @@ class Progress:
         if not finished:
             return ""
         top = (max if self.study.maximise else min)(finished, key=lambda one: one.value or 0.0)
-        return f"best {_value(top, self.study.metric)} (trial {top.number}) | "
+        return f"best {_value(top, self.study)} (trial {top.number}) | "
 
     def line(self, text: str) -> None:
         """A line on stderr."""
         tell(printable(text))
 
 
-def _value(trial: Trial, metric: str) -> str:
+def _value(trial: Trial, study: Study) -> str:
     if len(trial.seed_values) < 2:
         return number(trial.value or 0.0)
-    mean, low, high = mean_interval(trial.seed_values, bounds(metric))
+    mean, low, high = mean_interval(trial.seed_values, bounds(study.metric, study.losses(trial.params)))
     return f"{number(mean)} [{number(low)}, {number(high)}]"
 
 
