@@ -1,5 +1,6 @@
 """Array libraries behind one small interface. Torch is imported here and in `verify`, nowhere else."""
 
+from chainrule.backends.backend import EVALUATION_BLOCK as EVALUATION_BLOCK
 from chainrule.backends.backend import Backend as Backend
 from chainrule.backends.backend import Precision as Precision
 from chainrule.backends.choice import COMPUTE as COMPUTE

@@ -18,6 +18,10 @@ T = TypeVar("T")
 Precision = Literal["float64", "float32", "bfloat16"]
 """Of activations and matrix products; parameters and their updates have float32 at least."""
 
+EVALUATION_BLOCK = 1024
+"""Rows of one pass of evaluation. Linear algebra libraries choose their kernels by shape, so a row's bits depend on how
+many rows stand beside it; with blocks always full (the last one padded) they do not."""
+
 
 class Backend(ABC):
     """Arrays of one library on one device in one precision.
@@ -79,6 +83,15 @@ class Backend(ABC):
     def on_device(self, values: Any) -> Array:
         """The values, moved to the device where they are not there yet."""
         return self.array(values) if isinstance(values, np.ndarray) else values
+
+    def send(self, values: NDArray[Any]) -> Array:
+        """The values on the device, for what it does from here on; not waiting for what it still has to do."""
+        return self.array(values)
+
+    @property
+    def evaluation_block(self) -> int:
+        """Rows of one pass of evaluation, all of which are full."""
+        return EVALUATION_BLOCK
 
     @property
     def device_name(self) -> str:

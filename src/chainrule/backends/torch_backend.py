@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from chainrule.arrays import Array
-from chainrule.backends.backend import Backend, Precision
+from chainrule.backends.backend import EVALUATION_BLOCK, Backend, Precision
 from chainrule.backprop import Context, Layer, Parameters
 
 T = TypeVar("T")
@@ -82,10 +82,17 @@ class TorchBackend(Backend):
 
     def array(self, values: NDArray[Any], dtype: Any = None) -> Array:
         """A tensor on the device; on the CPU it shares memory where the dtype allows."""
-        native = np.asarray(values, dtype=values.dtype.newbyteorder("="), order="C")
-        if not native.flags.writeable:
-            native = native.copy()
-        return torch.from_numpy(native).to(device=self.device, dtype=dtype)
+        return torch.from_numpy(_native(values)).to(device=self.device, dtype=dtype)
+
+    def send(self, values: NDArray[Any]) -> Array:
+        """By way of memory that the device reads by itself, where it is CUDA."""
+        host = torch.from_numpy(_native(values))
+        return host.pin_memory().to(self.device, non_blocking=True) if self.device.startswith("cuda") else host
+
+    @property
+    def evaluation_block(self) -> int:
+        """On CUDA larger, as each pass costs its launches."""
+        return 8 * EVALUATION_BLOCK if self.device.startswith("cuda") else EVALUATION_BLOCK
 
     def numpy(self, array: Array) -> NDArray[Any]:
         """A copy on the host."""
@@ -156,6 +163,12 @@ class TorchBackend(Backend):
         """Until CUDA has finished; the CPU always has."""
         if self.device.startswith("cuda"):
             torch.cuda.synchronize(self.device)
+
+
+def _native(values: NDArray[Any]) -> NDArray[Any]:
+    """The values as torch takes them."""
+    native = np.asarray(values, dtype=values.dtype.newbyteorder("="), order="C")
+    return native if native.flags.writeable else native.copy()
 
 
 def pullback_by_autograd(layer: Layer, parameters: Parameters, x: Array, context: Context) -> Any:

@@ -49,6 +49,11 @@ class Cut(ABC):
         """Rows of the batch of `step` over the size of a full one."""
         return self.size_of(step) / self.size
 
+    def shares(self, begin: int, end: int) -> float:
+        """The sum of the shares of the steps from `begin` to before `end`."""
+        last = end // self.per_epoch - begin // self.per_epoch  # batches that end an epoch
+        return end - begin + last * (self.share(self.per_epoch - 1) - 1)
+
 
 @dataclass(frozen=True, eq=False)
 class Batches(Cut):
@@ -82,4 +87,4 @@ class Batches(Cut):
         def order(epoch: int) -> NDArray[np.int64]:
             return self.of[stream(self.seed, "shuffle", epoch).permutation(len(self.of))]
 
-        return lru_cache(maxsize=2)(order)
+        return lru_cache(maxsize=3)(order)  # the next one may be asked for before this one's last batch

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from chainrule.backends import COMPUTE, Compute, choose
+from chainrule.backends import COMPUTE, EVALUATION_BLOCK, Compute, choose
 from chainrule.data import Preparation, Preprocessing
 from chainrule.data.dataset import Task
 from chainrule.data.preprocessing import Affine
@@ -25,7 +25,7 @@ from chainrule.runs.preparation_file import PreparationFile, plain_preparation, 
 from chainrule.runs.rows import rows_for
 from chainrule.runs.sealed import MANIFEST, read_sealed, write_sealed
 from chainrule.spec import List, expect, from_plain, spec
-from chainrule.training.evaluate import EVALUATION_BLOCK, logits
+from chainrule.training.evaluate import logits
 
 FORMAT = 1
 _MODEL, _WEIGHTS, CARD = "model.json", "weights.safetensors", "README.md"

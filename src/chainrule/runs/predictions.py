@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.backends import EVALUATION_BLOCK
 from chainrule.data.streaming import row_blocks
 from chainrule.errors import ConfigError
 from chainrule.runs.files import sync, written
 from chainrule.runs.model import Model
-from chainrule.training.evaluate import EVALUATION_BLOCK
 
 Scores = NDArray[np.float64]
 

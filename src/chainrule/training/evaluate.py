@@ -1,5 +1,7 @@
 """Logits and metrics in evaluation mode, over all rows asked for, in blocks of one fixed size."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,10 +11,6 @@ from chainrule.backprop import Parameters, forward
 from chainrule.data import Preprocessing
 from chainrule.losses import Loss
 from chainrule.network import Network
-
-EVALUATION_BLOCK = 1024
-"""Rows of one pass. Linear algebra libraries choose their kernels by shape, so a row's bits depend on how many rows
-stand beside it; with blocks always full (the last one padded) they do not."""
 
 
 def affine_arrays(preprocessing: Preprocessing, X: Array, backend: Backend) -> tuple[Array, Array]:
@@ -29,26 +27,40 @@ def affine_arrays(preprocessing: Preprocessing, X: Array, backend: Backend) -> t
 
 def logits(
     network: Network, loss: Loss, parameters: Parameters, preprocessing: Preprocessing, backend: Backend, X: Array,
-    rows: NDArray[np.int64], largest: int = EVALUATION_BLOCK,
+    rows: NDArray[np.int64], largest: int | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
     """Logits of the named rows of X, on the host, (len(rows), n_out): of members together, those of their mean.
 
-    Of stacked networks, whose arrays are (P, ...), they are (P, len(rows), n_out).
-
     X is what `preprocessing.on_host` gave.
 
-    largest: rows of a block; fewer than the default where it is always the same rows that are asked for.
+    largest: rows of a block; fewer than the backend's where it is always the same rows that are asked for.
     """
-    working = backend.working(parameters, network.parameters)
+    if len(rows) == 0:
+        return np.empty((0, network.n_out))
+    found = logits_on_device(network, parameters, preprocessing, backend, X, rows, largest)
+    z: NDArray[np.float64] = combined(network, loss, backend.numpy(found).astype(np.float64), np)
+    return z
+
+
+def logits_on_device(
+    network: Network, parameters: Parameters, preprocessing: Preprocessing, backend: Backend, X: Array,
+    rows: NDArray[np.int64], largest: int | None = None,
+) -> Array:  # fmt: skip
+    """The same of at least one row, as the network gives them: (len(rows), n_out) in the working dtype.
+
+    Of P stacked networks, whose arrays are (P, ...), they are (P, len(rows), n_out).
+    """
+    working, largest = backend.working(parameters, network.parameters), largest or backend.evaluation_block
     shift, scale = affine_arrays(preprocessing, X, backend)
     context = backend.context(training=False)
     found = []
     for start in range(0, len(rows), largest):
         block = rows[start : start + largest]
-        padded = np.resize(block, largest)
-        x = backend.prepare_rows(X, padded, shift, scale)
+        x = backend.prepare_rows(X, np.resize(block, largest), shift, scale)
         found.append(forward(network.layers, working, x, context).y[..., : len(block), :])
-    if not found:
-        return np.empty((0, network.n_out))
-    z = backend.numpy(backend.xp.concat(found, axis=-2)).astype(np.float64)
-    return z if network.n_members == 1 else loss.combined(z.reshape(len(z), network.n_members, -1), np)
+    return backend.xp.concat(found, axis=-2)
+
+
+def combined(network: Network, loss: Loss, z: Array, xp: Any) -> Array:
+    """Logits z (..., n_rows, n_members·n_out) of members as those of their mean, (..., n_rows, n_out)."""
+    return z if network.n_members == 1 else loss.combined(z.reshape(*z.shape[:-1], network.n_members, -1), xp)

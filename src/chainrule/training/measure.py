@@ -1,9 +1,6 @@
 """A row of history: metrics in evaluation mode, the norm of the gradient, and the time it took."""
 
-import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.arrays import Array
+from chainrule.backends import EVALUATION_BLOCK
 from chainrule.backprop import Parameters
 from chainrule.objective import penalty_value
-from chainrule.training.evaluate import EVALUATION_BLOCK, logits
-from chainrule.training.metrics import score
+from chainrule.training.evaluate import combined, logits, logits_on_device
+from chainrule.training.metrics import judged, score, scores
 from chainrule.training.plan import Plan
 
 if TYPE_CHECKING:
@@ -44,28 +42,51 @@ def seen(plan: Plan, X: Array, parameters: Parameters) -> Row:
     """What a row of history tells of these parameters: metrics in evaluation mode over all validation rows and the
     training sample, and the penalty.
     """
-    found = [_scored(plan, part, rows, _logits(plan, X, parameters, rows)) for part, rows in _parts(plan)]
+    row: Row = {}
+    for part, rows in _parts(plan):
+        if plan.backend.device == "cpu":
+            z = logits(
+                plan.network, plan.loss, parameters, plan.preprocessing, plan.backend, X, rows, _block(plan, rows)
+            )
+            row |= _named(part, score(z, plan.data.y[rows], plan.loss, plan.target, plan.metrics, _weight(plan, rows)))
+        else:
+            row |= _scored(plan, part, rows, *_judged(plan, X, parameters, rows, _block(plan, rows)))
     penalty = penalty_value(parameters, plan.network.weights, plan.config.training.penalty, plan.backend.xp)
-    return _told(found, float(penalty))
+    return row | {"penalty": float(penalty)}
 
 
 def seen_together(plans: Sequence[Plan], X: Array, parameters: Parameters) -> list[Row]:
-    """The same of each of several networks, whose arrays (P, ...) are stacked and whose plans are alike.
-
-    Every block of rows goes through all networks at once; the metrics are computed by several threads.
-    """
+    """The same of each of P networks, whose arrays (P, ...) are stacked and whose plans are alike."""
     first, backend = plans[0], plans[0].backend
+    found: list[Row] = [{} for _ in plans]
+    for part, rows in _parts(first):
+        block = max(EVALUATION_BLOCK, _block(first, rows) // len(plans))
+        seen = _judged(first, X, parameters, rows, min(len(rows), block))
+        for row, loss, prediction in zip(found, *seen, strict=True):
+            row |= _scored(first, part, rows, loss, prediction)
     penalties = backend.array(np.array([plan.config.training.penalty for plan in plans]), backend.master)
-    found = penalty_value(parameters, first.network.weights, penalties, backend.xp)
-    totals = np.broadcast_to(backend.numpy(found) if first.network.weights else 0.0, len(plans))
-    scored = [list[Row]() for _ in plans]
-    with ThreadPoolExecutor(min(len(plans), os.cpu_count() or 1)) as threads:
-        for part, rows in _parts(first):
-            z = _logits(first, X, parameters, rows)  # (P, rows, n_out)
-            one = partial(_scored, first, part, rows)
-            for own, told in zip(scored, threads.map(one, z), strict=True):
-                own.append(told)
-    return [_told(own, float(total)) for own, total in zip(scored, totals, strict=True)]
+    penalty = penalty_value(parameters, first.network.weights, penalties, backend.xp)
+    totals = np.broadcast_to(backend.numpy(penalty) if first.network.weights else 0.0, len(plans))
+    return [row | {"penalty": float(total)} for row, total in zip(found, totals, strict=True)]
+
+
+def _judged(plan: Plan, X: Array, parameters: Parameters, rows: NDArray[np.int64],
+            block: int) -> tuple[NDArray[Any], NDArray[Any]]:  # fmt: skip
+    """The loss (...) and the predictions (..., rows) or (..., rows, n_out), computed in float64 on the device."""
+    backend, xp = plan.backend, plan.backend.xp
+    z = logits_on_device(plan.network, parameters, plan.preprocessing, backend, X, rows, block)
+    z = combined(plan.network, plan.loss, xp.astype(z, xp.float64), xp)  # (..., rows, n_out)
+    found = judged(z, plan.data.y[rows], plan.loss, plan.target, _weight(plan, rows), xp, backend.array)
+    return backend.numpy(found[0]), backend.numpy(found[1])
+
+
+def _scored(plan: Plan, part: str, rows: NDArray[np.int64], loss: Any, prediction: NDArray[Any]) -> Row:
+    y, weight = plan.data.y[rows], _weight(plan, rows)
+    return _named(part, scores(float(loss), prediction, y, plan.target, plan.metrics, weight))
+
+
+def _named(part: str, found: Mapping[str, float]) -> Row:
+    return {f"{part}_{name}": value for name, value in found.items()}
 
 
 def _parts(plan: Plan) -> list[tuple[str, NDArray[np.int64]]]:
@@ -74,20 +95,12 @@ def _parts(plan: Plan) -> list[tuple[str, NDArray[np.int64]]]:
     return [(part, rows) for part, rows in (*asked, ("validation", plan.rows.validation)) if len(rows)]
 
 
-def _logits(plan: Plan, X: Array, parameters: Parameters, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    block = min(len(rows), EVALUATION_BLOCK)
-    return logits(plan.network, plan.loss, parameters, plan.preprocessing, plan.backend, X, rows, block)
+def _block(plan: Plan, rows: NDArray[np.int64]) -> int:
+    return min(len(rows), plan.backend.evaluation_block)
 
 
-def _scored(plan: Plan, part: str, rows: NDArray[np.int64], z: NDArray[np.float64]) -> Row:
-    weight = None if plan.data.weight is None else plan.data.weight[rows]
-    with np.errstate(all="ignore"):  # which a thread does not have from the backend's scope
-        values = score(z, plan.data.y[rows], plan.loss, plan.target, plan.metrics, weight)
-    return {f"{part}_{name}": value for name, value in values.items()}
-
-
-def _told(scored: Sequence[Row], penalty: float) -> Row:
-    return {name: value for one in scored for name, value in one.items()} | {"penalty": penalty}
+def _weight(plan: Plan, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    return None if plan.data.weight is None else plan.data.weight[rows]
 
 
 def measure(plan: Plan, progress: "Progress", found: Row) -> Row:
@@ -97,7 +110,7 @@ def measure(plan: Plan, progress: "Progress", found: Row) -> Row:
         "step": now.step,
         "epoch": now.step / plan.batches.per_epoch,
         "lr": plan.lr(now.step - 1) * progress.lr_scale,
-        "batch_loss": float(now.batch_losses) / sum(map(plan.batches.share, range(now.step - done, now.step))),
+        "batch_loss": float(now.batch_losses) / plan.batches.shares(now.step - done, now.step),
     }
     row |= found
     row["objective"] = row["train_loss" if "train_loss" in row else "batch_loss"] + row["penalty"]

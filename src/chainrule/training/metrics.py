@@ -1,4 +1,4 @@
-"""Metrics of predictions against targets, computed on the host over all rows at once."""
+"""Metrics of predictions against targets, over all rows at once."""
 
 from collections.abc import Callable, Iterable
 from math import inf
@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.arrays import Array
 from chainrule.data.dataset import Task
 from chainrule.data.preprocessing import Affine
 from chainrule.errors import ConfigError
@@ -17,7 +18,9 @@ Values = NDArray[Any]
 
 
 class Metric(NamedTuple):
-    """function(target, prediction, weight): prediction are probabilities (n, K), or outputs (n, K) of a regression."""
+    """function(target, prediction, weight), on the host. prediction: classes (n,), probabilities of labels (n, K), or
+    outputs (n, K) of a regression.
+    """
 
     function: Callable[[Values, Values, Values | None], float]
     greater_is_better: bool
@@ -25,8 +28,8 @@ class Metric(NamedTuple):
     bounds: Bounds = (0.0, 1.0)
 
 
-def _accuracy(target: Values, p: Values, weight: Values | None) -> float:
-    return float(np.average(p.argmax(axis=1) == target, weights=weight))
+def _accuracy(target: Values, classes: Values, weight: Values | None) -> float:
+    return float(np.average(classes == target, weights=weight))
 
 
 def _label_accuracy(target: Values, p: Values, weight: Values | None) -> float:
@@ -47,11 +50,11 @@ def _r2(target: Values, p: Values, weight: Values | None) -> float:
     return float(r2_score(target, p, sample_weight=weight)) if len(target) > 1 else float("nan")
 
 
-def _of_sklearn(name: str, *, probabilities: bool = False, **options: Any) -> Callable[..., float]:
+def _of_sklearn(name: str, **options: Any) -> Callable[..., float]:
     def compute(target: Values, p: Values, weight: Values | None) -> float:
         import sklearn.metrics
 
-        prediction = p if probabilities else (p >= 0.5) if target.ndim > 1 else p.argmax(axis=1)
+        prediction = p >= 0.5 if target.ndim > 1 else p
         return float(getattr(sklearn.metrics, name)(target, prediction, sample_weight=weight, **options))
 
     return compute
@@ -117,12 +120,27 @@ def score(
 
     target: standardises regression targets for the loss; metrics are in the targets' own units.
     """
+    value, prediction = judged(z, y, loss, target, weight, np, lambda values: values)
+    return scores(float(value), prediction, y, target, metrics, weight)
+
+
+def judged(z: Array, y: Values, loss: Loss, target: Affine, weight: Values | None, xp: Any,
+           array: Callable[[Values], Array]) -> tuple[Array, Array]:  # fmt: skip
+    """The loss (...) of logits z (..., n_rows, n_out), and what is predicted, as metrics take it but for the units.
+
+    array: moves what is on the host to where z is.
+    """
+    meant = y if loss.task == "classification" else y.reshape(len(y), -1)  # (n_rows, n_out)
+    meant = target(meant) if loss.task == "regression" else meant
+    p = loss.predict(z, xp)  # (..., n_rows, n_out)
+    value, _ = loss(z, array(meant), None if weight is None else array(weight.astype(np.float64)), xp)
+    return value, xp.argmax(p, axis=-1) if loss.task == "classification" else p
+
+
+def scores(loss: float, prediction: Values, y: Values, target: Affine, metrics: Iterable[str],
+           weight: Values | None) -> dict[str, float]:  # fmt: skip
+    """The loss and the named metrics of what was `judged`, on the host."""
     weight = None if weight is None else weight.astype(np.float64)
-    scores = loss.predict(z, np)
-    if loss.task != "classification":
-        y = y.reshape(len(y), -1)  # (n_rows, n_out)
-    standardised = y
-    if loss.task == "regression":
-        standardised, scores = target(y), target.back(scores)
-    value = float(loss(z, standardised, weight, np)[0])
-    return {"loss": value} | {name: METRICS[name].function(y, scores, weight) for name in metrics}
+    if prediction.ndim > 1:
+        prediction, y = target.back(prediction), y.reshape(len(y), -1)  # (n_rows, n_out)
+    return {"loss": loss} | {name: METRICS[name].function(y, prediction, weight) for name in metrics}

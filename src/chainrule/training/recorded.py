@@ -78,7 +78,7 @@ class Recorded:
         self.state = self._roomy(state)
         self.working = self._worked()
         self.batches = [plan.batches for plan in plans if isinstance(plan.batches, Batches)]  # none is streamed
-        self.order = lru_cache(maxsize=1)(self._order)
+        self.order = lru_cache(maxsize=3)(self._order)
         self.coming = dict[tuple[range, float], Host]()  # drawn ahead
         scalars = {(plan.config.optimizer.lr, plan.config.training.penalty) for plan in plans}
         self.rates = len(plans) if len(scalars) > 1 else 1  # networks with rates of their own
@@ -181,9 +181,9 @@ class Recorded:
 
     def _moved(self, host: Host, step: int) -> Tables:
         """The same on the device, for steps from `step` on."""
-        array = self.first.backend.array
-        drawn = Draw(*(None if part is None else array(part) for part in host.drawn))
-        return Tables(drawn, array(host.numbers), array(np.array([0, step])))
+        send = self.first.backend.send
+        drawn = Draw(*(None if part is None else send(part) for part in host.drawn))
+        return Tables(drawn, send(host.numbers), send(np.array([0, step])))
 
     def _numbers(self, step: int, lr_scale: float) -> list[Any]:
         """Of each network, or of the first where all share their rate and penalty."""
