@@ -121,9 +121,7 @@ class TorchBackend(Backend):
         """The rows, by index_select."""
         if not isinstance(rows, torch.Tensor):
             rows = torch.from_numpy(rows).to(self.device, non_blocking=True)
-        if array.ndim == 1:  # CUDA's kernel for one axis is three times slower
-            return array[:, None].index_select(0, rows)[:, 0]
-        return array.index_select(0, rows)
+        return self.kernels.pick(array, rows) if array.ndim == 1 and self.records else array.index_select(0, rows)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """Uninitialised, on the device."""

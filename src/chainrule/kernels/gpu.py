@@ -55,6 +55,12 @@ class GpuKernels:
         step_gpu.prepare[n, _blocks(ld)](X, rows, shift, scale, out, columns, ld, BLOCK=_BLOCK)
         return out[:, :columns]
 
+    def pick(self, values: Array, rows: Array) -> Array:
+        """values[rows], (len(rows),), of values (n,): several times faster than CUDA's library for one axis."""
+        out = self.arrays.empty(rows.shape, values.dtype)
+        step_gpu.pick[-(-len(rows) // 128),](self._contiguous_as(values), rows, out, len(rows), BLOCK=128)
+        return out
+
     def prepare_moved(self, X: Array, rows: Any, moves: Any, cutout: int, row_shape: tuple[int, ...], shift: Array,
                       scale: Array) -> Array | None:  # fmt: skip
         """The same for images that are moved and partly covered: `data.augmentation`."""

@@ -22,6 +22,14 @@ def prepare(X, rows, shift, scale, out, columns, ld, BLOCK: tl.constexpr):
 
 
 @triton.jit
+def pick(values, rows, out, n, BLOCK: tl.constexpr):
+    """out[i] <- values[rows[i]]."""
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = i < n
+    tl.store(out + i, tl.load(values + tl.load(rows + i, mask=inside, other=0), mask=inside), mask=inside)
+
+
+@triton.jit
 def _reflected(position, size):
     position = tl.abs(position)
     return tl.where(position >= size, 2 * (size - 1) - position, position)
