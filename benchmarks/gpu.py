@@ -1,6 +1,6 @@
 """On a GPU: that recorded steps are right, and what the trainings of docs/performance.md take there.
 
-    python -m benchmarks.gpu [--out FILE] [--part checks layers steps peers whole kernels]
+    python -m benchmarks.gpu [--out FILE] [--part checks layers untried steps peers whole kernels]
 
 Cases are those of `benchmarks.peers`. What the first use of the kernels takes to build falls into the first of `whole`.
 """
@@ -24,6 +24,7 @@ import chainrule as cr
 from chainrule.backends import choose
 from chainrule.data import Split
 from chainrule.seeds import bits
+from chainrule.training import recorded
 from chainrule.training.config import DataOptions
 from chainrule.training.loop import fit
 from chainrule.training.plan import Plan, plan, reseeded
@@ -159,6 +160,38 @@ def layers() -> dict[str, Any]:
     return found
 
 
+def untried() -> dict[str, Any]:
+    """Layers that are launched, yet recorded: losses recorded, launched, alone and stacked, or the error."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2_000, 30)).astype(np.float32)
+    data = cr.Dataset("n", X, (X[:, 0] > 0).astype(int), "classification", ("a", "b"))
+    inside = (cr.BatchNorm(), cr.ReLU(), cr.Linear(36), cr.Dropout(0.1), cr.LayerNorm(), cr.GELU(), cr.Linear(36))
+    networks = {
+        "residual": cr.Network((cr.Linear(36), cr.Residual(body=inside), cr.ReLU(), cr.Linear())),
+        "members": cr.mlp([36, 36], members=4, norm="batch", dropout=0.1),
+        "periodic": cr.mlp([36, 36], embedding=cr.PeriodicEmbedding(4)),
+    }
+    tried, found = recorded.TRIED, dict[str, Any]()
+    recorded.TRIED = (*tried, cr.Residual, cr.MemberLinear, cr.PeriodicEmbedding)
+    for name, network in networks.items():
+        for precision in ("bfloat16", "float32"):
+            training = cr.Training(iterations=LONG, batch_size=50, penalty=1e-4)
+            config = cr.Config(
+                training=training, optimizer=cr.SGD(0.05), compute=cr.Compute("torch", "cuda", precision)
+            )
+            on = replace(plan(config, data, network), n_steps=60, every=30)
+            many = [reseeded(on, seed) for seed in range(3)]
+            try:
+                ends = {"recorded": [fit(on)], "launched": [fit(by_plain_operations(on))],
+                        "alone": [fit(one) for one in many], "stacked": fit_together(many, [Watch()] * 3)}  # fmt: skip
+                told = {way: [end.history[-1]["validation_loss"] for end in of] for way, of in ends.items()}
+                found[f"{name}, {precision}"] = told | {"same again": loss(fit(on)) == loss(ends["recorded"][0])}
+            except Exception as error:  # what it is, is what is asked
+                found[f"{name}, {precision}"] = f"{type(error).__name__}: {error}"[:300]
+    recorded.TRIED = tried
+    return found
+
+
 def rounds(step: Callable[[], Any], n: int = 7, at_least: float = 0.15) -> dict[str, float]:
     """Microseconds of a step: median and range of n rounds."""
     for _ in range(20):
@@ -288,7 +321,15 @@ def kernels() -> dict[str, Any]:
     return found
 
 
-PARTS = {"checks": checks, "layers": layers, "steps": steps, "peers": peers, "whole": whole, "kernels": kernels}
+PARTS = {
+    "checks": checks,
+    "layers": layers,
+    "untried": untried,
+    "steps": steps,
+    "peers": peers,
+    "whole": whole,
+    "kernels": kernels,
+}
 
 
 def main() -> None:

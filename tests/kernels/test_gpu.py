@@ -168,12 +168,16 @@ def made(rule, *, network=None, augment=None, n=75, weight=None, **options):
 
 
 PLAIN = cr.mlp([8])
+BODY = (cr.BatchNorm(), cr.ReLU(), cr.Linear(6), cr.Dropout(0.2), cr.LayerNorm(), cr.GELU(), cr.Linear(7))
 SETTINGS = {
     "sgd, batch norm, dropout": (cr.SGD(0.1), {"penalty": 0.01}),
     "adamw, clipped": (cr.AdamW(0.01), {"clip_norm": 0.5, "network": PLAIN}),
     "replacement": (cr.SGD(0.1, momentum=0.9), {"replacement": True, "network": PLAIN}),
     "augmented": (cr.SGD(0.1), {"augment": cr.Augment(flip=True, shift=1, cutout=1, mixup=0.4), "network": PLAIN}),
     "weights": (cr.SGD(0.1), {"weight": np.linspace(1, 2, 75), "network": PLAIN}),
+    "residual": (cr.SGD(0.1), {"network": cr.Network((cr.Linear(7), cr.Residual(body=BODY), cr.ReLU(), cr.Linear()))}),
+    "members": (cr.SGD(0.1), {"network": cr.mlp([7, 6], members=3, norm="batch", dropout=0.2)}),
+    "periodic": (cr.SGD(0.1), {"network": cr.mlp([7], embedding=cr.PeriodicEmbedding(3))}),
     "layer norm": (cr.Adam(0.01), {"network": cr.mlp([8], norm="layer", activation="gelu")}),
 }
 

@@ -8,6 +8,7 @@ because it stops early or diverges, and go on by itself. On a GPU it may too, bu
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -84,7 +85,8 @@ def fit_together(plans: Sequence[Plan], watches: Sequence[Watch]) -> list[Progre
     """
     with plans[0].backend.scope():
         data, clock = resident(plans[0]), Clock()
-        members = {i: begin(plan) for i, plan in enumerate(plans)}
+        with ThreadPoolExecutor() as threads:
+            members = dict(enumerate(threads.map(begin, plans)))
         _keep_all(members, watches)
         left: dict[int, Progress] = {}
         stepper: Together | None = None

@@ -4,7 +4,9 @@ Nothing is read from the device and little is sent to it: what is drawn for the 
 each, go there together, and a recorded step finds its own by counting.
 """
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, NamedTuple, get_args
 
@@ -16,7 +18,17 @@ from chainrule.arrays import Array
 from chainrule.backprop import Parameters
 from chainrule.data import Batches
 from chainrule.kernels import takes
-from chainrule.layers import Activation, BatchNorm, Dropout, LayerNorm, Linear
+from chainrule.layers import (
+    Activation,
+    BatchNorm,
+    Dropout,
+    LayerNorm,
+    Linear,
+    MemberLinear,
+    PeriodicEmbedding,
+    Residual,
+)
+from chainrule.layers.residual import flat
 from chainrule.network import own_layers
 from chainrule.objective import objective, with_penalty
 from chainrule.training.norms import Norms, norms
@@ -29,7 +41,7 @@ AHEAD = 256
 WARM = 2
 """Steps launched one by one first, so that all is built and allocated that a recording must not do."""
 
-TRIED = (Linear, Dropout, BatchNorm, LayerNorm, *get_args(Activation))
+TRIED = (Linear, MemberLinear, PeriodicEmbedding, Dropout, BatchNorm, LayerNorm, Residual, *get_args(Activation))
 """Layers whose recorded steps were held against launched ones on a GPU; others are launched."""
 
 
@@ -37,7 +49,8 @@ def recordable(plan: Plan) -> bool:
     """Whether steps are recorded: where the backend's kernels read a step from the device, and all parts are ours."""
     ours = type(plan.loss).__module__.startswith("chainrule.") and takes(plan.config.optimizer)
     bytes_moved = plan.config.data.augment.on_images and plan.X.dtype not in (np.uint8, np.float32)
-    known = all(isinstance(layer, TRIED) for layer in plan.network.layers) and not own_layers(plan.network.layers)
+    layers = [inner for layer in plan.network.layers for inner in flat(layer)]
+    known = all(isinstance(layer, TRIED) for layer in layers) and not own_layers(plan.network.layers)
     whole = plan.scan is None and plan.world.size == 1
     return plan.backend.records and whole and ours and known and not bytes_moved
 
@@ -200,7 +213,8 @@ class Recorded:
         return Draw(self.order(epoch)[:, begin:end])  # (P, batch)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
-        return np.stack([one.order(epoch) for one in self.batches])  # (P, n_train)
+        with ThreadPoolExecutor(min(len(self.batches), os.cpu_count() or 1)) as threads:
+            return np.stack(list(threads.map(lambda one: one.order(epoch), self.batches)))  # (P, n_train)
 
     def _batch(self, drawn: Draw) -> tuple[Array, Array, Array | None]:
         if not self.stacked:
