@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.arrays import Array
-from chainrule.backends import ALONE, Backend, World, choose
+from chainrule.backends import ALONE, Backend, World, choose, derived
 from chainrule.backprop import Part
 from chainrule.data import Affine, Batches, Dataset, Preprocessing, Rows, split
 from chainrule.data.preprocessing import Kind, fit, fit_target, identity, settled
@@ -142,7 +142,8 @@ def plan(config: Config, data: Dataset | Shards, network: Network, start: Initia
     sample = _sample(rows.train, evaluation.train_rows, config.data.split.seed)
     plain = ranks == 1 and found is None and is_plain(config, network, data)
     flops = 3 * network.flops_per_row * batches.size
-    backend = choose(config.compute, flops, n_steps, network.n_parameters, plain=plain)
+    backend = choose(config.compute, flops, n_steps, network.n_parameters, plain=plain,
+                     derived=derived(network.layers, network.widths[0]))  # fmt: skip
     return Plan(
         config,
         network,
