@@ -9,6 +9,7 @@ from chainrule.backprop import Layer
 from chainrule.layers import Residual
 from chainrule.network.network import initial_values, kind_of
 from chainrule.seeds import stream
+from chainrule.spec import is_own
 
 
 def derived(layers: Sequence[Layer], n_in: int) -> tuple[str, ...]:
@@ -17,7 +18,7 @@ def derived(layers: Sequence[Layer], n_in: int) -> tuple[str, ...]:
     for layer in layers:
         if isinstance(layer, Residual):
             names += derived(layer.body, n_in)
-        elif not type(layer).__module__.startswith("chainrule.") and not _brings_one(layer, n_in):
+        elif is_own(layer) and not _brings_one(layer, n_in):
             names += (kind_of(layer),)
         n_in = layer.n_out(n_in)
     return names

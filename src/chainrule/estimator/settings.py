@@ -10,7 +10,7 @@ from chainrule.backends import Compute
 from chainrule.errors import ConfigError
 from chainrule.layers import ReLU
 from chainrule.losses import Huber, Loss, Poisson, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
-from chainrule.network import Network, mlp
+from chainrule.network import Network, kind_of, mlp
 from chainrule.optim import (
     SGD,
     Adam,
@@ -188,7 +188,7 @@ def penalty(params: Params, loss: Loss, n_out: int, rows: float) -> float:
     """
     if params["penalty"] is not None:
         return number(params, "penalty")
-    c = {"softmax_cross_entropy": 1.0, "squared_error": n_out / 2}.get(loss.kind, float(n_out))
+    c = {"softmax_cross_entropy": 1.0, "squared_error": n_out / 2}.get(kind_of(loss), float(n_out))
     return number(params, "alpha") / (2 * c * rows)
 
 

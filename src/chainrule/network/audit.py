@@ -6,7 +6,9 @@ from typing import Any
 from chainrule.arrays import Array, like
 from chainrule.backprop import Context, Layer, Parameters
 from chainrule.errors import ConfigError
+from chainrule.losses import Loss
 from chainrule.network.network import kind_of, own_layers
+from chainrule.spec import is_own
 
 
 def audit(layers: Sequence[Layer], parameters: Parameters, x: Array, context: Context, above: str = "") -> None:
@@ -57,6 +59,19 @@ def _audit_one(layer: Layer, parameters: Parameters, x: Array, context: Context)
             f"{trainable}"
         )
     return y
+
+
+def audit_loss(loss: Loss, logits: Array, target: Array, xp: Any) -> None:
+    """Raise a ConfigError for a loss of the user's own whose parts have other shapes than `rows` says."""
+    if not is_own(loss):
+        return
+    found = [tuple(part.shape) for part in loss.rows(logits, target, xp)]
+    expected = [tuple(logits.shape[:-1]), tuple(logits.shape)]
+    if found != expected:
+        raise ConfigError(
+            f"loss {kind_of(loss)}: rows gives shapes {found[0]} and {found[1]}; expected {expected[0]}, a number a "
+            f"row, and {expected[1]}, its slopes"
+        )
 
 
 def _check_dtype(what: str, name: str, found: Array, x: Array) -> None:

@@ -165,7 +165,7 @@ class Model:
         return ModelFile(
             layers=self.network.layers,
             n_in=self.network.widths[0],
-            loss=self.loss,  # type: ignore[arg-type]
+            loss=self.loss,
             task=self.task,
             target_names=self.target_names,
             feature_names=self.feature_names,

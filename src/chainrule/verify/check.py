@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from chainrule.backends import Backend, Compute, choose, derived
 from chainrule.backprop import Layer, Parameter, forward, parameters_of
 from chainrule.losses import Loss
-from chainrule.network import Network, describe
+from chainrule.network import Network, describe, kind_of
 from chainrule.network.audit import audit
 from chainrule.network.network import initial_values
 from chainrule.objective import mean_loss, objective, penalty_value
@@ -195,7 +195,7 @@ def check_loss(loss: Loss, n_out: int, target: NDArray[Any], weight: NDArray[Any
         return loss(held["logits"], backend.array(target), w, backend.xp)
 
     subject = Subject(
-        f"loss {getattr(loss, 'kind', type(loss).__name__)}{'' if weight is None else ', weighted'}",
+        f"loss {kind_of(loss)}{'' if weight is None else ', weighted'}",
         {"logits": logits},
         lambda held, backend: run(held, backend)[0],
         lambda held, backend: {"logits": run(held, backend)[1]},
