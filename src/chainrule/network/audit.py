@@ -14,9 +14,9 @@ from chainrule.spec import is_own
 def audit(layers: Sequence[Layer], parameters: Parameters, x: Array, context: Context, above: str = "") -> None:
     """Run x (batch, n_in) through `layers`; raise a ConfigError for an own layer that breaks the contract.
 
-    Checked are the shape of y, and that the pullback gives (dx, {name: gradient}) with the shapes of x and of the
-    layer's trainable parameters, all of them and no other; y and dx have the dtype of x. A chain without own layers is
-    not run at all.
+    Checked are that x stays as it is, the shape of y, and that the pullback gives (dx, {name: gradient}) with the
+    shapes of x and of the layer's trainable parameters, all of them and no other; y and dx have the dtype of x. A chain
+    without own layers is not run at all.
     """
     if not own_layers(layers):
         return
@@ -34,7 +34,13 @@ def audit(layers: Sequence[Layer], parameters: Parameters, x: Array, context: Co
 def _audit_one(layer: Layer, parameters: Parameters, x: Array, context: Context) -> Array:
     what = f"layer {context.path} ({kind_of(layer)})"
     n_in = x.shape[-1]
+    before = context.xp.asarray(x, copy=True)
     result: Any = layer.forward(parameters, x, context)
+    if not bool(context.xp.all((x == before) | (before != before))):
+        raise ConfigError(
+            f"{what}: forward changes x in place, which other layers and the way back still need; make a new array, "
+            "such as 2 * x for x *= 2"
+        )
     y, pullback = (result[0], result[1]) if isinstance(result, tuple) and len(result) > 1 else (result, None)
     expected = (*x.shape[:-1], layer.n_out(n_in))
     if getattr(y, "shape", None) != expected:
