@@ -219,10 +219,10 @@ def evaluation(params: Params, score: str, *, validated: bool) -> Evaluation:
     tolerance, metrics = number(params, "tol"), (score,) if validated else ()
     if not params["early_stopping"]:
         return Evaluation(metrics=metrics, train_metrics=False, monitor="objective", patience=patience,
-                          tolerance=tolerance)  # fmt: skip
+                          tolerance=tolerance, ties=True)  # fmt: skip
     monitor = {None: f"validation_{score}", "loss": "validation_loss"}.get(scoring, SCORE)
     return Evaluation(metrics=metrics, train_metrics=False, monitor=monitor, patience=patience, tolerance=tolerance,
-                      mode="max" if monitor == SCORE else "auto", keep="best")  # fmt: skip
+                      ties=True, mode="max" if monitor == SCORE else "auto", keep="best")  # fmt: skip
 
 
 def check_scores(params: Params, monitor: str, histories: Sequence[Sequence[Row]]) -> None:
