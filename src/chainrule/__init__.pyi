@@ -49,6 +49,7 @@ from .layers import SiLU as SiLU
 from .layers import SmoothClip as SmoothClip
 from .layers import Tanh as Tanh
 from .losses import Huber as Huber
+from .losses import Loss as Loss
 from .losses import Poisson as Poisson
 from .losses import SigmoidCrossEntropy as SigmoidCrossEntropy
 from .losses import SoftmaxCrossEntropy as SoftmaxCrossEntropy
@@ -64,7 +65,9 @@ from .optim import CosLog as CosLog
 from .optim import Exponential as Exponential
 from .optim import FlatCosine as FlatCosine
 from .optim import OneCycle as OneCycle
+from .optim import Optimizer as Optimizer
 from .optim import RMSprop as RMSprop
+from .optim import Schedule as Schedule
 from .optim import Step as Step
 from .recipes import tabular as tabular
 from .reporting import report as report

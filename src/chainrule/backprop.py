@@ -155,6 +155,18 @@ def forward(layers: Sequence[Layer], parameters: Parameters, x: Array, context: 
 
 
 def _apply(layer: Layer, parameters: Parameters, x: Array, context: Context) -> Any:
+    try:
+        return _applied(layer, parameters, x, context)
+    except (RuntimeError, TypeError) as error:
+        if "numpy" in str(error).lower() and "tensor" in str(error).lower():  # torch's word on np.sin(x)
+            raise ConfigError(
+                f"Layer {context.path} ({type(layer).__name__}) calls NumPy on a tensor of torch. Use context.xp in "
+                "its forward and pullback, such as context.xp.sin(x) for np.sin(x)."
+            ) from error
+        raise
+
+
+def _applied(layer: Layer, parameters: Parameters, x: Array, context: Context) -> Any:
     result = layer.forward(parameters, x, context)
     if isinstance(result, tuple):
         return result

@@ -10,8 +10,9 @@ from numbers import Integral
 from reprlib import repr as short
 from typing import Annotated, Any, TypeVar, dataclass_transform
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Discriminator, Field, GetCoreSchemaHandler, Tag, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass, rebuild_dataclass
+from pydantic_core import core_schema
 
 from chainrule.errors import ConfigError
 
@@ -26,6 +27,25 @@ def spec(cls: type[T]) -> type[T]:
     """Make `cls` a frozen dataclass that refuses unknown options and values of the wrong type with a ConfigError."""
     checked: Any = dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))(cls)
     return _with_our_errors(checked)  # type: ignore[no-any-return]
+
+
+def is_own(part: object) -> bool:
+    """Whether a layer, loss, rule or schedule is of a class of the user's own, a subclass of one of ours too."""
+    return not type(part).__module__.startswith("chainrule.")
+
+
+class OwnOr:
+    """Beside instances of `kinds`, which a file tells apart by `kind`, Python can bring any of the annotated class."""
+
+    def __init__(self, kinds: Any) -> None:
+        self.kinds = kinds
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        def taken(value: Any, validate: Callable[[Any], Any]) -> Any:
+            return value if isinstance(value, source) else validate(value)
+
+        in_file = handler.generate_schema(Annotated[self.kinds, Field(discriminator="kind")])
+        return core_schema.no_info_wrap_validator_function(taken, in_file)
 
 
 def complete(cls: type[T], **names: Any) -> None:

@@ -14,12 +14,15 @@ def said(compute: cr.Compute, flops: float = 1e9) -> str:
     return repr(choose(compute, flops))
 
 
-def test_small_steps_run_on_numpy_and_large_ones_on_torch():
+def test_small_steps_run_on_numpy_large_ones_and_those_to_derive_on_torch():
     compute = cr.Compute(threads=2)
     assert said(compute, 1.4e6) == (
         "numpy on cpu in float32, 2 threads (a small step, 1.4 MFLOP, where call overhead rules)"
     )
     assert choose(compute, SMALL_STEP).name == "torch"
+    bare = choose(cr.Compute(precision="float32", device="cpu", threads=1), 1.4e6, derived=["Mine", "Mine", "Other"])
+    assert repr(bare) == "torch on cpu in float32, 1 thread (without a pullback: Mine, Other)"
+    assert choose(cr.Compute("numpy"), 1.4e6, derived=["Mine"]).name == "numpy"
     assert said(cr.Compute(precision="float32", device="cpu", threads=1), 2e9) == (
         "torch on cpu in float32, 1 thread (a step of 2,000 MFLOP)"
     )
@@ -91,7 +94,7 @@ def test_what_cannot_be_is_refused(monkeypatch, compute, message):
 
 def test_without_torch_auto_is_numpy_and_asking_for_torch_is_refused(monkeypatch):
     monkeypatch.setattr("chainrule.backends.choice.find_spec", lambda name: None)
-    assert choose(cr.Compute(threads=1), 1e12).reason == "PyTorch is not installed"
+    assert choose(cr.Compute(threads=1), 1e12, derived=["Mine"]).reason == "PyTorch is not installed"
     for compute, asked in (
         (cr.Compute(backend="torch"), "backend 'torch'"),
         (cr.Compute(precision="bfloat16"), "CUDA or bfloat16"),

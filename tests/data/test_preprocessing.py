@@ -160,3 +160,18 @@ def test_weights_count_in_every_block(monkeypatch):
     parts = fit("standardise", weighted, np.arange(20))
     np.testing.assert_allclose(parts.shift, np.average(X, axis=0, weights=weight))
     np.testing.assert_allclose((parts.shift, parts.scale), (whole.shift, whole.scale), rtol=1e-12)
+
+
+def test_targets_whose_variance_vanishes_are_refused():
+    y = np.linspace(0, 1e-160, 20)
+    with pytest.raises(cr.DataError) as caught:
+        fit_target(cr.Dataset("d", np.ones((20, 2)), y, "regression", ("y",)), np.arange(20))
+    assert str(caught.value) == (
+        "d: the targets of 'y' differ by 1e-160 at most; expected 1e-149 or more, for their squares vanish. Give them in a "
+        "smaller unit."
+    )
+    for fits in (1e12 * y * 1e3, np.full(20, 1e-200), np.arange(20.0)):  # a constant is one in any unit
+        fit_target(cr.Dataset("d", np.ones((20, 2)), fits, "regression", ("y",)), np.arange(20))
+    small = cr.Dataset("d", np.ones((20, 2)), 1e12 * y, "regression", ("y",))
+    target = fit_target(small, np.arange(20))
+    assert np.std(target(small.y[:, None])) == pytest.approx(1)

@@ -144,3 +144,10 @@ def test_no_worse_than_theirs_where_both_converge():
     ours = cr.MLPClassifier(random_state=0).fit(x, y)  # raw columns: it standardises
     other = theirs.MLPClassifier(random_state=0, max_iter=300).fit(scale(x), y)
     assert ours.score(x, y) >= other.score(scale(x), y) - 0.01
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+@pytest.mark.parametrize("package", [cr, theirs])
+def test_with_tol_0_a_score_that_stays_is_waited_for_as_theirs(package):
+    model = package.MLPClassifier((4,), max_iter=30, early_stopping=True, tol=0.0, n_iter_no_change=3, random_state=0)
+    assert model.set_params(learning_rate_init=1e-9).fit(X, Y).n_iter_ == 30  # the score stays as it is

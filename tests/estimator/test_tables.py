@@ -9,6 +9,7 @@ import pytest
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 import chainrule as cr
+from chainrule.estimator import inputs
 from tabular import written
 
 SHORT = {"hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
@@ -104,3 +105,12 @@ def test_refused(X, y) -> None:
             model.predict(twice)
     with pytest.raises(AttributeError, match="has no weights of its columns"):
         model.coefs_  # noqa: B018
+
+
+def test_names_of_columns_are_checked_once_a_fit(X, y, monkeypatch):
+    asked = []
+    monkeypatch.setattr(inputs, "check_names", asked.append)
+    for frame in (X, X[["size", "flag"]].assign(size=1.0)):  # with words, and without
+        cr.MLPClassifier(**SHORT).fit(frame, y)
+        assert [one is frame for one in asked] == [True]
+        asked.clear()

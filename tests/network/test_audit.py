@@ -21,7 +21,23 @@ def layer(forward, n_out=None, parameters=None):
 
 
 K = {"k": cr.Parameter((), "bias", 1.0)}
+
+
+def doubled(p, x):
+    x *= 2
+    return x
+
+
 PROBLEMS = [
+    (
+        layer(doubled),
+        "layer 1 (Own): forward changes x in place, which other layers and the way back still need; make a new array, "
+        "such as 2 * x for x *= 2",
+    ),
+    (
+        layer(lambda p, x: (doubled(p, x), lambda dy: (2 * dy, {}))),
+        "layer 1 (Own): forward changes x in place",
+    ),
     (layer(lambda p, x: None), "layer 1 (Own): forward gives y of None; expected (2, 16), for its n_out says 16"),
     (
         layer(lambda p, x: x[..., :3]),

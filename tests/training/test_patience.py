@@ -46,6 +46,15 @@ def test_the_last_improvement(tolerance, mode, values, expected):
     assert last_improvement(evaluation, curve(*values)) == expected
 
 
+@pytest.mark.parametrize(
+    ("tolerance", "values", "expected"),
+    [(0.0, [1, 2, 2, 1], 2), (0.5, [1, 1.5, 1.75], 1), (0.0, [float("nan"), float("nan")], 0)],
+)
+def test_with_ties_an_improvement_of_the_tolerance_itself_counts(tolerance, values, expected):
+    evaluation = cr.Evaluation(monitor="own", mode="max", tolerance=tolerance, ties=True, patience=1)
+    assert last_improvement(evaluation, curve(*values)) == expected
+
+
 def test_a_hook_measures_what_is_monitored_and_the_best_row_is_kept():
     hook = Given({5: VALUES[5]})
     evaluation = cr.Evaluation(monitor="own", mode="max", patience=3, keep="best")

@@ -340,3 +340,19 @@ def test_running_statistics_of_a_layer_without_a_pullback_have_no_gradient():
     comparisons = check_layer(Centred(), 4)
     assert {one.parameter for one in comparisons} == {"x"}
     assert passed(comparisons)
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__ must accept")  # what NumPy says of the very call
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_layer_that_calls_numpy_on_tensors_is_told_to_use_the_namespace(whole):
+    class Sine(cr.Layer):
+        def forward(self, parameters, x, context):
+            return (np.sin(x), lambda dy: (np.cos(x) * dy, {})) if whole else np.sin(x)
+
+    with pytest.raises(cr.ConfigError) as caught:
+        check_layer(Sine(), 3)
+    assert str(caught.value) == (
+        "Layer 0 (Sine) calls NumPy on a tensor of torch. Use context.xp in its forward and pullback, such as "
+        "context.xp.sin(x) for np.sin(x)."
+    )
+    assert isinstance(caught.value.__cause__, RuntimeError)

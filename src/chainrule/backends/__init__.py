@@ -6,5 +6,6 @@ from chainrule.backends.backend import Precision as Precision
 from chainrule.backends.choice import COMPUTE as COMPUTE
 from chainrule.backends.choice import Compute as Compute
 from chainrule.backends.choice import choose as choose
+from chainrule.backends.derived import derived as derived
 from chainrule.backends.world import ALONE as ALONE
 from chainrule.backends.world import World as World

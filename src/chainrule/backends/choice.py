@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Annotated, Literal
 
@@ -22,7 +23,7 @@ def _device(text: str) -> str:
 
 @spec
 class Compute:
-    """Where and how to compute; "auto" decides by hardware and size, and prints its reason.
+    """Where and how to compute; "auto" decides by hardware, size and layers, and prints its reason.
 
     threads: of the linear algebra library; None takes $OMP_NUM_THREADS, or every core this process may run on.
     compiled: whether the memory-bound parts of a step, or all of it, run as C. "auto" has it built by the machine's
@@ -52,14 +53,21 @@ BUILDING = 2.0
 
 
 def choose(
-    compute: Compute, flops_per_step: float, steps: float = 0, parameters: int = 0, *, plain: bool = False
+    compute: Compute,
+    flops_per_step: float,
+    steps: float = 0,
+    parameters: int = 0,
+    *,
+    plain: bool = False,
+    derived: Sequence[str] = (),
 ) -> Backend:
     """The backend for `steps` training steps of `flops_per_step` operations of a network of so many parameters.
 
-    plain: whether its steps can be written as programs.
+    plain: whether its steps can be written as programs. derived: names of its layers without a pullback,
+    which torch has to derive.
     """
     threads = compute.threads or available_threads()
-    name, why = _library(compute, flops_per_step)
+    name, why = _library(compute, flops_per_step, derived)
     if name == "numpy":
         backend = _numpy(compute, threads, why)
     else:
@@ -108,7 +116,7 @@ def available_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _library(compute: Compute, flops: float) -> tuple[str, str]:
+def _library(compute: Compute, flops: float, derived: Sequence[str]) -> tuple[str, str]:
     has_torch = find_spec("torch") is not None
     if compute.backend == "numpy":
         return "numpy", "asked for"
@@ -121,6 +129,8 @@ def _library(compute: Compute, flops: float) -> tuple[str, str]:
         return "torch", "asked for"
     if not has_torch:
         return "numpy", "PyTorch is not installed"
+    if derived:
+        return "torch", f"without a pullback: {', '.join(dict.fromkeys(derived))}"
     if flops < SMALL_STEP:
         return "numpy", f"a small step, {flops / 1e6:.1f} MFLOP, where call overhead rules"
     return "torch", f"a step of {flops / 1e6:,.0f} MFLOP"

@@ -11,7 +11,7 @@ from chainrule.data.affine import identity as identity
 from chainrule.data.dataset import Dataset, check_size
 from chainrule.data.preparation import Preparation as Preparation
 from chainrule.data.preparation import fit_preparation
-from chainrule.errors import ConfigError
+from chainrule.errors import ConfigError, DataError
 
 Kind = Literal["auto", "none", "mean", "standardise", "standardise_channels", "unit", "symmetric", "robust"]
 
@@ -99,9 +99,26 @@ def standardising(mean: NDArray[np.float64], variance: NDArray[np.float64], item
     return _scaled(mean, np.sqrt(variance), np.maximum(1e-12 * np.abs(mean), _least(itemsize)))
 
 
+_LEAST_SPREAD = 1e-150
+"""Squares of less have lost digits, or all of them, in float64."""
+
+
 def fit_target(data: Dataset, rows: NDArray[np.int64]) -> Affine:
-    """Standardises regression targets; `back` takes predictions to the targets' own units."""
+    """Standardises regression targets; `back` takes predictions to the targets' own units.
+
+    Raises a DataError for targets that differ by so little that their variance is lost.
+    """
     y = data.y[rows].reshape(len(rows), -1)  # (n_rows, n_out)
+    with np.errstate(over="ignore"):
+        spread = y.max(axis=0) - y.min(axis=0)
+    least = 10 * max(_least(y.itemsize), _LEAST_SPREAD)
+    close = (spread > 0) & (spread < least)
+    if close.any():
+        name = data.target_names[int(np.argmax(close))]
+        raise DataError(
+            f"{data.name}: the targets of {name!r} differ by {spread[close][0]:.3g} "
+            f"at most; expected {least:.0e} or more, for their squares vanish. Give them in a smaller unit."
+        )
     every, shares = np.arange(len(rows)), _shares(data, rows)
     return _told_apart(standardising(*_moments(y, every, shares), y.itemsize), y, every, shares)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.losses import Huber, Poisson, SoftmaxCrossEntropy
+from chainrule.spec import is_own
 from chainrule.training.measure import Row
 from chainrule.training.metrics import score
 from chainrule.training.plan import Plan
@@ -67,8 +68,10 @@ def floor(plan: Plan, part: Part) -> float:
 def explained(plan: Plan, part: Part, value: float) -> float:
     """How far a loss is on the way from chance (0) to a perfect prediction (1), negative where it is worse than chance.
 
-    For squared error that is R². NaN where the constant is already perfect.
+    For squared error that is R². NaN where the constant is already perfect, and for a loss of the user's own.
     """
+    if is_own(plan.loss):
+        return nan
     best, least = chance(plan, part)["loss"], floor(plan, part)
     return (best - value) / (best - least) if best > least else nan
 

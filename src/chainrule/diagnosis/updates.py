@@ -64,9 +64,8 @@ def updates(plan: Plan, data: Resident, state: State, step: int, lr_scale: float
     """The ratios of the step that `state` would take next, or of the last one where training is over."""
     step = min(step, plan.n_steps - 1)
     config, schedule = plan.config, plan.config.schedule
-    optimizer = replace(config.optimizer, lr=config.optimizer.lr * lr_scale)
-    full = replace(plan, config=replace(config, schedule=Constant(), optimizer=optimizer))
-    after = train_step(full, data, state, step)[0].parameters
+    full = replace(plan, config=replace(config, schedule=Constant()))
+    after = train_step(full, data, state, step, lr_scale)[0].parameters
     xp, shapes = plan.backend.xp, plan.network.parameters
     found = []
     for name in plan.network.weights:

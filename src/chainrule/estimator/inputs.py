@@ -71,13 +71,13 @@ def _as_table(X: Rows, names: tuple[str, ...]) -> Table:
 def rows_and_targets(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Rows, Any]:
     """X as `rows` gives it, dense, and y checked to have as many rows."""
     numeric = estimator.__sklearn_tags__().estimator_type == "regressor"
-    if is_frame(X):
-        check_names(X)
     if is_frame(X) and (not is_plain(X) or (not reset and takes_tables(estimator))):
         table = rows(estimator, X, reset=reset)
         y = check_array(y, ensure_2d=False, dtype="numeric" if numeric else None, accept_sparse=SPARSE, input_name="y")
         check_consistent_length(table.X, y)
         return table, y.toarray() if issparse(y) else y
+    if is_frame(X):
+        check_names(X)
     X, y = validate_data(estimator, X, y, accept_sparse=SPARSE, multi_output=True, y_numeric=numeric, reset=reset)
     return dense(X), y.toarray() if issparse(y) else y
 

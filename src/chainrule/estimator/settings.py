@@ -10,7 +10,7 @@ from chainrule.backends import Compute
 from chainrule.errors import ConfigError
 from chainrule.layers import ReLU
 from chainrule.losses import Huber, Loss, Poisson, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
-from chainrule.network import Network, mlp
+from chainrule.network import Network, kind_of, mlp
 from chainrule.optim import (
     SGD,
     Adam,
@@ -188,7 +188,7 @@ def penalty(params: Params, loss: Loss, n_out: int, rows: float) -> float:
     """
     if params["penalty"] is not None:
         return number(params, "penalty")
-    c = {"softmax_cross_entropy": 1.0, "squared_error": n_out / 2}.get(loss.kind, float(n_out))
+    c = {"softmax_cross_entropy": 1.0, "squared_error": n_out / 2}.get(kind_of(loss), float(n_out))
     return number(params, "alpha") / (2 * c * rows)
 
 
@@ -219,10 +219,10 @@ def evaluation(params: Params, score: str, *, validated: bool) -> Evaluation:
     tolerance, metrics = number(params, "tol"), (score,) if validated else ()
     if not params["early_stopping"]:
         return Evaluation(metrics=metrics, train_metrics=False, monitor="objective", patience=patience,
-                          tolerance=tolerance)  # fmt: skip
+                          tolerance=tolerance, ties=True)  # fmt: skip
     monitor = {None: f"validation_{score}", "loss": "validation_loss"}.get(scoring, SCORE)
     return Evaluation(metrics=metrics, train_metrics=False, monitor=monitor, patience=patience, tolerance=tolerance,
-                      mode="max" if monitor == SCORE else "auto", keep="best")  # fmt: skip
+                      ties=True, mode="max" if monitor == SCORE else "auto", keep="best")  # fmt: skip
 
 
 def check_scores(params: Params, monitor: str, histories: Sequence[Sequence[Row]]) -> None:

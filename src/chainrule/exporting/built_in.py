@@ -12,7 +12,7 @@ from chainrule.data import Affine, Preparation, Table
 from chainrule.errors import ChainruleError, ConfigError
 from chainrule.network import own_layers
 from chainrule.runs.model import Model
-from chainrule.spec import expect
+from chainrule.spec import expect, is_own
 
 N_ROWS = 64
 """On so many rows what was made is held against the model."""
@@ -24,13 +24,18 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def check_built_in(model: Model, form: str) -> None:
-    """Raise a ConfigError for what is no model, or that names the layers which no exporter knows."""
+    """Raise a ConfigError for what is no model, or that names the layers, or the loss, which no exporter knows."""
     expect("model", model, isinstance(model, Model), MODEL)
     own = sorted({type(layer).__name__ for layer in own_layers(model.network.layers)})
     if own:
         raise ConfigError(
             f"layers {', '.join(own)} are your own classes, which {form} has no words for; export a network of "
             "built-in layers, or bring the equation of yours over by hand"
+        )
+    if is_own(model.loss):
+        raise ConfigError(
+            f"loss {type(model.loss).__name__} is your own class, whose link {form} has no words for; export "
+            "dataclasses.replace(model, loss=...) with the built-in loss that has the same link, such as SquaredError()"
         )
 
 

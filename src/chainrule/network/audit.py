@@ -6,15 +6,17 @@ from typing import Any
 from chainrule.arrays import Array, like
 from chainrule.backprop import Context, Layer, Parameters
 from chainrule.errors import ConfigError
+from chainrule.losses import Loss
 from chainrule.network.network import kind_of, own_layers
+from chainrule.spec import is_own
 
 
 def audit(layers: Sequence[Layer], parameters: Parameters, x: Array, context: Context, above: str = "") -> None:
     """Run x (batch, n_in) through `layers`; raise a ConfigError for an own layer that breaks the contract.
 
-    Checked are the shape of y, and that the pullback gives (dx, {name: gradient}) with the shapes of x and of the
-    layer's trainable parameters, all of them and no other; y and dx have the dtype of x. A chain without own layers is
-    not run at all.
+    Checked are that x stays as it is, the shape of y, and that the pullback gives (dx, {name: gradient}) with the
+    shapes of x and of the layer's trainable parameters, all of them and no other; y and dx have the dtype of x. A chain
+    without own layers is not run at all.
     """
     if not own_layers(layers):
         return
@@ -32,7 +34,13 @@ def audit(layers: Sequence[Layer], parameters: Parameters, x: Array, context: Co
 def _audit_one(layer: Layer, parameters: Parameters, x: Array, context: Context) -> Array:
     what = f"layer {context.path} ({kind_of(layer)})"
     n_in = x.shape[-1]
+    before = context.xp.asarray(x, copy=True)
     result: Any = layer.forward(parameters, x, context)
+    if not bool(context.xp.all((x == before) | (before != before))):
+        raise ConfigError(
+            f"{what}: forward changes x in place, which other layers and the way back still need; make a new array, "
+            "such as 2 * x for x *= 2"
+        )
     y, pullback = (result[0], result[1]) if isinstance(result, tuple) and len(result) > 1 else (result, None)
     expected = (*x.shape[:-1], layer.n_out(n_in))
     if getattr(y, "shape", None) != expected:
@@ -57,6 +65,19 @@ def _audit_one(layer: Layer, parameters: Parameters, x: Array, context: Context)
             f"{trainable}"
         )
     return y
+
+
+def audit_loss(loss: Loss, logits: Array, target: Array, xp: Any) -> None:
+    """Raise a ConfigError for a loss of the user's own whose parts have other shapes than `rows` says."""
+    if not is_own(loss):
+        return
+    found = [tuple(part.shape) for part in loss.rows(logits, target, xp)]
+    expected = [tuple(logits.shape[:-1]), tuple(logits.shape)]
+    if found != expected:
+        raise ConfigError(
+            f"loss {kind_of(loss)}: rows gives shapes {found[0]} and {found[1]}; expected {expected[0]}, a number a "
+            f"row, and {expected[1]}, its slopes"
+        )
 
 
 def _check_dtype(what: str, name: str, found: Array, x: Array) -> None:

@@ -14,6 +14,7 @@ from chainrule.layers import Linear, MemberLinear, Residual
 from chainrule.layers.initialisation import draw
 from chainrule.layers.members import check_members, members_of
 from chainrule.seeds import stream
+from chainrule.spec import is_own
 from chainrule.text import columns
 
 COLUMNS = ("layer", "what", "width", "arrays", "parameters", "flops/row")
@@ -180,9 +181,9 @@ def _initial(parameter: Parameter, rng: np.random.Generator) -> NDArray[np.float
     return values
 
 
-def kind_of(layer: Layer) -> str:
-    """The name of a layer's kind: "linear", or the class name of a user's own."""
-    return getattr(layer, "kind", type(layer).__name__)
+def kind_of(part: object) -> str:
+    """The name of a layer's or loss's kind: "linear", or the class name of a user's own."""
+    return getattr(part, "kind", type(part).__name__)
 
 
 def own_layers(layers: Sequence[Layer]) -> list[Layer]:
@@ -191,7 +192,7 @@ def own_layers(layers: Sequence[Layer]) -> list[Layer]:
     for layer in layers:
         if isinstance(layer, Residual):
             found += own_layers(layer.body)
-        elif not type(layer).__module__.startswith("chainrule."):
+        elif is_own(layer):
             found.append(layer)
     return found
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from pydantic_core import PydanticSerializationError
 
 from chainrule.errors import ConfigError
 from chainrule.network import Network, own_layers
@@ -19,7 +18,7 @@ from chainrule.runs.files import TEMPORARY, format_json, write, writing
 from chainrule.runs.hooks import Hook
 from chainrule.runs.lock import LOCK, locked
 from chainrule.runs.sealed import MANIFEST, remove_litter
-from chainrule.spec import to_plain
+from chainrule.spec import is_own, to_plain
 from chainrule.training.measure import Row
 from chainrule.training.plan import Plan
 
@@ -196,12 +195,18 @@ def plain_config(decided: Plan) -> dict[str, Any]:
 
 
 def plain(written: Any, network: Network, refusal: str) -> Any:
-    """What is `written` of a network as plain values. Raises a ConfigError with `refusal` for a user's own layers."""
-    try:
-        return to_plain(written)
-    except PydanticSerializationError:
-        own = dict.fromkeys(type(layer).__name__ for layer in own_layers(network.layers))
-        raise ConfigError(f"layers {', '.join(own)} are your own classes, which {refusal}") from None
+    """What is `written` of a network as plain values. Raises a ConfigError with `refusal` for a user's own classes.
+
+    A subclass of one of ours would be written, and read, as what it is derived from.
+    """
+    layers = dict.fromkeys(type(layer).__name__ for layer in own_layers(network.layers))
+    if layers:
+        raise ConfigError(f"layers {', '.join(layers)} are your own classes, which {refusal}")
+    for name in ("loss", "optimizer", "schedule"):
+        part = getattr(written, name, None)
+        if part is not None and is_own(part):
+            raise ConfigError(f"{name} {type(part).__name__} is your own class, which {refusal}")
+    return to_plain(written)
 
 
 def prepare(directory: Path, config: dict[str, Any], about: dict[str, Any], history: tuple[Row, ...]) -> "Recorder":

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from chainrule.backends import COMPUTE, EVALUATION_BLOCK, Compute, choose
+from chainrule.backends import COMPUTE, EVALUATION_BLOCK, Compute, choose, derived
 from chainrule.data import Preparation, Preprocessing
 from chainrule.data.dataset import Task
 from chainrule.data.preprocessing import Affine
@@ -89,7 +89,7 @@ class Model:
         table = rows_for(self.preprocessing, self.feature_names, X, self.row_shape)
         if compute.precision == "auto" and all(array.dtype == np.float64 for array in self.parameters.values()):
             compute = replace(compute, precision="float64")
-        backend = choose(compute, self.network.flops_per_row * EVALUATION_BLOCK)
+        backend = choose(compute, self.network.flops_per_row * EVALUATION_BLOCK, derived=self._derived)
         with backend.scope():
             parameters = backend.parameters(self.parameters)
             prepared = backend.array(self.preprocessing.on_host(table, backend.host_dtype))
@@ -102,6 +102,10 @@ class Model:
                 f"to {np.nanmax(table.X[row]):.3g}, are too far from those of the training. Check its units."
             )
         return z
+
+    @cached_property
+    def _derived(self) -> tuple[str, ...]:
+        return derived(self.network.layers, self.network.widths[0])
 
     def predict(self, X: Any, compute: Compute = Compute()) -> NDArray[Any]:  # noqa: B008
         """Class names (n_rows,), labels 0 or 1 (n_rows, n_out), or numbers (n_rows,) or (n_rows, n_out).
@@ -161,7 +165,7 @@ class Model:
         return ModelFile(
             layers=self.network.layers,
             n_in=self.network.widths[0],
-            loss=self.loss,  # type: ignore[arg-type]
+            loss=self.loss,
             task=self.task,
             target_names=self.target_names,
             feature_names=self.feature_names,

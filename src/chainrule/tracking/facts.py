@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pydantic_core import PydanticSerializationError
-
-from chainrule.spec import to_plain
-from chainrule.training.config import NetworkOptions
+from chainrule.network import own_layers
+from chainrule.spec import is_own, to_plain
+from chainrule.training import Config
 from chainrule.training.measure import Row
 from chainrule.training.plan import Plan
 
@@ -32,11 +31,13 @@ def flat(table: Mapping[str, Any], separator: str = ".", above: str = "") -> dic
 
 
 def options(plan: Plan) -> dict[str, Plain]:
-    """The resolved configuration by path, such as `optimizer.lr`; of layers that no file can name, what is printed."""
-    try:
-        plain = to_plain(plan.config)
-    except PydanticSerializationError:
-        plain = to_plain(replace(plan.config, network=NetworkOptions())) | {"network": {"layers": repr(plan.network)}}
+    """The resolved configuration by path, such as `optimizer.lr`; of what no file can name, what is printed."""
+    config, usual = plan.config, Config()
+    parts = {"loss": plan.loss, "optimizer": config.optimizer, "schedule": config.schedule}
+    printed: dict[str, Any] = {name: repr(part) for name, part in parts.items() if is_own(part)}
+    if own_layers(plan.network.layers):
+        printed["network"] = {"layers": repr(plan.network)}
+    plain = to_plain(replace(config, **{name: getattr(usual, name) for name in printed})) | printed
     return flat(plain) | {"parameters": plan.network.n_parameters}
 
 

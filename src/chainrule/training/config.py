@@ -141,7 +141,7 @@ class Evaluation:
     leaves the training rows to their batches' losses, which cost nothing; the objective is then theirs. monitor: the
     column of the history by which rows are compared. mode: whether "max" or "min" of it is the best, which "auto" knows
     of all columns but those that a hook measures. patience: stop after so many rows without an improvement of more than
-    `tolerance`. keep: which row's parameters become the model.
+    `tolerance`; with `ties` one of exactly `tolerance` counts, too. keep: which row's parameters become the model.
     """
 
     every_epochs: Positive | None = None
@@ -153,6 +153,7 @@ class Evaluation:
     mode: Literal["auto", "min", "max"] = "auto"
     patience: Positive | None = None
     tolerance: Annotated[float, Field(ge=0)] = 0.0
+    ties: bool = False
     keep: Literal["last", "best"] = "last"
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from chainrule.backends import World
 from chainrule.backprop import Parameters
 from chainrule.training.divergence import NotFiniteError, go_back
 from chainrule.training.measure import Clock, Row, measure, seen
-from chainrule.training.patience import is_better, stalled
+from chainrule.training.patience import improves, is_better, stalled
 from chainrule.training.plan import Plan
 from chainrule.training.position import Position, Progress
 from chainrule.training.programmed import Programmed, programmable
@@ -130,7 +130,7 @@ def with_row(plan: Plan, data: Resident, progress: Progress, watch: Watch, found
     after = replace(progress, now=settled, anchor=settled, history=(*progress.history, row),
                     seconds=(progress.seconds[0], 0.0))  # fmt: skip
     here, best = len(progress.history), None if progress.best is None else progress.history[progress.best_row]
-    if best is None or is_better(plan.config.evaluation, row, best, plan.config.evaluation.tolerance):
+    if best is None or improves(plan.config.evaluation, row, best):
         after = replace(after, improved_row=here)
     if best is None or is_better(plan.config.evaluation, row, best):
         copies = {name: plan.backend.copy(value) for name, value in settled.state.parameters.items()}

@@ -30,11 +30,19 @@ def is_better(evaluation: Evaluation, row: Row, best: Row, by: float = 0.0) -> b
     return True
 
 
+def improves(evaluation: Evaluation, row: Row, best: Row) -> bool:
+    """Whether `row` beats `best` by more than `tolerance` or, with `ties`, by as much."""
+    if evaluation.ties and evaluation.monitor in row:
+        value = monitored(evaluation, row)
+        return value > -inf and value >= monitored(evaluation, best) + evaluation.tolerance
+    return is_better(evaluation, row, best, evaluation.tolerance)
+
+
 def last_improvement(evaluation: Evaluation, history: Sequence[Row]) -> int:
-    """The last row that improved by more than `tolerance` on the best before it, or -1."""
+    """The last row that improved on the best before it, or -1."""
     best, found = -1, -1
     for i, row in enumerate(history):
-        if best < 0 or is_better(evaluation, row, history[best], evaluation.tolerance):
+        if best < 0 or improves(evaluation, row, history[best]):
             found = i
         if best < 0 or is_better(evaluation, row, history[best]):
             best = i

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.arrays import Array
-from chainrule.backends import ALONE, Backend, World, choose
+from chainrule.backends import ALONE, Backend, World, choose, derived
 from chainrule.backprop import Part
 from chainrule.data import Affine, Batches, Dataset, Preprocessing, Rows, split
 from chainrule.data.preprocessing import Kind, differ, fit, fit_target, identity, settled
@@ -19,7 +19,7 @@ from chainrule.kernels import ACTIVATIONS, NUMBERS_LOSSES, PREPARES, takes
 from chainrule.layers import BatchNorm, Dropout, Embedding, LayerNorm, Linear, MemberLinear, PeriodicEmbedding, Residual
 from chainrule.layers.residual import flat
 from chainrule.losses import Huber, Loss, Poisson, SoftmaxCrossEntropy, SquaredError, default_loss
-from chainrule.network import Network
+from chainrule.network import Network, kind_of
 from chainrule.seeds import stream
 from chainrule.training.config import Config, Evaluation, with_seed
 from chainrule.training.initial import Initial
@@ -113,10 +113,10 @@ def plan(config: Config, data: Dataset | Shards, network: Network, start: Initia
     """
     loss = config.loss or default_loss(data.task)
     if loss.task != data.task:
-        raise ConfigError(f"loss {loss.kind!r} is for {loss.task}, but the targets of {data.name} are {data.task}")
+        raise ConfigError(f"loss {kind_of(loss)!r} is for {loss.task}, but the targets of {data.name} are {data.task}")
     config.data.augment.check(data.row_shape)
     rows = _parted(config, data)
-    config = replace(config, loss=loss, data=replace(config.data, preprocessing=_kind(config, data)))  # type: ignore[arg-type]
+    config = replace(config, loss=loss, data=replace(config.data, preprocessing=_kind(config, data)))
     prepared = _prepared(config, data, rows, start)
     network = _sized(config, data, network, prepared)
     n_train = len(rows.train) if isinstance(data, Dataset) else data.n_rows - len(rows.validation) - len(rows.test)
@@ -142,7 +142,8 @@ def plan(config: Config, data: Dataset | Shards, network: Network, start: Initia
     sample = _sample(rows.train, evaluation.train_rows, config.data.split.seed)
     plain = ranks == 1 and found is None and is_plain(config, network, data)
     flops = 3 * network.flops_per_row * batches.size
-    backend = choose(config.compute, flops, n_steps, network.n_parameters, plain=plain)
+    backend = choose(config.compute, flops, n_steps, network.n_parameters, plain=plain,
+                     derived=derived(network.layers, network.widths[0]))  # fmt: skip
     return Plan(
         config,
         network,

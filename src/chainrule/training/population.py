@@ -53,7 +53,8 @@ def alike(one: Plan, other: Plan) -> bool:
 def _common(plan: Plan) -> Config:
     config = plan.config
     training = replace(config.training, seed=0, penalty=0.0)
-    return replace(config, optimizer=replace(config.optimizer, lr=1.0), training=training)
+    optimizer = replace(config.optimizer, lr=1.0)  # type: ignore[type-var]  # one of ours, see `together`
+    return replace(config, optimizer=optimizer, training=training)
 
 
 def together(plan: Plan, n: int) -> bool:

@@ -15,7 +15,7 @@ from chainrule.data import Batches
 from chainrule.data.augmentation import mixed
 from chainrule.data.streaming import Windows
 from chainrule.kernels import Update, takes
-from chainrule.network.audit import audit
+from chainrule.network.audit import audit, audit_loss
 from chainrule.objective import Objective, objective, with_penalty
 from chainrule.training.evaluate import affine_arrays
 from chainrule.training.feed import Feed
@@ -88,13 +88,15 @@ def on_device(plan: Plan) -> Iterator[Resident]:
 
 
 def start(plan: Plan) -> State:
-    """Initial parameters and zero slots, or those that the plan goes on from; a user's own layers are tried first."""
+    """Initial parameters and zero slots, or those that the plan goes on from; what is a user's own is tried first."""
     backend, seed, given = plan.backend, plan.config.training.seed, plan.start
     parameters = backend.parameters(given.parameters if given else plan.network.initial(seed))
     first = plan.preprocessing.on_device(plan.X[plan.rows.train[:2]].astype(float))
     sample = backend.array(first, backend.dtype)
     context = backend.context(training=True, seed=seed)
     audit(plan.network.layers, backend.working(parameters, plan.network.parameters), sample, context)
+    logits = backend.xp.zeros((len(first), plan.network.n_out), dtype=backend.master, device=sample.device)
+    audit_loss(plan.loss, logits, plan.on_device(plan.data.y[plan.rows.train[:2]]), backend.xp)
     if given and given.slots is not None:
         slots = {name: tuple(backend.array(array, backend.master) for array in held)
                  for name, held in given.slots.items()}  # fmt: skip

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.backends import Backend, Compute, choose
+from chainrule.backends import Backend, Compute, choose, derived
 from chainrule.backprop import Layer, Parameter, forward, parameters_of
 from chainrule.losses import Loss
-from chainrule.network import Network, describe
+from chainrule.network import Network, describe, kind_of
 from chainrule.network.audit import audit
-from chainrule.network.network import initial_values, kind_of
+from chainrule.network.network import initial_values
 from chainrule.objective import mean_loss, objective, penalty_value
 from chainrule.seeds import stream
 from chainrule.spec import expect, expect_count
@@ -170,7 +170,9 @@ def check_layer(layer: Layer, n_in: int, *, name: str = "", rows: int = 5, train
         return {key.removeprefix("0."): g for key, g in own.items()} | {"x": dx}
 
     title = name or f"{describe(layer)}, {'training' if training else 'evaluation'}"
-    return prove(Subject(title, arrays, value, gradients, _derived([layer], n_in)), n_entries=n_entries, seed=seed)
+    return prove(
+        Subject(title, arrays, value, gradients, ", ".join(derived([layer], n_in))), n_entries=n_entries, seed=seed
+    )
 
 
 def check_loss(loss: Loss, n_out: int, target: NDArray[Any], weight: NDArray[Any] | None = None, *,
@@ -193,7 +195,7 @@ def check_loss(loss: Loss, n_out: int, target: NDArray[Any], weight: NDArray[Any
         return loss(held["logits"], backend.array(target), w, backend.xp)
 
     subject = Subject(
-        f"loss {getattr(loss, 'kind', type(loss).__name__)}{'' if weight is None else ', weighted'}",
+        f"loss {kind_of(loss)}{'' if weight is None else ', weighted'}",
         {"logits": logits},
         lambda held, backend: run(held, backend)[0],
         lambda held, backend: {"logits": run(held, backend)[1]},
@@ -248,7 +250,7 @@ def check_network(network: Network, loss: Loss, x: NDArray[Any], target: NDArray
 
     title = f"network, {'training' if training else 'evaluation'}"
     return prove(
-        Subject(title, arrays, value, gradients, _derived(network.layers, network.widths[0])),
+        Subject(title, arrays, value, gradients, ", ".join(derived(network.layers, network.widths[0]))),
         n_entries=n_entries,
         seed=seed,
     )
@@ -277,22 +279,3 @@ def _audit(layers: Sequence[Layer], n_in: int) -> None:
     with backend.scope():
         parameters = backend.parameters(generic_values(parameters_of(layers, n_in), 0))
         audit(layers, parameters, backend.array(np.ones((2, n_in))), backend.context(training=True))
-
-
-def _derived(layers: Sequence[Layer], n_in: int) -> str:
-    """A note naming the layers whose forward brings no pullback; only layers of users can be such."""
-    names = []
-    for layer in layers:
-        if type(layer).__module__.startswith("chainrule."):
-            names += [_derived(getattr(layer, "body", ()), n_in)]
-        elif not isinstance(_try(layer, n_in), tuple):
-            names += [kind_of(layer)]
-        n_in = layer.n_out(n_in)
-    return ", ".join(name for name in names if name)
-
-
-def _try(layer: Layer, n_in: int) -> Any:
-    backend = _backend("torch" if find_spec("torch") else "numpy")
-    with backend.scope():
-        parameters = backend.parameters(generic_values(layer.parameters(n_in), 0))
-        return layer.forward(parameters, backend.array(np.ones((2, n_in))), backend.context(training=True))
