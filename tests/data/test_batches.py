@@ -1,6 +1,7 @@
 """Batches: every row once an epoch without replacement, and a batch depends on seed and step alone."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,14 @@ def test_a_batch_is_a_function_of_seed_and_step(step, replacement):
     one, two = (Batches(np.arange(50), 8, 3, replacement) for _ in range(2))
     one.rows(step // 2)
     np.testing.assert_array_equal(one.rows(step), two.rows(step))
+
+
+@given(n=st.integers(2, 60), size=st.integers(2, 20), begin=st.integers(0, 60), n_steps=st.integers(0, 60),
+       replacement=st.booleans())  # fmt: skip
+def test_shares_are_the_sum_of_each_steps(n, size, begin, n_steps, replacement):
+    batches = Batches(np.arange(n), min(size, n), 0, replacement)
+    each = [batches.share(step) for step in range(begin, begin + n_steps)]
+    assert batches.shares(begin, begin + n_steps) == pytest.approx(sum(each), abs=1e-9)
 
 
 def test_rows_are_those_it_was_given():

@@ -11,7 +11,8 @@ import chainrule as cr
 from chainrule import optim
 from chainrule.backends import choose
 from chainrule.backends.torch_backend import TorchBackend
-from chainrule.kernels import Update, library
+from chainrule.data import batches
+from chainrule.kernels import Update, library, padded
 from chainrule.seeds import bits
 from chainrule.training.config import DataOptions
 from chainrule.training.loop import fit
@@ -88,6 +89,68 @@ def test_layers_are_those_in_c(shape):
         same(one, other, 2e-5)
     same(gpu(on).sum_rows(x), in_c(on).sum_rows(x), 2e-5)
     assert gpu(on).activation(cr.ReLU(), x.mT) is None or 1 in shape[-2:]
+
+
+@pytest.mark.parametrize("lead", [(), (3,)])
+@pytest.mark.parametrize(("n_in", "n_out"), [(5, 11), (16, 8), (12, 300)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_linear_layer_on_padded_weights_is_that_on_plain_ones(lead, n_in, n_out, bias):
+    on, rng = backend(), np.random.default_rng(6)
+    x, W, b, dy = (on.array(rng.normal(size=(*lead, *shape)).astype(np.float32))
+                   for shape in ((33, n_in), (n_in, n_out), (n_out,), (33, n_out)))  # fmt: skip
+    held = {"W": padded.roomy(W)} | ({"b": b} if bias else {})
+    y, back = gpu(on).linear(held, x, needed=True)
+    same(y, x @ W + (b[..., None, :] if bias else 0.0), 1e-4)
+    dx, gradients = back(dy)
+    same(dx, dy @ W.mT, 1e-4)
+    same(gradients["W"], x.mT @ dy, 1e-4)
+    assert list(gradients) == list(held)
+    if bias:
+        same(gradients["b"], dy.sum(-2), 1e-4)
+    for view in (y, dx):
+        whole = padded.rows(view)
+        assert float(whole.abs().sum()) == pytest.approx(float(view.abs().sum()), rel=1e-5)  # zeros around
+    whole = padded.matrix(gradients["W"])
+    assert float(whole.abs().sum()) == pytest.approx(float(gradients["W"].abs().sum()), rel=1e-5)
+    assert back(dy.double())[0].dtype == torch.float32
+    assert gpu(on).linear(held, x, needed=False)[1](dy)[0] is None
+
+
+def test_a_linear_layer_is_left_to_torch_where_its_weights_have_no_room():
+    on = backend()
+    x, W = torch.ones(4, 5), torch.ones(5, 3)
+    assert gpu(on).linear({"W": W}, x, needed=True) is None
+    assert gpu(on).linear({"W": padded.roomy(W)}, x.double(), needed=True) is None
+    assert gpu(on).linear({"W": padded.roomy(W[None])}, x, needed=True) is None
+
+
+def test_layers_on_padded_rows_are_those_on_plain_ones():
+    on, rng = backend(), np.random.default_rng(7)
+    kernels, shape = gpu(on), (2, 33, 11)
+    x, dy = (on.array(rng.normal(size=shape).astype(np.float32)) for _ in range(2))
+    gamma, beta = (on.array(rng.normal(size=(2, 11)).astype(np.float32)) for _ in range(2))
+    classes = on.array(rng.integers(11, size=(2, 33)))
+    room = torch.zeros(2, 33, 16)
+    room[..., :11] = x
+    view = room[..., :11]
+
+    def all_of(x):
+        y, back = kernels.activation(cr.ReLU(), x)
+        normed = kernels.batch_norm(x, gamma, beta, 1e-5)
+        loss = kernels.loss(cr.SoftmaxCrossEntropy(0.1), x, classes, None)
+        return [y, back(dy), *normed[:3], *normed.pullback(dy), *loss, kernels.sum_rows(x)]
+
+    for found, expected in zip(all_of(view), all_of(x), strict=True):
+        same(found, expected, 1e-6)
+        if found.shape == shape and not found.is_contiguous():
+            whole = padded.rows(found)
+            assert whole.shape[-1] == 16
+            assert not whole[..., 11:].any()
+
+
+def test_values_are_picked_by_rows():
+    values, rows = torch.arange(1_000) * 3, torch.tensor([7, 0, 999, 7] * 50)
+    assert torch.equal(gpu(backend()).pick(values, rows), values[rows])
 
 
 @pytest.mark.parametrize("n_out", [2, 11, 300])
@@ -222,6 +285,28 @@ def test_a_run_that_goes_on_has_the_same_bits(recording):
     for name, value in whole.now.state.parameters.items():
         assert torch.equal(value, again.now.state.parameters[name]), name
     assert [row["batch_loss"] for row in whole.history] == [row["batch_loss"] for row in again.history]
+
+
+def test_each_epochs_order_is_drawn_once(recording, monkeypatch):
+    drawn, stream = [], batches.stream
+    monkeypatch.setattr(batches, "stream", lambda *names: (drawn.append(names), stream(*names))[1])
+    first = made(cr.SGD(0.1), epochs=5, network=PLAIN)
+    fit(first)
+    fit_together([first, reseeded(first, 5)], [Watch(), Watch()])
+    orders = [names for names in drawn if names[1] == "shuffle" and names[0] == 5]
+    assert orders == [(5, "shuffle", epoch) for epoch in range(5)]
+
+
+def test_what_diverged_leaves_no_trace_around_the_weights(recording):
+    first = made(cr.SGD(0.1), epochs=2, network=PLAIN)
+    data, begun = resident(first), start(first)
+    go = Recorded([first], data, begun)
+    expected = [float(go(step).loss) for step in range(6)]
+    for W in (go.state.parameters["0.W"], go.working["0.W"]):
+        padded.matrix(W)[...] = torch.nan
+    assert np.isnan(float(go(6).loss))
+    go.begin(begun)
+    assert [float(go(step).loss) for step in range(6)] == expected
 
 
 def test_an_earlier_state_is_left_as_it_was_and_can_be_gone_back_to(recording):
