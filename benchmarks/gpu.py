@@ -160,7 +160,7 @@ def layers() -> dict[str, Any]:
 
 
 def composed() -> dict[str, Any]:
-    """Residual blocks, members, periodic embeddings: validation losses recorded, launched, of seeds alone and stacked."""
+    """Residual blocks, members, periodic embeddings: validation losses recorded, launched, seeds alone and stacked."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(2_000, 30)).astype(np.float32)
     data = cr.Dataset("n", X, (X[:, 0] > 0).astype(int), "classification", ("a", "b"))
