@@ -144,6 +144,18 @@ def test_seeds_are_added_when_going_on(tmp_path):
     assert len(train(tmp_path, seeds=3, resume=True)) == 3
 
 
+def test_one_run_is_not_begun_beside_seeds(tmp_path):
+    train(tmp_path, seeds=2)
+    before = files(tmp_path)
+    with pytest.raises(cr.ConfigError) as caught:
+        train(tmp_path, resume=True)
+    assert str(caught.value) == (
+        f"output {tmp_path} holds runs of 2 seeds; name another directory, give --resume and --seeds 2 to go on with "
+        "them, or --overwrite to replace them"
+    )
+    assert files(tmp_path) == before
+
+
 def test_seeds_do_not_go_on_inside_of_one_run(made, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(made, folder)

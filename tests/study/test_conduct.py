@@ -344,12 +344,14 @@ def test_a_database_that_refuses_leaves_no_directory(tmp_path):
 def test_a_database_without_the_study_is_refused(tmp_path):
     run_study(asked(finalists={"n": 0}), tmp_path / "study")
     (tmp_path / "study" / "ledger.sqlite").write_bytes(b"")
-    with pytest.raises(
-        ConfigError,
-        match=r"^the study's database sqlite:///.*/study/ledger\.sqlite holds no study 'small'; bring the ledger back from "
-        r"a copy, or name its database with --database$",
-    ):
+    refusal = (
+        r"^the study's database sqlite:///.*/study/ledger\.sqlite holds no study 'small'; bring the ledger back from a "
+        r"copy, or name its database with --database$"
+    )
+    with pytest.raises(ConfigError, match=refusal):
         opened(tmp_path / "study")
+    with pytest.raises(ConfigError, match=refusal):  # its trials would be taken for those of a new one
+        run_study(asked(finalists={"n": 0}), tmp_path / "study", resume=True)
 
 
 def test_a_directory_of_something_else_is_left_as_it_is(tmp_path):

@@ -95,6 +95,8 @@ def run_study(
     directory = Path(directory).absolute()
     _check_free(directory, resume, asked.name, database)
     ledger, interrupts = open_ledger(database or f"sqlite:///{directory / LEDGER}", asked.name), Interrupts()
+    if (directory / STUDY).is_file():
+        _check_holds(ledger, asked.name)
     with made_or_gone(directory), interrupts.caught(), locked(directory), closing(ledger):
         threads = asked.train.get("compute", {}).get("threads") or max(available_threads() // workers, 1)
         ledger.create(directory, threads, lambda before: database is None or _came(directory, before))
@@ -125,12 +127,7 @@ def opened(directory: Path, database: str | None = None) -> tuple[Study, Ledger]
     made = study({key: value for key, value in plain.items() if key != "name"}, plain["name"])
     _check_ledger(directory, database)
     ledger = open_ledger(database or f"sqlite:///{directory.absolute() / LEDGER}", made.name)
-    if not ledger.exists():
-        ledger.close()
-        raise ConfigError(
-            f"the study's database {ledger.engine.url.render_as_string()} holds no study {made.name!r}; bring the "
-            "ledger back from a copy, or name its database with --database"
-        )
+    _check_holds(ledger, made.name)
     return made, ledger
 
 
@@ -149,6 +146,15 @@ def _check_ledger(directory: Path, database: str | None) -> None:
     if database is None and not (directory / LEDGER).is_file():
         raise ConfigError(
             f"{directory} holds no ledger: it has no {LEDGER}. If it is in another database, name that with --database"
+        )
+
+
+def _check_holds(ledger: Ledger, name: str) -> None:
+    if not ledger.exists():
+        ledger.close()
+        raise ConfigError(
+            f"the study's database {ledger.engine.url.render_as_string()} holds no study {name!r}; bring the ledger "
+            "back from a copy, or name its database with --database"
         )
 
 

@@ -55,6 +55,8 @@ def shards(
             return _parquet(path, target, task, stream, origin)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
+    if not path.exists():
+        raise DataError(f"{path.absolute()}: there is no such file or folder, to be streamed from.")
     raise DataError(
         f"{path}: cannot be streamed. Expected a folder of X-NAME.npy with y-NAME.npy, or a Parquet file or a folder "
         "of them; write the data as one of these, or leave data.stream out."
