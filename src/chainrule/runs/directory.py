@@ -45,11 +45,11 @@ def check_free(directory: Path, overwrite: bool) -> None:
     """Raise a ConfigError for an output directory that is not free to write in."""
     check_place(directory)
     if directory.is_dir() and not overwrite and any(path.name != LOCK for path in directory.iterdir()):
-        seeds = [] if holds_run(directory) else seeds_in(directory)
-        if seeds:
+        runs = [] if holds_run(directory) else seeds_in(directory)
+        if runs:
             raise ConfigError(
-                f"output {directory} holds runs of {len(seeds)} seeds; name another directory, give --resume and "
-                f"--seeds {len(seeds)} to go on with them, or --overwrite to replace them"
+                f"output {directory} holds runs of {len(runs)} seeds; name another directory, give --resume and "
+                f"--seeds {len(runs)} to go on with them, or --overwrite to replace them"
             )
         raise ConfigError(
             f"output {directory} is not empty; name another directory, give --resume to go on with the run in it, "
