@@ -26,6 +26,7 @@ from chainrule.layers import Embedding, MemberLinear, PeriodicEmbedding
 from chainrule.layers.residual import flat
 from chainrule.network import own_layers
 from chainrule.objective import objective, with_penalty
+from chainrule.spec import is_own
 from chainrule.training.config import Config
 from chainrule.training.divergence import NotFiniteError
 from chainrule.training.loop import asked, begin, check_finite, ended, fit, shared, with_row
@@ -60,7 +61,7 @@ def _common(plan: Plan) -> Config:
 def together(plan: Plan, n: int) -> bool:
     """Whether `n` runs like `plan` are trained together: where that is faster and, on the CPU, changes no bit."""
     flops = 3 * plan.network.flops_per_row * plan.batches.size
-    ours = all(type(part).__module__.startswith("chainrule.") for part in (plan.loss, plan.config.optimizer))
+    ours = not (is_own(plan.loss) or is_own(plan.config.optimizer))
     small = flops <= LARGEST_STEP[plan.backend.name] and not plan.config.data.augment
     bound_by_calls = plan.backend.name == "numpy" or recordable(plan)
     ours = ours and not own_layers(plan.network.layers)

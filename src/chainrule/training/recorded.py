@@ -31,6 +31,7 @@ from chainrule.layers import (
 from chainrule.layers.residual import flat
 from chainrule.network import own_layers
 from chainrule.objective import objective, with_penalty
+from chainrule.spec import is_own
 from chainrule.training.norms import Norms, norms
 from chainrule.training.plan import Plan
 from chainrule.training.step import Draw, Resident, State, Step, batch, draw
@@ -47,7 +48,7 @@ TRIED = (Linear, MemberLinear, PeriodicEmbedding, Dropout, BatchNorm, LayerNorm,
 
 def recordable(plan: Plan) -> bool:
     """Whether steps are recorded: where the backend's kernels read a step from the device, and all parts are ours."""
-    ours = type(plan.loss).__module__.startswith("chainrule.") and takes(plan.config.optimizer)
+    ours = not is_own(plan.loss) and takes(plan.config.optimizer)
     bytes_moved = plan.config.data.augment.on_images and plan.X.dtype not in (np.uint8, np.float32)
     layers = [inner for layer in plan.network.layers for inner in flat(layer)]
     known = all(isinstance(layer, TRIED) for layer in layers) and not own_layers(plan.network.layers)
