@@ -181,6 +181,10 @@ def _without_none(value: Any) -> Any:
     return value
 
 
+_BASES = {"loss": "a Loss", "optimizer": "an Optimizer", "schedule": "a Schedule"}
+"""Options for which Python takes subclasses of the user's own."""
+
+
 def problems(error: ValidationError, cls: type) -> Iterator[str]:
     """One line a problem: the key's path, what is wrong, the value, and the nearest known name for an unknown one."""
     schema = json_schema(cls)
@@ -226,7 +230,9 @@ def _problem(item: dict[str, Any], schema: dict[str, Any], location: tuple[int |
             return f"should be a table{_table(item['input'], schema, location)}, got {_shown(item['input'])}"
         case "model_attributes_type":
             classes = (where.split("/")[-1] for where in _kinds(schema, location).values())
-            return f"should be one of {', '.join(classes)}, got {_shown(item['input'])}"
+            base = _BASES.get(str(location[-1]))
+            own = f", or {base} of your own" if base else ""
+            return f"should be one of {', '.join(classes)}{own}, got {_shown(item['input'])}"
         case kind if kind in _WANTED:
             return f"should be {_WANTED[kind]}, got {_shown(item['input'])}"
         case _:

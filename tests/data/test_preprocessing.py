@@ -109,6 +109,14 @@ def test_large_whole_numbers_are_told_apart_however_close_they_are(base, kind, d
     np.testing.assert_allclose(z, small(np.stack([places, places], 1))[:, 0], atol=0.01)
 
 
+@pytest.mark.parametrize("kind", ["standardise", "robust"])
+@pytest.mark.parametrize("size", [6.02214076e23, -1e140])
+def test_numbers_that_are_whole_by_rounding_are_constant(kind, size):
+    X = size * (1 + np.finfo(float).eps * np.arange(-4, 4)[np.arange(80) % 8])[:, None]
+    affine = fit(kind, data(np.hstack([X, X])), np.arange(80))
+    assert affine.constant == (0, 1)
+
+
 def test_large_whole_targets_are_told_apart():
     y = 2.0**60 + 256 * np.arange(20)
     target = fit_target(cr.Dataset("d", np.zeros((20, 1)), y, "regression", ("t",)), np.arange(20))

@@ -338,7 +338,39 @@ def test_stacked_networks_are_those_that_are_trained_alone(recording):
     for one, alone in zip(found, map(fit, plans), strict=True):
         for name, value in alone.now.state.parameters.items():
             np.testing.assert_allclose(one.now.state.parameters[name], value, rtol=1e-4, atol=1e-4, err_msg=name)
-        assert len(one.history) == len(alone.history) == 2
+        for row, expected in zip(one.history, alone.history, strict=True):
+            assert list(row) == list(expected)
+            told = [
+                name for name in row if name not in ("seconds", "rows_per_second", "gradient_norms", "update_ratios")
+            ]
+            assert {name: row[name] for name in told} == pytest.approx(
+                {name: expected[name] for name in told}, rel=1e-3
+            )
+
+
+def test_a_stacked_network_that_diverges_leaves_the_others_alone(recording):
+    rng = np.random.default_rng(8)
+    data = cr.Dataset("made", rng.normal(size=(80, 6)).astype(np.float32), rng.normal(size=80), "regression", ("t",))
+    config = cr.Config(optimizer=cr.SGD(0.05), training=cr.Training(batch_size=16, epochs=2, on_divergence="reduce-lr"),
+                       evaluation=cr.Evaluation(metrics=("r2",)), compute=cr.Compute("torch", "cpu", "float32", 1))  # fmt: skip
+    on = backend()
+    on.kernels = gpu(on)
+    good = replace(plan(config, data, cr.mlp([8])), backend=on)
+    bad = replace(good, config=replace(config, loss=good.loss, optimizer=cr.SGD(1e30)))
+    ended, alone = [], fit(good)
+
+    class Noting(Watch):
+        def diverged(self, end):
+            ended.append(end)
+
+    with pytest.raises(cr.DivergenceError):
+        fit_together([good, bad], [Watch(), Noting()])
+    assert len(ended) == 1
+    watch = Watch()
+    watch.keep = lambda progress: setattr(watch, "last", progress)
+    with pytest.raises(cr.DivergenceError):
+        fit_together([good, bad], [watch, Watch()])
+    assert watch.last.history[-1]["validation_r2"] == pytest.approx(alone.history[-1]["validation_r2"], rel=1e-3)
 
 
 def test_stacked_networks_with_rates_of_their_own(recording):

@@ -62,6 +62,13 @@ def test_rows_are_seen_with_their_padding(n, batch, lead):
     assert rows(plain) is plain
 
 
+def test_a_part_of_something_else_is_not_taken_for_a_padded_one():
+    stack = torch.rand(2, 12, 8)
+    assert matrix(stack[0]) is None  # the next one's rows would be taken for its zeros
+    assert matrix(stack[1]) is None
+    assert rows(torch.rand(3, 4, 8)[0, :, :6]) is None
+
+
 def test_rows_out_of_order_are_none():
     assert rows(torch.rand(4, 6).mT) is None
     assert rows(torch.rand(4, 20)[:, :6]) is None

@@ -43,6 +43,13 @@ def test_regression_in_the_targets_own_units(weight):
     assert found["loss"] == pytest.approx(theirs.mean_squared_error(target(NUMBERS), Z, sample_weight=weight))
 
 
+def test_r2_of_what_is_not_finite_is_not_a_number():
+    z = Z.copy()
+    z[3, 1] = np.inf
+    found = score(z, NUMBERS, cr.SquaredError(), identity(K), names("regression", ["r2"]))
+    assert np.isnan(found["r2"])
+
+
 def test_multilabel():
     found = score(Z, BINARY, cr.SigmoidCrossEntropy(), identity(K), names("multilabel", ["f1_micro"]))
     assert found["label_accuracy"] == pytest.approx(np.mean((Z >= 0) == BINARY))

@@ -14,9 +14,9 @@ from chainrule.data.tables import Table
 class Affine:
     """x ↦ (x - shift)·scale, shift and scale (n,). constant: the columns whose training rows were all equal.
 
-    Equal are numbers that differ by rounding alone, or by so little that the scale would overflow. Whole numbers do not
-    differ by rounding: they are equal where float64 does not tell them apart. A constant column is shifted to 0 and
-    left unscaled; beyond 1e12 it is scaled so that what the shift leaves, by rounding, is below 1.
+    Equal are numbers that differ by rounding alone, or by so little that the scale would overflow. Whole numbers up to
+    2^64 do not differ by rounding: they are equal where float64 does not tell them apart. A constant column is shifted
+    to 0 and left unscaled; beyond 1e12 it is scaled so that what the shift leaves, by rounding, is below 1.
     """
 
     shift: NDArray[np.float64]
@@ -59,6 +59,11 @@ class Affine:
     def back(self, x: Any) -> Any:
         """Undo: x/scale + shift."""
         return x / self.scale + self.shift
+
+
+def counted(x: NDArray[Any]) -> bool:
+    """Whether x are whole numbers of a size that integers have; beyond 2^64 every number is whole by rounding."""
+    return bool(((x == np.floor(x)) & (np.abs(x) <= 2.0**64)).all())
 
 
 def identity(n: int) -> Affine:

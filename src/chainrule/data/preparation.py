@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.affine import Affine, identity
+from chainrule.data.affine import Affine, counted, identity
 from chainrule.data.dataset import Dataset, check_size
 from chainrule.data.tables import MOST_WORDS, Categories, Table, Words, recoded
 from chainrule.errors import DataError
@@ -180,7 +180,7 @@ def _robust(values: NDArray[np.float64], weight: NDArray[np.float64] | None) -> 
     if not len(values):
         return 0.0, 0.0
     low, median, high = np.quantile(values, (0.25, 0.5, 0.75), method="inverted_cdf", weights=weight)
-    rounding = 0.0 if (values == np.floor(values)).all() else 1e-12 * float(np.abs(values).max())
+    rounding = 0.0 if counted(values) else 1e-12 * float(np.abs(values).max())
     least = max(rounding, float(np.finfo(np.float64).tiny))
     for spread in (high - low, (values.max() - values.min()) / 2):
         if spread > least:

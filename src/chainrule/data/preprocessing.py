@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.affine import Affine as Affine
+from chainrule.data.affine import counted
 from chainrule.data.affine import identity as identity
 from chainrule.data.dataset import Dataset, check_size
 from chainrule.data.preparation import Preparation as Preparation
@@ -139,7 +140,7 @@ def _told_apart(made: Affine, X: NDArray[Any], rows: NDArray[np.int64], shares: 
     for i in made.constant:
         x = X[rows, i].astype(np.float64)
         mean, variance = _moments((x - x[0])[:, None], np.arange(len(rows)), shares)  # of (n_rows, 1)
-        if variance[0] > 0 and (x == np.floor(x)).all():
+        if variance[0] > 0 and counted(x):
             shift[i], scale[i] = x[0] + mean[0], 1 / np.sqrt(variance[0])
         else:
             constant.append(i)

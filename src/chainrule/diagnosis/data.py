@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from chainrule.arrays import Array
 from chainrule.data import Affine
+from chainrule.data.affine import counted
 from chainrule.diagnosis.chance import effective_rows, explained, falling, share_error, shares
 from chainrule.diagnosis.finding import Finding, several
 from chainrule.diagnosis.probe import Probe, probe_rows
@@ -132,7 +133,7 @@ def _constant_targets(plan: Plan) -> list[Finding]:
     if plan.data.task == "classification":
         return []
     y = plan.data.y[plan.rows.train].reshape(len(plan.rows.train), -1)  # (n_train, n_out)
-    rounding = np.where((y == np.floor(y)).all(axis=0), 0.0, 1e-12 * np.abs(y).max(axis=0))
+    rounding = [0.0 if counted(values) else 1e-12 * np.abs(values).max() for values in y.T]
     constant = np.ptp(y, axis=0) <= rounding
     if not constant.any():
         return []

@@ -42,6 +42,6 @@ def _seen(view: Array, shape: tuple[int, ...]) -> Array | None:
     strides = [1]
     for n in reversed(shape[1:]):
         strides.insert(0, strides[0] * n)
-    held = view.untyped_storage().nbytes() // view.itemsize - view.storage_offset()
-    fits = len(shape) > 1 and view.stride() == tuple(strides) and held >= strides[0] * shape[0]
+    own = view.storage_offset() == 0 and view.untyped_storage().nbytes() == strides[0] * shape[0] * view.itemsize
+    fits = len(shape) > 1 and view.stride() == tuple(strides) and own  # a part of something else may look like one
     return view.as_strided(shape, strides) if fits else None

@@ -10,7 +10,7 @@ from chainrule.runs import checkpoint
 from chainrule.runs.checkpoint import Saved
 from chainrule.runs.directory import CONFIG
 from chainrule.runs.sealed import remove
-from chainrule.spec import from_plain
+from chainrule.spec import from_plain, to_plain
 from chainrule.training.config import Config, load
 from chainrule.training.loop import over
 from chainrule.training.patience import last_improvement
@@ -87,7 +87,7 @@ def _is_toml(path: Path) -> bool:
 
 def compare(saved: Saved, config: Mapping[str, Any], about: Mapping[str, Any]) -> list[Change]:
     """What has changed since the checkpoint was written, in the configuration and around it."""
-    before, after = flat(saved.config), flat(config)
+    before, after = flat(_completed(saved.config)), flat(config)
     changes = [
         Change(name, before.get(name), after.get(name), name.startswith(_HARMLESS), asked=True)
         for name in sorted({*before, *after})
@@ -111,9 +111,19 @@ def compare(saved: Saved, config: Mapping[str, Any], about: Mapping[str, Any]) -
     return changes
 
 
+def _completed(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with the defaults of options that the version which wrote it did not have."""
+    try:
+        plain: dict[str, Any] = to_plain(from_plain(Config, config))
+    except ConfigError:
+        return config
+    return plain
+
+
 def check_left(directory: Path, saved: Saved | None, plan: Plan, changes: Iterable[Change]) -> None:
     """Raise a ConfigError where no step is left that what was asked for could change: what is there is of before."""
-    asked = [str(change) for change in changes if change.asked and not change.exact]
+    picks = "evaluation.keep"  # of what is there already
+    asked = [str(change) for change in changes if change.asked and not change.exact and change.what != picks]
     if saved is None or not asked:
         return
     evaluation, step, history = plan.config.evaluation, int(saved.state["step"]), saved.state["history"]

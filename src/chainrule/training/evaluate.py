@@ -46,9 +46,9 @@ def logits_on_device(
     network: Network, parameters: Parameters, preprocessing: Preprocessing, backend: Backend, X: Array,
     rows: NDArray[np.int64], largest: int | None = None,
 ) -> Array:  # fmt: skip
-    """The same of at least one row, as the network gives them: (len(rows), n_out) in the working dtype.
+    """The same of at least one row, as the network gives them: (len(rows), n_members·n_out) in the working dtype.
 
-    Of P stacked networks, whose arrays are (P, ...), they are (P, len(rows), n_out).
+    Of P stacked networks, whose arrays are (P, ...), they are (P, len(rows), n_members·n_out).
     """
     working, largest = backend.working(parameters, network.parameters), largest or backend.evaluation_block
     shift, scale = affine_arrays(preprocessing, X, backend)

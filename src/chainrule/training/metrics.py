@@ -47,7 +47,8 @@ def _mae(target: Values, p: Values, weight: Values | None) -> float:
 def _r2(target: Values, p: Values, weight: Values | None) -> float:
     from sklearn.metrics import r2_score
 
-    return float(r2_score(target, p, sample_weight=weight)) if len(target) > 1 else float("nan")
+    defined = len(target) > 1 and np.isfinite(p).all()
+    return float(r2_score(target, p, sample_weight=weight)) if defined else float("nan")
 
 
 def _of_sklearn(name: str, **options: Any) -> Callable[..., float]:

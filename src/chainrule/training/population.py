@@ -87,8 +87,7 @@ def fit_together(plans: Sequence[Plan], watches: Sequence[Watch]) -> list[Progre
     """
     with plans[0].backend.scope():
         data, clock = resident(plans[0]), Clock()
-        with ThreadPoolExecutor() as threads:
-            members = dict(enumerate(threads.map(begin, plans)))
+        members = dict(enumerate(_begun(plans)))
         _keep_all(members, watches)
         left: dict[int, Progress] = {}
         stepper: Together | None = None
@@ -113,6 +112,19 @@ def _finished(plan: Plan, progress: Progress, watch: Watch) -> Progress:
         return fit(plan, lambda _: progress, watch)
     watch.keep(progress)
     return progress
+
+
+def _begun(plans: Sequence[Plan]) -> list[Progress]:
+    """Each before its first step. Networks stacked on a GPU are many and large, so threads draw their weights."""
+    if not recordable(plans[0]):
+        return [begin(plan) for plan in plans]
+
+    def begun(plan: Plan) -> Progress:
+        with plan.backend.scope():  # much of which is a thread's own
+            return begin(plan)
+
+    with ThreadPoolExecutor(plans[0].backend.threads) as threads:
+        return list(threads.map(begun, plans))
 
 
 def stepping(
@@ -190,8 +202,11 @@ def _measured(plans: Sequence[Plan], data: Resident, watches: Sequence[Watch], s
     """Those members that are finite, each with its row of history."""
     found, left = dict[int, Progress](), dict(members)
     try:
-        seen = stepper.seen(data.X) if isinstance(stepper, StackedOnGpu) else [None] * len(members)
-        for (i, progress), row in zip(members.items(), seen, strict=True):
+        rows: list[Row | None] = [None] * len(members)
+        if isinstance(stepper, StackedOnGpu):
+            with watches[next(iter(members))].measuring():
+                rows = stepper.seen(data.X)
+        for (i, progress), row in zip(members.items(), rows, strict=True):
             del left[i]
             with suppress(NotFiniteError):
                 found[i] = with_row(plans[i], data, progress, watches[i], row)

@@ -4,7 +4,6 @@ Nothing is read from the device and little is sent to it: what is drawn for the 
 each, go there together, and a recorded step finds its own by counting.
 """
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -214,7 +213,7 @@ class Recorded:
         return Draw(self.order(epoch)[:, begin:end])  # (P, batch)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
-        with ThreadPoolExecutor(min(len(self.batches), os.cpu_count() or 1)) as threads:
+        with ThreadPoolExecutor(self.first.backend.threads) as threads:
             return np.stack(list(threads.map(lambda one: one.order(epoch), self.batches)))  # (P, n_train)
 
     def _batch(self, drawn: Draw) -> tuple[Array, Array, Array | None]:
