@@ -13,6 +13,7 @@ import pytest
 import chainrule as cr
 from chainrule.backends import choice
 from chainrule.kernels import library
+from chainrule.runs import checkpoint
 from chainrule.runs.keeper import Keeper
 from chainrule.runs.lock import locked
 from command import HEARING
@@ -80,6 +81,30 @@ def test_a_signal_while_a_row_is_measured_keeps_the_position_before_it(tmp_path,
     assert state["norms"]["gradient"] > 0
     cr.train(NETWORK, DIGITS, output=tmp_path / "run", resume=True, **options())
     assert fingerprint(tmp_path / "run") == reference
+
+
+def test_options_that_an_older_version_did_not_have_are_no_changes(tmp_path, reference, monkeypatch):
+    """Neither of a finished run nor of one that goes on to the same bits."""
+    read = checkpoint.load
+
+    def of_older(path):
+        saved = read(path)
+        del saved.state["config"]["evaluation"]["ties"], saved.state["config"]["training"]["replacement"]
+        return saved
+
+    monkeypatch.setattr(checkpoint, "load", of_older)
+    cr.train(NETWORK, DIGITS, output=tmp_path / "run", **options())
+    cr.train(NETWORK, DIGITS, output=tmp_path / "run", resume=True, **options())
+    with pytest.raises(cr.Interrupted):
+        cr.train(NETWORK, DIGITS, output=tmp_path / "more", **options(), time_limit=1e-9)
+    cr.train(NETWORK, DIGITS, output=tmp_path / "more", resume=True, **options())
+    assert fingerprint(tmp_path / "more") == fingerprint(tmp_path / "run") == reference
+
+
+def test_what_is_kept_may_be_chosen_again_of_a_finished_run(tmp_path):
+    cr.train(NETWORK, DIGITS, output=tmp_path, **options())
+    best = options(evaluation=cr.Evaluation(every_steps=5, keep="best"))
+    assert cr.train(NETWORK, DIGITS, output=tmp_path, resume=True, inexact=True, **best).metrics["kept"] == "best"
 
 
 def test_resuming_after_early_stopping_changes_nothing(tmp_path):
