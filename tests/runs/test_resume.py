@@ -95,7 +95,7 @@ def test_options_that_an_older_version_did_not_have_are_no_changes(tmp_path, ref
     monkeypatch.setattr(checkpoint, "load", of_older)
     cr.train(NETWORK, DIGITS, output=tmp_path / "run", **options())
     cr.train(NETWORK, DIGITS, output=tmp_path / "run", resume=True, **options())
-    with pytest.raises(cr.Interrupted):
+    with pytest.raises(cr.ChainruleError, match="the time limit was reached"):
         cr.train(NETWORK, DIGITS, output=tmp_path / "more", **options(), time_limit=1e-9)
     cr.train(NETWORK, DIGITS, output=tmp_path / "more", resume=True, **options())
     assert fingerprint(tmp_path / "more") == fingerprint(tmp_path / "run") == reference
