@@ -24,6 +24,7 @@ from chainrule.optim import (
     Optimizer,
     RMSprop,
     Schedule,
+    audit_rule,
 )
 from chainrule.optim import Step as StepSchedule
 from chainrule.runs import Hook
@@ -124,6 +125,7 @@ def optimizer(params: Params) -> Any:
     """The named rule at `learning_rate_init`, or the `Optimizer` given, as it is."""
     solver = params["solver"]
     if isinstance(solver, Optimizer):
+        audit_rule(solver)
         return solver
     if not isinstance(solver, str) or solver not in _OPTIMIZERS:
         advice = "; for small data take 'adam' with all rows in one batch" if solver == "lbfgs" else ""
