@@ -209,10 +209,13 @@ def _looked(config: Config, found: Scan | None) -> Preprocessing:
 
 
 def _sized(config: Config, data: Dataset | Shards, network: Network, prepared: Preprocessing | None) -> Network:
-    if prepared is None or not isinstance(data, Dataset):
-        return network.sized(data.n_features, data.n_outputs)
-    network = with_embedding(network, prepared, config.data.augment, data)
-    return network.sized(prepared.n_out, data.n_outputs)
+    n_in = data.n_features
+    if prepared is not None and isinstance(data, Dataset):
+        network, n_in = with_embedding(network, prepared, config.data.augment, data), prepared.n_out
+    network = network.sized(n_in, data.n_outputs)
+    if not network.trainable:
+        raise ConfigError(f"{network!r} has no parameters to train; give it a layer that has some, such as Linear()")
+    return network
 
 
 def _parted(config: Config, data: Dataset | Shards) -> Rows:
