@@ -131,6 +131,16 @@ def test_a_schedule_with_a_factor_of_its_own_is_asked_for_that():
     assert refusal("schedule", part) == f"schedule Own: factor(0, 20, 5) gives None; {FACTOR}"
 
 
+def test_a_factor_that_is_found_out_in_training_is_not_blamed_on_the_rate():
+    part = schedule(after=lambda step, n: float("nan") if step == 7 else 1.0)
+    with pytest.raises(cr.DivergenceError) as caught:
+        cr.train(cr.mlp([8]), NUMBERS, schedule=part, training=cr.Training(epochs=4, batch_size=9))
+    assert str(caught.value).endswith(
+        "the update of 0.W, at step 8 (epoch 1.60, learning rate nan). Mend schedule Own, whose factor makes that rate at "
+        "step 7 of 20."
+    )
+
+
 def test_what_keeps_the_contract_trains():
     halved = schedule(after=lambda step, n: np.where(step < n // 2, 1.0, 0.5))  # an array without axes is a number
     optimizer = rule(lambda p, g, s: (p - 0.01 * g, [0.5 * s[0] + g]), slots=["m"])
