@@ -38,12 +38,12 @@ def audit_step(optimizer: Optimizer, parameters: Mapping[str, Array], xp: Any) -
         return
     what = f"optimizer {type(optimizer).__name__}: step"
     for name, p in parameters.items():
-        given = {"p": p, "g": xp.ones_like(p)} | {f"slot {slot!r}": xp.zeros_like(p) for slot in optimizer.slots}
-        passed = {key: xp.asarray(value, copy=True) for key, value in given.items()}
-        held = tuple(passed.values())
-        answer: Any = optimizer.step(held[0], held[1], held[2:], per_network(optimizer.lr, p), 0, xp)
-        for key, value in given.items():
-            if not bool(xp.all((passed[key] == value) | (value != value))):
+        names = ("p", "g", *(f"slot {slot!r}" for slot in optimizer.slots))
+        given = (p, xp.ones_like(p), *(xp.zeros_like(p) for _ in optimizer.slots))
+        passed = tuple(xp.asarray(value, copy=True) for value in given)
+        answer: Any = optimizer.step(passed[0], passed[1], passed[2:], per_network(optimizer.lr, p), 0, xp)
+        for key, value, after in zip(names, given, passed, strict=True):
+            if not bool(xp.all((after == value) | (value != value))):
                 raise ConfigError(
                     f"{what} changes {key} in place, which the history and the way back from a divergence still need; "
                     "return a new array, such as p - lr * g for p -= lr * g"
@@ -58,7 +58,7 @@ def _check_renewed(what: str, name: str, p: Array, answer: tuple[Any, Any], slot
     if not (isinstance(kept, (tuple, list)) and len(kept) == len(slots)):
         found = f"{len(kept)} slots" if isinstance(kept, (tuple, list)) else f"slots of {_shown(kept)}"
         raise ConfigError(f"{what} gives {found}; expected a tuple of {len(slots)}, for its slots are {slots}")
-    for key, array in {"p": renewed, **{f"slot {one!r}": a for one, a in zip(slots, kept, strict=True)}}.items():
+    for key, array in (("p", renewed), *((f"slot {one!r}", a) for one, a in zip(slots, kept, strict=True))):
         if getattr(array, "shape", None) != p.shape:
             raise ConfigError(f"{what} gives {key} of {_form(array)} for {name}; expected that of p, {tuple(p.shape)}")
         if array.dtype != p.dtype:
