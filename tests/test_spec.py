@@ -89,7 +89,16 @@ def test_every_problem_at_once_each_with_its_path():
         (lambda: cr.Residual(3), "Residual: body: should be a list, got 3"),
         (
             lambda: cr.Config(optimizer="adam"),
-            "Config: optimizer: should be one of Adam, AdamW, RMSprop, SGD, got 'adam'",
+            "Config: optimizer: should be one of Adam, AdamW, RMSprop, SGD, or an Optimizer of your own, got 'adam'",
+        ),
+        (
+            lambda: cr.Config(optimizer=cr.Adam),
+            "Config: optimizer: should be an instance, such as Adam(), got the class Adam",
+        ),
+        (
+            lambda: cr.Config(loss=OwnLoss, schedule=cr.Cosine),
+            "Config: loss: should be an instance, such as OwnLoss(), got the class OwnLoss; schedule: should be an "
+            "instance, such as Cosine(), got the class Cosine",
         ),
     ],
 )
@@ -97,6 +106,10 @@ def test_python_gets_the_same_messages(make, message):
     with pytest.raises(cr.ConfigError) as caught:
         make()
     assert str(caught.value).startswith(message)
+
+
+class OwnLoss(cr.Loss):
+    pass
 
 
 class Own(cr.Layer):

@@ -42,6 +42,7 @@ class OwnOr:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         def taken(value: Any, validate: Callable[[Any], Any]) -> Any:
+            refuse_class("", value, source)
             return value if isinstance(value, source) else validate(value)
 
         in_file = handler.generate_schema(Annotated[self.kinds, Field(discriminator="kind")])
@@ -65,6 +66,19 @@ def expect(name: str, value: object, fits: bool, expected: str) -> None:
     if not fits:
         line = " ".join(short(value).split())  # an array has several
         raise ConfigError(f"{name} is {line}; expected {expected}")
+
+
+def refuse_class(name: str, value: object, base: type) -> None:
+    """Refuse a subclass of `base` in the place of an instance. name: of the argument, or "" where its path is said.
+
+    >>> refuse_class("solver", dict, object)
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.ConfigError: solver is the class dict; expected an instance, such as dict()
+    """
+    if isinstance(value, type) and issubclass(value, base):
+        wanted, given = f"an instance, such as {value.__name__}()", f"the class {value.__name__}"
+        raise ConfigError(f"{name} is {given}; expected {wanted}" if name else f"should be {wanted}, got {given}")
 
 
 def expect_count(name: str, value: object) -> None:

@@ -24,6 +24,9 @@ def regressor(**more):
     [
         (classifier, {"solver": "lbfgs"}, "solver is 'lbfgs'; expected 'adam', 'sgd', 'adamw', 'rmsprop', or an Optimizer; "
          "for small data take 'adam' with all rows in one batch"),
+        (classifier, {"solver": cr.Adam}, "solver is the class Adam; expected an instance, such as Adam()"),
+        (classifier, {"schedule": cr.Cosine}, "schedule is the class Cosine; expected an instance, such as Cosine()"),
+        (regressor, {"loss": cr.Huber}, "loss is the class Huber; expected an instance, such as Huber()"),
         (classifier, {"schedule": "cos"}, "schedule is 'cos'; expected 'constant', 'exponential', 'step', 'cosine', "
          "'one_cycle', 'coslog', 'flat_cosine', or a Schedule"),
         (classifier, {"hidden_layer_sizes": (5, 0)}, "hidden_layer_sizes is (5, 0); expected whole numbers above 0, one a layer"),

@@ -195,5 +195,43 @@ def test_networks_without_a_form_there_are_refused(layers, what):
     )
 
 
+class Wide(cr.Linear):
+    def forward(self, parameters, x, context):
+        return 2 * x @ parameters["W"] + parameters["b"]
+
+
+class Bent(cr.ReLU):
+    pass
+
+
+class Tripled(cr.SquaredError):
+    def predict(self, logits, xp):
+        return 3 * logits
+
+
+OWN_LAYER = (
+    "are your own classes, which scikit-learn has no words for; export a network of built-in layers, or bring the "
+    "equation of yours over by hand"
+)
+OWN_LOSS = (
+    "is your own class, whose link scikit-learn has no words for; export dataclasses.replace(model, loss=...) with the "
+    "built-in loss that has the same link, such as SquaredError()"
+)
+
+
+@pytest.mark.parametrize(
+    ("layers", "loss", "message"),
+    [
+        ((cr.Linear(5), cr.ReLU(), Wide()), None, f"layers Wide {OWN_LAYER}"),
+        ((cr.Linear(5), Bent(), cr.Linear()), None, f"layers Bent {OWN_LAYER}"),
+        ((cr.Linear(5), cr.ReLU(), cr.Linear()), Tripled(), f"loss Tripled {OWN_LOSS}"),
+    ],
+)
+def test_classes_of_ones_own_are_refused_by_name(layers, loss, message):
+    with pytest.raises(cr.ConfigError) as caught:
+        cr.to_sklearn(made(layers, loss=loss))
+    assert str(caught.value) == message
+
+
 def test_a_model_without_names_of_columns_makes_an_estimator_without():
     assert not hasattr(cr.to_sklearn(replace(made((cr.Linear(),)), feature_names=())), "feature_names_in_")

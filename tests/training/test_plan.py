@@ -1,5 +1,6 @@
 """What is refused before the first step because it does not fit the length of the run."""
 
+import numpy as np
 import pytest
 
 import chainrule as cr
@@ -17,3 +18,16 @@ def test_a_warm_up_is_not_longer_than_the_run(schedule, tmp_path):
     )
     assert not (tmp_path / "run").exists()
     assert cr.train(cr.mlp([4]), DIGITS, schedule=schedule(warm_up=2), **how).metrics["steps"] == 26
+
+
+def test_a_network_without_parameters_is_not_trained():
+    X = np.random.default_rng(0).normal(size=(60, 1))
+    data = cr.Dataset("numbers", X, X[:, 0], "regression", ("y",))
+    for layers, shown in (((cr.ReLU(),), "relu"), ((cr.Dropout(0.2), cr.Tanh()), "dropout 0.2 | tanh")):
+        with pytest.raises(cr.ConfigError) as refused:
+            cr.train(cr.Network(layers), data)
+        assert str(refused.value) == (
+            f"Network(1 | {shown}; 0 parameters) has no parameters to train; give it a layer that has some, such as "
+            "Linear()"
+        )
+    assert cr.train(cr.Network((cr.LayerNorm(),)), data, training=cr.Training(epochs=1)).metrics["steps"] > 0

@@ -24,9 +24,11 @@ from chainrule.optim import (
     Optimizer,
     RMSprop,
     Schedule,
+    audit_rule,
 )
 from chainrule.optim import Step as StepSchedule
 from chainrule.runs import Hook
+from chainrule.spec import refuse_class
 from chainrule.training import Evaluation
 from chainrule.training.measure import Row
 
@@ -124,7 +126,9 @@ def optimizer(params: Params) -> Any:
     """The named rule at `learning_rate_init`, or the `Optimizer` given, as it is."""
     solver = params["solver"]
     if isinstance(solver, Optimizer):
+        audit_rule(solver)
         return solver
+    refuse_class("solver", solver, Optimizer)
     if not isinstance(solver, str) or solver not in _OPTIMIZERS:
         advice = "; for small data take 'adam' with all rows in one batch" if solver == "lbfgs" else ""
         raise ConfigError(f"solver is {solver!r}; expected {_names(_OPTIMIZERS)}, or an Optimizer{advice}")
@@ -155,6 +159,7 @@ def schedule(params: Params) -> Any:
     value = params["schedule"]
     if isinstance(value, Schedule):
         return value
+    refuse_class("schedule", value, Schedule)
     if not isinstance(value, str) or value not in _SCHEDULES:
         raise ConfigError(f"schedule is {value!r}; expected {_names(_SCHEDULES)}, or a Schedule")
     return _SCHEDULES[value]()
@@ -167,6 +172,7 @@ def regression_loss(params: Params) -> Loss:
         return _REGRESSIONS[value]()
     if isinstance(value, Loss) and value.task == "regression":
         return value
+    refuse_class("loss", value, Loss)
     raise ConfigError(f"loss is {value!r}; expected {_names(_REGRESSIONS)}, or a loss for numbers such as Huber(0.5)")
 
 

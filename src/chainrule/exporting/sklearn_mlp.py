@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from chainrule.backprop import Layer
 from chainrule.data.preprocessing import Affine, identity
 from chainrule.errors import ConfigError
-from chainrule.exporting.built_in import MODEL, check_plain, own_arrays
+from chainrule.exporting.built_in import check_built_in, check_plain, own_arrays
 from chainrule.layers import BatchNorm, Dropout, Linear, ReLU, Sigmoid, Tanh
 from chainrule.losses import AnyLoss, Poisson, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
 from chainrule.network import Network, describe
 from chainrule.runs.model import Model
-from chainrule.spec import expect
 
 Floats = NDArray[np.float64]
 ACTIVATIONS: dict[str, type[Layer]] = {"relu": ReLU, "tanh": Tanh, "logistic": Sigmoid}
@@ -97,7 +96,7 @@ def to_sklearn(model: Model) -> Any:
 
     Preprocessing, batch norms and the scale of the targets are folded into the coefficients; dropout, which does
     nothing in evaluation, is left out. Classes are in the order of their names, as scikit-learn has them; two of them
-    are one logistic output. Raises a ConfigError for a network that scikit-learn has no form for.
+    are one logistic output. Raises a ConfigError for a network that scikit-learn has no form for, and for own classes.
 
     >>> from chainrule import mlp, read, train, Training
     >>> run = train(mlp([8], norm="batch"), read("digits"), training=Training(epochs=1))
@@ -107,7 +106,7 @@ def to_sklearn(model: Model) -> Any:
     from sklearn.neural_network import MLPClassifier, MLPRegressor
     from sklearn.preprocessing import LabelBinarizer
 
-    expect("model", model, isinstance(model, Model), MODEL)
+    check_built_in(model, "scikit-learn")
     check_plain(model, "scikit-learn")
     weights, biases, activation = _folded(model)
     options: dict[str, Any] = {"hidden_layer_sizes": tuple(len(b) for b in biases[:-1]), "activation": activation}

@@ -6,6 +6,9 @@ from chainrule.optim.apply import clip_scale as clip_scale
 from chainrule.optim.apply import gradient_norm as gradient_norm
 from chainrule.optim.apply import init as init
 from chainrule.optim.apply import update as update
+from chainrule.optim.audit import audit_rule as audit_rule
+from chainrule.optim.audit import audit_schedule as audit_schedule
+from chainrule.optim.audit import audit_step as audit_step
 from chainrule.optim.optimizers import SGD as SGD
 from chainrule.optim.optimizers import Adam as Adam
 from chainrule.optim.optimizers import AdamW as AdamW

@@ -39,7 +39,7 @@ class Optimizer(ABC):
 
     @abstractmethod
     def step(self, p: Array, g: Array, slots: tuple[Array, ...], lr: Any, t: int, xp: Any) -> tuple[Array, Any]:
-        """The renewed parameter and its renewed slots."""
+        """The renewed parameter and its renewed slots: new arrays, of p's shape and dtype."""
 
 
 @spec

@@ -6,6 +6,7 @@ steps are then repeated one by one, which gives the same bits, until the first v
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import isfinite
 from typing import Any, NamedTuple
 
 from chainrule.arrays import Array
@@ -79,6 +80,9 @@ def divergence(plan: Plan, found: NotFiniteError, origin: Origin) -> Divergence:
         f"(epoch {origin.step / plan.batches.per_epoch:.2f}, learning rate {lr:.3g}).{halved}"
     )
     change = f"Try, one at a time: {'; '.join(tries)}."
+    if not isfinite(lr):  # built-in ones give none such
+        own = type(plan.config.schedule).__name__
+        change = f"Mend schedule {own}, whose factor makes that rate at step {origin.step - 1:,} of {plan.n_steps:,}."
     return Divergence(progress.now.step, found.column, origin.where, measured, change)
 
 

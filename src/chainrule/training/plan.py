@@ -20,6 +20,7 @@ from chainrule.layers import BatchNorm, Dropout, Embedding, LayerNorm, Linear, M
 from chainrule.layers.residual import flat
 from chainrule.losses import Huber, Loss, Poisson, SoftmaxCrossEntropy, SquaredError, default_loss
 from chainrule.network import Network, kind_of
+from chainrule.optim import audit_rule, audit_schedule
 from chainrule.seeds import stream
 from chainrule.training.config import Config, Evaluation, with_seed
 from chainrule.training.initial import Initial
@@ -114,6 +115,7 @@ def plan(config: Config, data: Dataset | Shards, network: Network, start: Initia
     loss = config.loss or default_loss(data.task)
     if loss.task != data.task:
         raise ConfigError(f"loss {kind_of(loss)!r} is for {loss.task}, but the targets of {data.name} are {data.task}")
+    audit_rule(config.optimizer)
     config.data.augment.check(data.row_shape)
     rows = _parted(config, data)
     config = replace(config, loss=loss, data=replace(config.data, preprocessing=_kind(config, data)))
@@ -207,10 +209,13 @@ def _looked(config: Config, found: Scan | None) -> Preprocessing:
 
 
 def _sized(config: Config, data: Dataset | Shards, network: Network, prepared: Preprocessing | None) -> Network:
-    if prepared is None or not isinstance(data, Dataset):
-        return network.sized(data.n_features, data.n_outputs)
-    network = with_embedding(network, prepared, config.data.augment, data)
-    return network.sized(prepared.n_out, data.n_outputs)
+    n_in = data.n_features
+    if prepared is not None and isinstance(data, Dataset):
+        network, n_in = with_embedding(network, prepared, config.data.augment, data), prepared.n_out
+    network = network.sized(n_in, data.n_outputs)
+    if not network.trainable:
+        raise ConfigError(f"{network!r} has no parameters to train; give it a layer that has some, such as Linear()")
+    return network
 
 
 def _parted(config: Config, data: Dataset | Shards) -> Rows:
@@ -239,6 +244,7 @@ def _batches(config: Config, rows: Rows, found: Scan | None) -> Batches | Window
 def _n_steps(config: Config, batches: Batches | Windows) -> int:
     options, schedule = config.training, config.schedule
     n_steps = options.iterations or (options.epochs or 20) * batches.per_epoch
+    audit_schedule(schedule, n_steps, batches.per_epoch)
     rising = schedule.rising(batches.per_epoch)
     if rising > n_steps:
         raise ConfigError(

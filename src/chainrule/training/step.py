@@ -97,11 +97,12 @@ def start(plan: Plan) -> State:
     audit(plan.network.layers, backend.working(parameters, plan.network.parameters), sample, context)
     logits = backend.xp.zeros((len(first), plan.network.n_out), dtype=backend.master, device=sample.device)
     audit_loss(plan.loss, logits, plan.on_device(plan.data.y[plan.rows.train[:2]]), backend.xp)
+    trainable = {name: parameters[name] for name in plan.network.trainable}
+    optim.audit_step(plan.config.optimizer, trainable, backend.xp)
     if given and given.slots is not None:
         slots = {name: tuple(backend.array(array, backend.master) for array in held)
                  for name, held in given.slots.items()}  # fmt: skip
         return State(parameters, slots)
-    trainable = {name: parameters[name] for name in plan.network.trainable}
     return State(parameters, optim.init(plan.config.optimizer, trainable, plan.backend.xp))
 
 
