@@ -208,7 +208,7 @@ TRAINED: dict[str, Callable[[], cr.Dataset]] = {
     "targets: constant 1e30": lambda: numbers(np.full(N, 1e30)),
     "targets: 1e30": lambda: numbers(NUMBERS * 1e30),
     "targets: 1e149": lambda: numbers(NUMBERS * 1e149),
-    "targets: 1e-300": lambda: numbers(NUMBERS * 1e-300),
+    "targets: 1e-140": lambda: numbers(NUMBERS * 1e-140),
     "targets: float16 extremes": lambda: numbers(np.where(NUMBERS > 0, 65504, -65504).astype("f2")),
     "targets: float32 extremes": lambda: numbers(np.where(NUMBERS > 0, 1e38, -1e38).astype("f4")),
     "targets: outputs of 1e-20 and 1e20": lambda: numbers(X * SCALES, ("a", "b", "c")),
