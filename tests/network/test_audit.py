@@ -130,3 +130,71 @@ def test_a_norm_that_stays_wide_beside_bfloat16_is_refused_and_passes_with_a_cas
     for forward in (cast, lambda p, x: p["k"][None] * x):
         run = cr.train(network(forward), cr.read("digits"), training=cr.Training(epochs=1), compute=BFLOAT16)
         assert run.metrics["steps"] == 11
+
+
+class Absolute(cr.Loss):
+    """A good one."""
+
+    task = "regression"
+
+    def rows(self, z, target, xp):
+        d = z - xp.astype(target, z.dtype)
+        return xp.mean(xp.abs(d), axis=-1), xp.sign(d) / z.shape[-1]
+
+    def predict(self, logits, xp):
+        return logits + 0.0
+
+    def combined(self, z, xp):
+        return xp.mean(z, axis=-2)
+
+
+def absolute(**parts):
+    """It with other parts."""
+    return type("Own", (Absolute,), parts)()
+
+
+def rows_in_place(self, z, target, xp):
+    z -= xp.astype(target, z.dtype)
+    return xp.mean(xp.abs(z), axis=-1), xp.sign(z) / z.shape[-1]
+
+
+def rows_from_the_largest(self, z, target, xp):
+    z -= xp.max(z, axis=-1, keepdims=True)
+    return Absolute.rows(self, z, target, xp)
+
+
+def rows_with_another_target(self, z, target, xp):
+    target *= 2
+    return Absolute.rows(self, z, target, xp)
+
+
+def predict_in_place(self, logits, xp):
+    logits *= 2
+    return logits
+
+
+Z = "changes z in place, which predictions are still made from; make a new array, such as z - t for z -= t"
+LOSS_PROBLEMS = [
+    (absolute(rows=rows_in_place), f"loss Own: rows {Z}"),
+    (absolute(rows=rows_from_the_largest), f"loss Own: rows {Z}"),
+    (
+        absolute(rows=rows_with_another_target),
+        "loss Own: rows changes target in place; make a new array, such as 2 * target for target *= 2",
+    ),
+    (absolute(predict=predict_in_place), f"loss Own: predict {Z}"),
+]
+X = np.random.default_rng(0).normal(size=(60, 3))
+NUMBERS = cr.Dataset("numbers", X, X[:, :2], "regression", ("y", "z"))
+
+
+@pytest.mark.parametrize(("own", "message"), LOSS_PROBLEMS, ids=range(len(LOSS_PROBLEMS)))
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_training_refuses_a_loss_that_breaks_the_contract(own, message, backend):
+    with pytest.raises(cr.ConfigError) as caught:
+        cr.train(cr.mlp([8]), NUMBERS, loss=own, compute=cr.Compute(backend=backend))
+    assert str(caught.value) == message
+
+
+def test_a_good_loss_passes():
+    run = cr.train(cr.mlp([8]), NUMBERS, loss=Absolute(), training=cr.Training(epochs=1))
+    assert run.metrics["steps"] == 1

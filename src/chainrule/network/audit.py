@@ -36,7 +36,7 @@ def _audit_one(layer: Layer, parameters: Parameters, x: Array, context: Context)
     n_in = x.shape[-1]
     before = context.xp.asarray(x, copy=True)
     result: Any = layer.forward(parameters, x, context)
-    if not bool(context.xp.all((x == before) | (before != before))):
+    if not _same(x, before, context.xp):
         raise ConfigError(
             f"{what}: forward changes x in place, which other layers and the way back still need; make a new array, "
             "such as 2 * x for x *= 2"
@@ -68,16 +68,39 @@ def _audit_one(layer: Layer, parameters: Parameters, x: Array, context: Context)
 
 
 def audit_loss(loss: Loss, logits: Array, target: Array, xp: Any) -> None:
-    """Raise a ConfigError for a loss of the user's own whose parts have other shapes than `rows` says."""
+    """Try a loss of the user's own on `logits` (batch, n_out); raise a ConfigError where it breaks the contract.
+
+    Checked are that z and the target stay as they are and the shapes of what `rows` and `predict` give.
+    """
     if not is_own(loss):
         return
-    found = [tuple(part.shape) for part in loss.rows(logits, target, xp)]
+    what = f"loss {kind_of(loss)}"
+    z, t = xp.asarray(logits, copy=True), xp.asarray(target, copy=True)
+    found = [tuple(part.shape) for part in loss.rows(z, t, xp)]
+    _check_inputs(f"{what}: rows", (z, logits), (t, target), xp)
     expected = [tuple(logits.shape[:-1]), tuple(logits.shape)]
     if found != expected:
         raise ConfigError(
-            f"loss {kind_of(loss)}: rows gives shapes {found[0]} and {found[1]}; expected {expected[0]}, a number a "
-            f"row, and {expected[1]}, its slopes"
+            f"{what}: rows gives shapes {found[0]} and {found[1]}; expected {expected[0]}, a number a row, and "
+            f"{expected[1]}, its slopes"
         )
+    loss.predict(z, xp)
+    _check_inputs(f"{what}: predict", (z, logits), (t, target), xp)
+
+
+def _check_inputs(what: str, z: tuple[Array, Array], target: tuple[Array, Array], xp: Any) -> None:
+    """Each as it is now and as it was."""
+    if not _same(*z, xp):
+        raise ConfigError(
+            f"{what} changes z in place, which predictions are still made from; make a new array, such as z - t for "
+            "z -= t"
+        )
+    if not _same(*target, xp):
+        raise ConfigError(f"{what} changes target in place; make a new array, such as 2 * target for target *= 2")
+
+
+def _same(x: Array, before: Array, xp: Any) -> bool:
+    return bool(xp.all((x == before) | (before != before)))
 
 
 def _check_dtype(what: str, name: str, found: Array, x: Array) -> None:
