@@ -182,6 +182,39 @@ LOSS_PROBLEMS = [
         "loss Own: rows changes target in place; make a new array, such as 2 * target for target *= 2",
     ),
     (absolute(predict=predict_in_place), f"loss Own: predict {Z}"),
+    (
+        absolute(rows=lambda self, z, target, xp: z - target),
+        "loss Own: rows returns an array of shape (2, 2); expected (values, slopes), of shapes (2,) and (2, 2)",
+    ),
+    (
+        absolute(rows=lambda self, z, target, xp: None),
+        "loss Own: rows returns None; expected (values, slopes), of shapes (2,) and (2, 2)",
+    ),
+    (
+        absolute(rows=lambda self, z, target, xp: (z[..., 0], z, z)),
+        "loss Own: rows returns a tuple of 3; expected (values, slopes), of shapes (2,) and (2, 2)",
+    ),
+    (
+        absolute(rows=lambda self, z, target, xp: (xp.mean(z - target), z)),
+        "loss Own: rows gives shapes () and (2, 2); expected (2,), a number a row, and (2, 2), its slopes",
+    ),
+    (
+        absolute(rows=lambda self, z, target, xp: (float(xp.mean(z)), None)),
+        "loss Own: rows gives shapes () and None; expected (2,), a number a row, and (2, 2), its slopes",
+    ),
+    (
+        absolute(predict=lambda self, logits, xp: logits[..., 0]),
+        "loss Own: predict gives an array of shape (2,); expected shape (2, 2), that of the logits",
+    ),
+    (
+        absolute(predict=lambda self, logits, xp: None),
+        "loss Own: predict gives None; expected shape (2, 2), that of the logits",
+    ),
+    (
+        absolute(task=None),
+        "loss Own: its task is None; expected 'classification', 'multilabel' or 'regression', as an attribute of its "
+        'class, such as task = "regression"',
+    ),
 ]
 X = np.random.default_rng(0).normal(size=(60, 3))
 NUMBERS = cr.Dataset("numbers", X, X[:, :2], "regression", ("y", "z"))
@@ -198,3 +231,14 @@ def test_training_refuses_a_loss_that_breaks_the_contract(own, message, backend)
 def test_a_good_loss_passes():
     run = cr.train(cr.mlp([8]), NUMBERS, loss=Absolute(), training=cr.Training(epochs=1))
     assert run.metrics["steps"] == 1
+
+
+def test_a_loss_without_a_task_is_refused_in_training_and_by_the_estimator():
+    class Taskless(cr.Loss):
+        rows, predict, combined = Absolute.rows, Absolute.predict, Absolute.combined
+
+    message = "^loss Taskless: its task is None; expected 'classification', 'multilabel' or 'regression', as an"
+    with pytest.raises(cr.ConfigError, match=message):
+        cr.train(cr.mlp([8]), NUMBERS, loss=Taskless())
+    with pytest.raises(cr.ConfigError, match=message):
+        cr.MLPRegressor((8,), loss=Taskless(), max_iter=1).fit(X, X[:, 0])

@@ -67,25 +67,53 @@ def _audit_one(layer: Layer, parameters: Parameters, x: Array, context: Context)
     return y
 
 
+def check_task(loss: Loss) -> None:
+    """Raise a ConfigError for a loss of the user's own that does not say what it is for."""
+    task = getattr(loss, "task", None)
+    if task not in ("classification", "multilabel", "regression"):
+        raise ConfigError(
+            f"loss {kind_of(loss)}: its task is {task!r}; expected 'classification', 'multilabel' or 'regression', as "
+            'an attribute of its class, such as task = "regression"'
+        )
+
+
 def audit_loss(loss: Loss, logits: Array, target: Array, xp: Any) -> None:
     """Try a loss of the user's own on `logits` (batch, n_out); raise a ConfigError where it breaks the contract.
 
-    Checked are that z and the target stay as they are and the shapes of what `rows` and `predict` give.
+    Checked are its task, that z and the target stay as they are, and the shapes of what `rows` and `predict` give.
     """
     if not is_own(loss):
         return
-    what = f"loss {kind_of(loss)}"
+    check_task(loss)
+    what, shape = f"loss {kind_of(loss)}", tuple(logits.shape)
     z, t = xp.asarray(logits, copy=True), xp.asarray(target, copy=True)
-    found = [tuple(part.shape) for part in loss.rows(z, t, xp)]
+    answer: Any = loss.rows(z, t, xp)
     _check_inputs(f"{what}: rows", (z, logits), (t, target), xp)
-    expected = [tuple(logits.shape[:-1]), tuple(logits.shape)]
+    if not (isinstance(answer, tuple | list) and len(answer) == 2):
+        raise ConfigError(
+            f"{what}: rows returns {_told(answer)}; expected (values, slopes), of shapes {shape[:-1]} and {shape}"
+        )
+    found, expected = [_shape(part) for part in answer], [shape[:-1], shape]
     if found != expected:
         raise ConfigError(
             f"{what}: rows gives shapes {found[0]} and {found[1]}; expected {expected[0]}, a number a row, and "
             f"{expected[1]}, its slopes"
         )
-    loss.predict(z, xp)
+    predicted: Any = loss.predict(z, xp)
     _check_inputs(f"{what}: predict", (z, logits), (t, target), xp)
+    if _shape(predicted) != shape:
+        raise ConfigError(f"{what}: predict gives {_told(predicted)}; expected shape {shape}, that of the logits")
+
+
+def _shape(part: Any) -> tuple[int, ...] | None:
+    """None of what is no array; a plain number is of shape ()."""
+    return () if isinstance(part, int | float) else tuple(part.shape) if hasattr(part, "shape") else None
+
+
+def _told(answer: Any) -> str:
+    if isinstance(answer, tuple | list):
+        return f"a {type(answer).__name__} of {len(answer)}"
+    return repr(answer) if _shape(answer) in (None, ()) else f"an array of shape {_shape(answer)}"
 
 
 def _check_inputs(what: str, z: tuple[Array, Array], target: tuple[Array, Array], xp: Any) -> None:
