@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.arrays import Array, like
-from chainrule.backprop import Context, Layer, Parameters
+from chainrule.backprop import Context, Layer, Parameters, refuse_numpy
 from chainrule.errors import ConfigError
 from chainrule.losses import Loss
 from chainrule.network.network import kind_of, own_layers
@@ -82,9 +82,17 @@ def audit_loss(loss: Loss, logits: Array, target: Array, xp: Any) -> None:
 
     Checked are its task, that z and the target stay as they are, and the shapes of what `rows` and `predict` give.
     """
-    if not is_own(loss):
+    if not (is_own(loss) and isinstance(loss, Loss)):  # `check` takes any function
         return
     check_task(loss)
+    try:
+        _audit_loss(loss, logits, target, xp)
+    except (RuntimeError, TypeError) as error:
+        refuse_numpy(error, f"Loss {kind_of(loss)}", "xp", "rows and predict", "z")
+        raise
+
+
+def _audit_loss(loss: Loss, logits: Array, target: Array, xp: Any) -> None:
     what, shape = f"loss {kind_of(loss)}", tuple(logits.shape)
     z, t = xp.asarray(logits, copy=True), xp.asarray(target, copy=True)
     answer: Any = loss.rows(z, t, xp)
