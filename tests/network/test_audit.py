@@ -28,6 +28,11 @@ def doubled(p, x):
     return x
 
 
+def clipped(dy):
+    dy[dy > 1] = 1
+    return dy
+
+
 PROBLEMS = [
     (
         layer(doubled),
@@ -37,6 +42,19 @@ PROBLEMS = [
     (
         layer(lambda p, x: (doubled(p, x), lambda dy: (2 * dy, {}))),
         "layer 1 (Own): forward changes x in place",
+    ),
+    (
+        layer(lambda p, x: (2 * x, lambda dy: (doubled(p, dy), {}))),
+        "layer 1 (Own): its pullback changes dy in place, which other layers and the way back still need; make a new "
+        "array, such as 2 * dy for dy *= 2",
+    ),
+    (
+        layer(lambda p, x: (x * x, lambda dy: (clipped(dy) * 2 * x, {}))),
+        "layer 1 (Own): its pullback changes dy in place",
+    ),
+    (
+        layer(lambda p, x: (x * x, lambda dy: (dy * doubled(p, x), {}))),
+        "layer 1 (Own): its pullback changes x in place",
     ),
     (layer(lambda p, x: None), "layer 1 (Own): forward gives y of None; expected (2, 16), for its n_out says 16"),
     (

@@ -435,3 +435,29 @@ def test_a_loss_that_breaks_the_contract_is_told_how(rows, message):
         check_network(cr.Network((cr.Linear(3),), 4), loss, rng.normal(size=(5, 4)), target)
     assert str(caught.value) == message
     assert passed(check_loss(Absolute(), 3, target))
+
+
+@pytest.mark.parametrize("part", ["x", "dy"])
+def test_a_layer_that_changes_its_input_in_place_is_told_so(part):
+    """x is such as the layer may be given, so that a change of what is negative shows."""
+
+    class Rectified(cr.Layer):
+        def forward(self, parameters, x, context):
+            positive = x > 0
+            if part == "x":
+                x *= positive
+
+            def pullback(dy):
+                if part == "dy":
+                    dy *= positive
+                return dy * positive, {}
+
+            return x * positive, pullback
+
+    with pytest.raises(cr.ConfigError) as caught:
+        check_layer(Rectified(), 3)
+    where = "forward" if part == "x" else "its pullback"
+    assert str(caught.value) == (
+        f"layer 0 (Rectified): {where} changes {part} in place, which other layers and the way back still need; make a "
+        f"new array, such as 2 * {part} for {part} *= 2"
+    )

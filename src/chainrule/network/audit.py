@@ -14,9 +14,9 @@ from chainrule.spec import is_own
 def audit(layers: Sequence[Layer], parameters: Parameters, x: Array, context: Context, above: str = "") -> None:
     """Run x (batch, n_in) through `layers`; raise a ConfigError for an own layer that breaks the contract.
 
-    Checked are that x stays as it is, the shape of y, and that the pullback gives (dx, {name: gradient}) with the
-    shapes of x and of the layer's trainable parameters, all of them and no other; y and dx have the dtype of x. A chain
-    without own layers is not run at all.
+    Checked are that x and dy stay as they are, the shape of y, and that the pullback gives (dx, {name: gradient}) with
+    the shapes of x and of the layer's trainable parameters, all of them and no other; y and dx have the dtype of x. A
+    chain without own layers is not run at all.
     """
     if not own_layers(layers):
         return
@@ -36,11 +36,7 @@ def _audit_one(layer: Layer, parameters: Parameters, x: Array, context: Context)
     n_in = x.shape[-1]
     before = context.xp.asarray(x, copy=True)
     result: Any = layer.forward(parameters, x, context)
-    if not _same(x, before, context.xp):
-        raise ConfigError(
-            f"{what}: forward changes x in place, which other layers and the way back still need; make a new array, "
-            "such as 2 * x for x *= 2"
-        )
+    _check_unchanged(f"{what}: forward", "x", x, before, context.xp)
     y, pullback = (result[0], result[1]) if isinstance(result, tuple) and len(result) > 1 else (result, None)
     expected = (*x.shape[:-1], layer.n_out(n_in))
     if getattr(y, "shape", None) != expected:
@@ -49,7 +45,10 @@ def _audit_one(layer: Layer, parameters: Parameters, x: Array, context: Context)
     if pullback is None:
         return like(y, x, context.xp)  # as a derived one does
     _check_dtype(f"{what}: forward gives y", "y", y, x)
-    answer = pullback(context.xp.ones_like(y))
+    dy, dy_before = _generic(y, context.xp), _generic(y, context.xp)
+    answer = pullback(dy)
+    _check_unchanged(f"{what}: its pullback", "dy", dy, dy_before, context.xp)
+    _check_unchanged(f"{what}: its pullback", "x", x, before, context.xp)
     if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], dict)):
         raise ConfigError(f"{what}: its pullback returns a {type(answer).__name__}; expected (dx, {{name: gradient}})")
     dx, gradients = answer
@@ -65,6 +64,21 @@ def _audit_one(layer: Layer, parameters: Parameters, x: Array, context: Context)
             f"{trainable}"
         )
     return y
+
+
+def _generic(y: Array, xp: Any) -> Array:
+    """An array like y of numbers on both sides of 0, 1 and -1, so that a mask or a clip in place shows."""
+    signs = 1 - 2 * (xp.arange(y.shape[-1], dtype=y.dtype, device=y.device) % 2)
+    rows = 0.5 + xp.arange(y.shape[-2], dtype=y.dtype, device=y.device)  # (batch,)
+    return xp.zeros_like(y) + signs * rows[:, None]
+
+
+def _check_unchanged(what: str, name: str, now: Array, before: Array, xp: Any) -> None:
+    if not _same(now, before, xp):
+        raise ConfigError(
+            f"{what} changes {name} in place, which other layers and the way back still need; make a new array, such "
+            f"as 2 * {name} for {name} *= 2"
+        )
 
 
 def check_task(loss: Loss) -> None:

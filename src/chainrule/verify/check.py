@@ -148,7 +148,7 @@ def check_layer(layer: Layer, n_in: int, *, name: str = "", rows: int = 5, train
     expect_count("rows", rows)
     expect_count("n_entries", n_entries)
     Network((layer,), n_in)
-    _audit((layer,), n_in)
+    _audit((layer,), n_in, np.asarray(layer.example(stream(seed, "check/audit"), 2, n_in)))
     roles = layer.parameters(n_in)
     rng = stream(seed, "check/layer")
     arrays = generic_values(roles, seed)
@@ -227,7 +227,7 @@ def check_network(network: Network, loss: Loss, x: NDArray[Any], target: NDArray
     expect_targets(loss, target, network.n_out, len(rows))
     weight = expect_weights(weight, len(rows))
     _audit_loss(loss, 2 * stream(seed, "check/loss").normal(size=(len(rows), network.n_out)), target)
-    _audit(network.layers, network.widths[0])
+    _audit(network.layers, network.widths[0], rows[:2])
     arrays = generic_values(network.parameters, seed)
     running = {key: arrays.pop(key) for key in list(arrays) if network.parameters[key].role == "running"}
     arrays["x"] = rows
@@ -276,11 +276,11 @@ def generic_values(parameters: Mapping[str, Parameter], seed: int) -> Arrays:
     return values
 
 
-def _audit(layers: Sequence[Layer], n_in: int) -> None:
+def _audit(layers: Sequence[Layer], n_in: int, x: NDArray[Any]) -> None:
     backend = _backend("torch" if find_spec("torch") else "numpy")
     with backend.scope():
         parameters = backend.parameters(generic_values(parameters_of(layers, n_in), 0))
-        audit(layers, parameters, backend.array(np.ones((2, n_in))), backend.context(training=True))
+        audit(layers, parameters, backend.array(x, backend.dtype), backend.context(training=True))
 
 
 def _audit_loss(loss: Loss, logits: NDArray[np.float64], target: NDArray[Any]) -> None:
