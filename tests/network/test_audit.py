@@ -260,3 +260,27 @@ def test_a_loss_without_a_task_is_refused_in_training_and_by_the_estimator():
         cr.train(cr.mlp([8]), NUMBERS, loss=Taskless())
     with pytest.raises(cr.ConfigError, match=message):
         cr.MLPRegressor((8,), loss=Taskless(), max_iter=1).fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("forward", "found"),
+    [
+        (lambda p, x: (2 * x, None), "ndarray, NoneType"),
+        (lambda p, x: (2 * x,), "ndarray"),
+        (lambda p, x: (2 * x, 2 * x), "ndarray, ndarray"),
+    ],
+)
+@pytest.mark.parametrize("backend", ["numpy", "torch", "auto"])
+def test_a_pullback_that_is_no_function_is_refused(forward, found, backend):
+    own = layer(forward)
+    message = (
+        f"layer 1 (Own): forward returns a tuple of {found}; expected (y, pullback), or (y, pullback, statistics), or "
+        "y alone, whose pullback torch derives"
+    )
+    compute = cr.Compute(backend=backend, device="cpu")
+    with pytest.raises(cr.ConfigError) as caught:
+        cr.train(cr.Network((cr.Linear(16), own, cr.Linear())), cr.read("digits"), compute=compute)
+    assert str(caught.value).replace("Tensor", "ndarray") == message
+    with pytest.raises(cr.ConfigError) as caught:
+        cr.check_layer(own, 3)
+    assert str(caught.value).replace("Tensor", "ndarray") == message.replace("layer 1", "layer 0")

@@ -37,7 +37,12 @@ def _audit_one(layer: Layer, parameters: Parameters, x: Array, context: Context)
     before = context.xp.asarray(x, copy=True)
     result: Any = layer.forward(parameters, x, context)
     _check_unchanged(f"{what}: forward", "x", x, before, context.xp)
-    y, pullback = (result[0], result[1]) if isinstance(result, tuple) and len(result) > 1 else (result, None)
+    if isinstance(result, tuple) and not (len(result) in (2, 3) and callable(result[1])):
+        raise ConfigError(
+            f"{what}: forward returns a tuple of {', '.join(type(part).__name__ for part in result)}; expected (y, "
+            "pullback), or (y, pullback, statistics), or y alone, whose pullback torch derives"
+        )
+    y, pullback = (result[0], result[1]) if isinstance(result, tuple) else (result, None)
     expected = (*x.shape[:-1], layer.n_out(n_in))
     if getattr(y, "shape", None) != expected:
         found = f"shape {tuple(y.shape)}" if hasattr(y, "shape") else repr(y)
