@@ -284,3 +284,33 @@ def test_a_pullback_that_is_no_function_is_refused(forward, found, backend):
     with pytest.raises(cr.ConfigError) as caught:
         cr.check_layer(own, 3)
     assert str(caught.value).replace("Tensor", "ndarray") == message.replace("layer 1", "layer 0")
+
+
+NUMPY = "Use context.xp in its forward and pullback, such as context.xp.sin(x) for np.sin(x)."
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__ must accept")  # what NumPy says of the very call
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda p, x: (x - np.mean(x, axis=-1, keepdims=True), lambda dy: (dy, {})),
+        lambda p, x: (2 * x, lambda dy: (dy - np.mean(dy, axis=-1, keepdims=True), {})),
+        lambda p, x: np.sin(x),
+    ],
+)
+def test_a_layer_whose_call_of_numpy_torch_refuses_is_told_before_training(forward):
+    network = cr.Network((cr.Linear(16), layer(forward), cr.Linear()))
+    with pytest.raises(cr.ConfigError) as caught:
+        cr.train(network, cr.read("digits"), compute=cr.Compute(backend="torch", device="cpu"))
+    assert str(caught.value) == f"Layer 1 (Own) calls NumPy on a tensor of torch. {NUMPY}"
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__ must accept")
+def test_a_ufunc_of_numpy_beside_a_pullback_is_computed_on_the_cpu_and_told_by_check():
+    own = layer(lambda p, x: (np.sin(x), lambda dy: (np.cos(x) * dy, {})))
+    network = cr.Network((cr.Linear(16), own, cr.Linear()))
+    compute = cr.Compute(backend="torch", device="cpu")
+    run = cr.train(network, cr.read("digits"), training=cr.Training(epochs=1), compute=compute)
+    assert run.metrics["steps"] == 11
+    with pytest.raises(cr.ConfigError, match="calls NumPy on a tensor of torch"):
+        cr.check_layer(own, 3)

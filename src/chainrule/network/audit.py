@@ -24,7 +24,12 @@ def audit(layers: Sequence[Layer], parameters: Parameters, x: Array, context: Co
         own = {k.removeprefix(f"{i}."): v for k, v in parameters.items() if k.startswith(f"{i}.")}
         here = context._replace(path=f"{above}{i}", input_gradient=True)
         if layer in own_layers(layers):
-            x = _audit_one(layer, own, x, here)
+            try:
+                x = _audit_one(layer, own, x, here)
+            except (RuntimeError, TypeError) as error:
+                what = f"Layer {here.path} ({type(layer).__name__})"
+                refuse_numpy(error, what, "context.xp", "forward and pullback", "x")
+                raise
         else:
             body = {k.removeprefix("body."): v for k, v in own.items()}
             audit(getattr(layer, "body", ()), body, x, here, f"{above}{i}.body.")
