@@ -7,6 +7,7 @@ parameters; composing pullbacks in reverse order is all that backpropagation is.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from traceback import walk_tb
 from typing import Any, Literal, NamedTuple
 
 from chainrule.arrays import Array
@@ -158,12 +159,19 @@ def _apply(layer: Layer, parameters: Parameters, x: Array, context: Context) -> 
     try:
         return _applied(layer, parameters, x, context)
     except (RuntimeError, TypeError) as error:
-        if "numpy" in str(error).lower() and "tensor" in str(error).lower():  # torch's word on np.sin(x)
-            raise ConfigError(
-                f"Layer {context.path} ({type(layer).__name__}) calls NumPy on a tensor of torch. Use context.xp in "
-                "its forward and pullback, such as context.xp.sin(x) for np.sin(x)."
-            ) from error
+        refuse_numpy(error, f"Layer {context.path} ({type(layer).__name__})", "context.xp", "forward and pullback", "x")
         raise
+
+
+def refuse_numpy(error: Exception, what: str, xp: str, where: str, x: str) -> None:
+    """Raise a ConfigError from an error of torch that comes of a call such as np.sin(x) with a tensor."""
+    text = str(error).lower()
+    frames = [f for f, _ in walk_tb(error.__traceback__) if f.f_globals.get("__name__", "").startswith("numpy")]
+    given = [type(value).__module__ for frame in frames for value in frame.f_locals.values()]
+    if ("numpy" in text and "tensor" in text) or "torch" in given:  # np.mean(x) speaks of neither
+        raise ConfigError(
+            f"{what} calls NumPy on a tensor of torch. Use {xp} in its {where}, such as {xp}.sin({x}) for np.sin({x})."
+        ) from error
 
 
 def _applied(layer: Layer, parameters: Parameters, x: Array, context: Context) -> Any:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from chainrule.arrays import Array, like, wide
+from chainrule.backprop import refuse_numpy
 from chainrule.layers.activations import sigmoid, softplus
 from chainrule.spec import OwnOr, spec
 
@@ -40,7 +41,11 @@ class Loss(ABC):
 
     def __call__(self, logits: Array, target: Array, weight: Array | None, xp: Any) -> tuple[Array, Array]:
         """loss (...) and dlogits = ∂loss/∂logits (..., batch, n_out), for weights (batch,) or None."""
-        values, slopes = self.rows(wide(logits, xp), target, xp)
+        try:
+            values, slopes = self.rows(wide(logits, xp), target, xp)
+        except (RuntimeError, TypeError) as error:
+            refuse_numpy(error, f"Loss {type(self).__name__}", "xp", "rows and predict", "z")
+            raise
         if weight is None:
             n = logits.shape[-2]
             return xp.sum(values, axis=-1) / n, like(slopes / n, logits, xp)

@@ -28,6 +28,11 @@ def doubled(p, x):
     return x
 
 
+def clipped(dy):
+    dy[dy > 1] = 1
+    return dy
+
+
 PROBLEMS = [
     (
         layer(doubled),
@@ -37,6 +42,19 @@ PROBLEMS = [
     (
         layer(lambda p, x: (doubled(p, x), lambda dy: (2 * dy, {}))),
         "layer 1 (Own): forward changes x in place",
+    ),
+    (
+        layer(lambda p, x: (2 * x, lambda dy: (doubled(p, dy), {}))),
+        "layer 1 (Own): its pullback changes dy in place, which other layers and the way back still need; make a new "
+        "array, such as 2 * dy for dy *= 2",
+    ),
+    (
+        layer(lambda p, x: (x * x, lambda dy: (clipped(dy) * 2 * x, {}))),
+        "layer 1 (Own): its pullback changes dy in place",
+    ),
+    (
+        layer(lambda p, x: (x * x, lambda dy: (dy * doubled(p, x), {}))),
+        "layer 1 (Own): its pullback changes x in place",
     ),
     (layer(lambda p, x: None), "layer 1 (Own): forward gives y of None; expected (2, 16), for its n_out says 16"),
     (
@@ -130,3 +148,169 @@ def test_a_norm_that_stays_wide_beside_bfloat16_is_refused_and_passes_with_a_cas
     for forward in (cast, lambda p, x: p["k"][None] * x):
         run = cr.train(network(forward), cr.read("digits"), training=cr.Training(epochs=1), compute=BFLOAT16)
         assert run.metrics["steps"] == 11
+
+
+class Absolute(cr.Loss):
+    """A good one."""
+
+    task = "regression"
+
+    def rows(self, z, target, xp):
+        d = z - xp.astype(target, z.dtype)
+        return xp.mean(xp.abs(d), axis=-1), xp.sign(d) / z.shape[-1]
+
+    def predict(self, logits, xp):
+        return logits + 0.0
+
+    def combined(self, z, xp):
+        return xp.mean(z, axis=-2)
+
+
+def absolute(**parts):
+    """It with other parts."""
+    return type("Own", (Absolute,), parts)()
+
+
+def rows_in_place(self, z, target, xp):
+    z -= xp.astype(target, z.dtype)
+    return xp.mean(xp.abs(z), axis=-1), xp.sign(z) / z.shape[-1]
+
+
+def rows_from_the_largest(self, z, target, xp):
+    z -= xp.max(z, axis=-1, keepdims=True)
+    return Absolute.rows(self, z, target, xp)
+
+
+def rows_with_another_target(self, z, target, xp):
+    target *= 2
+    return Absolute.rows(self, z, target, xp)
+
+
+def predict_in_place(self, logits, xp):
+    logits *= 2
+    return logits
+
+
+Z = "changes z in place, which predictions are still made from; make a new array, such as z - t for z -= t"
+LOSS_PROBLEMS = [
+    (absolute(rows=rows_in_place), f"loss Own: rows {Z}"),
+    (absolute(rows=rows_from_the_largest), f"loss Own: rows {Z}"),
+    (
+        absolute(rows=rows_with_another_target),
+        "loss Own: rows changes target in place; make a new array, such as 2 * target for target *= 2",
+    ),
+    (absolute(predict=predict_in_place), f"loss Own: predict {Z}"),
+    (
+        absolute(rows=lambda self, z, target, xp: z - target),
+        "loss Own: rows returns an array of shape (2, 2); expected (values, slopes), of shapes (2,) and (2, 2)",
+    ),
+    (
+        absolute(rows=lambda self, z, target, xp: None),
+        "loss Own: rows returns None; expected (values, slopes), of shapes (2,) and (2, 2)",
+    ),
+    (
+        absolute(rows=lambda self, z, target, xp: (z[..., 0], z, z)),
+        "loss Own: rows returns a tuple of 3; expected (values, slopes), of shapes (2,) and (2, 2)",
+    ),
+    (
+        absolute(rows=lambda self, z, target, xp: (xp.mean(z - target), z)),
+        "loss Own: rows gives shapes () and (2, 2); expected (2,), a number a row, and (2, 2), its slopes",
+    ),
+    (
+        absolute(rows=lambda self, z, target, xp: (float(xp.mean(z)), None)),
+        "loss Own: rows gives shapes () and None; expected (2,), a number a row, and (2, 2), its slopes",
+    ),
+    (
+        absolute(predict=lambda self, logits, xp: logits[..., 0]),
+        "loss Own: predict gives an array of shape (2,); expected shape (2, 2), that of the logits",
+    ),
+    (
+        absolute(predict=lambda self, logits, xp: None),
+        "loss Own: predict gives None; expected shape (2, 2), that of the logits",
+    ),
+    (
+        absolute(task=None),
+        "loss Own: its task is None; expected 'classification', 'multilabel' or 'regression', as an attribute of its "
+        'class, such as task = "regression"',
+    ),
+]
+X = np.random.default_rng(0).normal(size=(60, 3))
+NUMBERS = cr.Dataset("numbers", X, X[:, :2], "regression", ("y", "z"))
+
+
+@pytest.mark.parametrize(("own", "message"), LOSS_PROBLEMS, ids=range(len(LOSS_PROBLEMS)))
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_training_refuses_a_loss_that_breaks_the_contract(own, message, backend):
+    with pytest.raises(cr.ConfigError) as caught:
+        cr.train(cr.mlp([8]), NUMBERS, loss=own, compute=cr.Compute(backend=backend))
+    assert str(caught.value) == message
+
+
+def test_a_good_loss_passes():
+    run = cr.train(cr.mlp([8]), NUMBERS, loss=Absolute(), training=cr.Training(epochs=1))
+    assert run.metrics["steps"] == 1
+
+
+def test_a_loss_without_a_task_is_refused_in_training_and_by_the_estimator():
+    class Taskless(cr.Loss):
+        rows, predict, combined = Absolute.rows, Absolute.predict, Absolute.combined
+
+    message = "^loss Taskless: its task is None; expected 'classification', 'multilabel' or 'regression', as an"
+    with pytest.raises(cr.ConfigError, match=message):
+        cr.train(cr.mlp([8]), NUMBERS, loss=Taskless())
+    with pytest.raises(cr.ConfigError, match=message):
+        cr.MLPRegressor((8,), loss=Taskless(), max_iter=1).fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("forward", "found"),
+    [
+        (lambda p, x: (2 * x, None), "ndarray, NoneType"),
+        (lambda p, x: (2 * x,), "ndarray"),
+        (lambda p, x: (2 * x, 2 * x), "ndarray, ndarray"),
+    ],
+)
+@pytest.mark.parametrize("backend", ["numpy", "torch", "auto"])
+def test_a_pullback_that_is_no_function_is_refused(forward, found, backend):
+    own = layer(forward)
+    message = (
+        f"layer 1 (Own): forward returns a tuple of {found}; expected (y, pullback), or (y, pullback, statistics), or "
+        "y alone, whose pullback torch derives"
+    )
+    compute = cr.Compute(backend=backend, device="cpu")
+    with pytest.raises(cr.ConfigError) as caught:
+        cr.train(cr.Network((cr.Linear(16), own, cr.Linear())), cr.read("digits"), compute=compute)
+    assert str(caught.value).replace("Tensor", "ndarray") == message
+    with pytest.raises(cr.ConfigError) as caught:
+        cr.check_layer(own, 3)
+    assert str(caught.value).replace("Tensor", "ndarray") == message.replace("layer 1", "layer 0")
+
+
+NUMPY = "Use context.xp in its forward and pullback, such as context.xp.sin(x) for np.sin(x)."
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__ must accept")  # what NumPy says of the very call
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda p, x: (x - np.mean(x, axis=-1, keepdims=True), lambda dy: (dy, {})),
+        lambda p, x: (2 * x, lambda dy: (dy - np.mean(dy, axis=-1, keepdims=True), {})),
+        lambda p, x: np.sin(x),
+    ],
+)
+def test_a_layer_whose_call_of_numpy_torch_refuses_is_told_before_training(forward):
+    network = cr.Network((cr.Linear(16), layer(forward), cr.Linear()))
+    with pytest.raises(cr.ConfigError) as caught:
+        cr.train(network, cr.read("digits"), compute=cr.Compute(backend="torch", device="cpu"))
+    assert str(caught.value) == f"Layer 1 (Own) calls NumPy on a tensor of torch. {NUMPY}"
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__ must accept")
+def test_a_ufunc_of_numpy_beside_a_pullback_is_computed_on_the_cpu_and_told_by_check():
+    own = layer(lambda p, x: (np.sin(x), lambda dy: (np.cos(x) * dy, {})))
+    network = cr.Network((cr.Linear(16), own, cr.Linear()))
+    compute = cr.Compute(backend="torch", device="cpu")
+    run = cr.train(network, cr.read("digits"), training=cr.Training(epochs=1), compute=compute)
+    assert run.metrics["steps"] == 11
+    with pytest.raises(cr.ConfigError, match="calls NumPy on a tensor of torch"):
+        cr.check_layer(own, 3)

@@ -356,3 +356,108 @@ def test_a_layer_that_calls_numpy_on_tensors_is_told_to_use_the_namespace(whole)
         "context.xp.sin(x) for np.sin(x)."
     )
     assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+class Absolute(cr.Loss):
+    task = "regression"
+
+    def rows(self, z, target, xp):
+        d = z - target
+        return xp.mean(xp.abs(d), axis=-1), xp.sign(d) / z.shape[-1]
+
+    def predict(self, logits, xp):
+        return logits
+
+    def combined(self, z, xp):
+        return xp.mean(z, axis=-2)
+
+
+def rows_in_place(self, z, target, xp):
+    z -= target
+    return xp.mean(xp.abs(z), axis=-1), xp.sign(z) / z.shape[-1]
+
+
+def rows_by_numpy(self, z, target, xp):
+    d = z - target
+    return np.mean(np.abs(d), axis=-1), xp.sign(d) / z.shape[-1]
+
+
+def rows_by_a_method_of_numpy(self, z, target, xp):
+    d = z - target
+    return np.mean(xp.abs(d), axis=-1), xp.sign(d) / z.shape[-1]
+
+
+def rows_by_a_ufunc(self, z, target, xp):
+    d = z - target
+    return xp.mean(np.abs(d), axis=-1), xp.sign(d) / z.shape[-1]
+
+
+NUMPY = "calls NumPy on a tensor of torch. Use xp in its rows and predict, such as xp.sin(z) for np.sin(z)."
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__ must accept")  # what NumPy says of the very call
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            rows_in_place,
+            "loss Own: rows changes z in place, which predictions are still made from; make a new array, such as z - t "
+            "for z -= t",
+        ),
+        (rows_by_numpy, f"Loss Own {NUMPY}"),
+        (rows_by_a_method_of_numpy, f"Loss Own {NUMPY}"),
+        (rows_by_a_ufunc, f"Loss Own {NUMPY}"),
+        (
+            lambda self, z, target, xp: (z - target, z - target),
+            "loss Own: rows gives shapes (5, 3) and (5, 3); expected (5,), a number a row, and (5, 3), its slopes",
+        ),
+        (
+            lambda self, z, target, xp: z - target,
+            "loss Own: rows returns an array of shape (5, 3); expected (values, slopes), of shapes (5,) and (5, 3)",
+        ),
+        (
+            lambda self, z, target, xp: None,
+            "loss Own: rows returns None; expected (values, slopes), of shapes (5,) and (5, 3)",
+        ),
+        (
+            lambda self, z, target, xp: (0.0, z),
+            "loss Own: rows gives shapes () and (5, 3); expected (5,), a number a row, and (5, 3), its slopes",
+        ),
+    ],
+)
+def test_a_loss_that_breaks_the_contract_is_told_how(rows, message):
+    loss, rng = type("Own", (Absolute,), {"rows": rows})(), np.random.default_rng(0)
+    target = rng.normal(size=(5, 3))
+    with pytest.raises(cr.ConfigError) as caught:
+        check_loss(loss, 3, target)
+    assert str(caught.value) == message
+    with pytest.raises(cr.ConfigError) as caught:
+        check_network(cr.Network((cr.Linear(3),), 4), loss, rng.normal(size=(5, 4)), target)
+    assert str(caught.value) == message
+    assert passed(check_loss(Absolute(), 3, target))
+
+
+@pytest.mark.parametrize("part", ["x", "dy"])
+def test_a_layer_that_changes_its_input_in_place_is_told_so(part):
+    """x is such as the layer may be given, so that a change of what is negative shows."""
+
+    class Rectified(cr.Layer):
+        def forward(self, parameters, x, context):
+            positive = x > 0
+            if part == "x":
+                x *= positive
+
+            def pullback(dy):
+                if part == "dy":
+                    dy *= positive
+                return dy * positive, {}
+
+            return x * positive, pullback
+
+    with pytest.raises(cr.ConfigError) as caught:
+        check_layer(Rectified(), 3)
+    where = "forward" if part == "x" else "its pullback"
+    assert str(caught.value) == (
+        f"layer 0 (Rectified): {where} changes {part} in place, which other layers and the way back still need; make a "
+        f"new array, such as 2 * {part} for {part} *= 2"
+    )

@@ -170,7 +170,7 @@ def regression_loss(params: Params) -> Loss:
     value = params["loss"]
     if isinstance(value, str) and value in _REGRESSIONS:
         return _REGRESSIONS[value]()
-    if isinstance(value, Loss) and value.task == "regression":
+    if isinstance(value, Loss) and getattr(value, "task", "regression") == "regression":
         return value
     refuse_class("loss", value, Loss)
     raise ConfigError(f"loss is {value!r}; expected {_names(_REGRESSIONS)}, or a loss for numbers such as Huber(0.5)")

@@ -20,6 +20,7 @@ from chainrule.layers import BatchNorm, Dropout, Embedding, LayerNorm, Linear, M
 from chainrule.layers.residual import flat
 from chainrule.losses import Huber, Loss, Poisson, SoftmaxCrossEntropy, SquaredError, default_loss
 from chainrule.network import Network, kind_of
+from chainrule.network.audit import check_task
 from chainrule.optim import audit_rule, audit_schedule
 from chainrule.seeds import stream
 from chainrule.training.config import Config, Evaluation, with_seed
@@ -113,6 +114,7 @@ def plan(config: Config, data: Dataset | Shards, network: Network, start: Initia
     `training.batch_size` rows of a batch each; the plan's own is that of all together.
     """
     loss = config.loss or default_loss(data.task)
+    check_task(loss)
     if loss.task != data.task:
         raise ConfigError(f"loss {kind_of(loss)!r} is for {loss.task}, but the targets of {data.name} are {data.task}")
     audit_rule(config.optimizer)

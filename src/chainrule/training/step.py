@@ -17,6 +17,7 @@ from chainrule.data.streaming import Windows
 from chainrule.kernels import Update, takes
 from chainrule.network.audit import audit, audit_loss
 from chainrule.objective import Objective, objective, with_penalty
+from chainrule.seeds import stream
 from chainrule.training.evaluate import affine_arrays
 from chainrule.training.feed import Feed
 from chainrule.training.norms import Norms, norms
@@ -95,7 +96,8 @@ def start(plan: Plan) -> State:
     sample = backend.array(first, backend.dtype)
     context = backend.context(training=True, seed=seed)
     audit(plan.network.layers, backend.working(parameters, plan.network.parameters), sample, context)
-    logits = backend.xp.zeros((len(first), plan.network.n_out), dtype=backend.master, device=sample.device)
+    drawn = stream(seed, "audit/loss").normal(size=(len(first), plan.network.n_out))  # of zeros a change might not show
+    logits = backend.array(drawn, backend.master)
     audit_loss(plan.loss, logits, plan.on_device(plan.data.y[plan.rows.train[:2]]), backend.xp)
     trainable = {name: parameters[name] for name in plan.network.trainable}
     optim.audit_step(plan.config.optimizer, trainable, backend.xp)

@@ -11,7 +11,7 @@ from chainrule.backends import Backend, Compute, choose, derived
 from chainrule.backprop import Layer, Parameter, forward, parameters_of
 from chainrule.losses import Loss
 from chainrule.network import Network, describe, kind_of
-from chainrule.network.audit import audit
+from chainrule.network.audit import audit, audit_loss
 from chainrule.network.network import initial_values
 from chainrule.objective import mean_loss, objective, penalty_value
 from chainrule.seeds import stream
@@ -148,7 +148,7 @@ def check_layer(layer: Layer, n_in: int, *, name: str = "", rows: int = 5, train
     expect_count("rows", rows)
     expect_count("n_entries", n_entries)
     Network((layer,), n_in)
-    _audit((layer,), n_in)
+    _audit((layer,), n_in, np.asarray(layer.example(stream(seed, "check/audit"), 2, n_in)))
     roles = layer.parameters(n_in)
     rng = stream(seed, "check/layer")
     arrays = generic_values(roles, seed)
@@ -189,6 +189,7 @@ def check_loss(loss: Loss, n_out: int, target: NDArray[Any], weight: NDArray[Any
     n = expect_targets(loss, target, n_out)
     weight = expect_weights(weight, n)
     logits = 2 * stream(seed, "check/loss").normal(size=(n, n_out))
+    _audit_loss(loss, logits, target)
 
     def run(held: Mapping[str, Any], backend: Backend) -> Any:
         w = None if weight is None else backend.array(weight, backend.dtype)
@@ -225,7 +226,8 @@ def check_network(network: Network, loss: Loss, x: NDArray[Any], target: NDArray
     rows = expect_inputs(x, network.widths[0])
     expect_targets(loss, target, network.n_out, len(rows))
     weight = expect_weights(weight, len(rows))
-    _audit(network.layers, network.widths[0])
+    _audit_loss(loss, 2 * stream(seed, "check/loss").normal(size=(len(rows), network.n_out)), target)
+    _audit(network.layers, network.widths[0], rows[:2])
     arrays = generic_values(network.parameters, seed)
     running = {key: arrays.pop(key) for key in list(arrays) if network.parameters[key].role == "running"}
     arrays["x"] = rows
@@ -274,8 +276,14 @@ def generic_values(parameters: Mapping[str, Parameter], seed: int) -> Arrays:
     return values
 
 
-def _audit(layers: Sequence[Layer], n_in: int) -> None:
+def _audit(layers: Sequence[Layer], n_in: int, x: NDArray[Any]) -> None:
     backend = _backend("torch" if find_spec("torch") else "numpy")
     with backend.scope():
         parameters = backend.parameters(generic_values(parameters_of(layers, n_in), 0))
-        audit(layers, parameters, backend.array(np.ones((2, n_in))), backend.context(training=True))
+        audit(layers, parameters, backend.array(x, backend.dtype), backend.context(training=True))
+
+
+def _audit_loss(loss: Loss, logits: NDArray[np.float64], target: NDArray[Any]) -> None:
+    backend = _backend("torch" if find_spec("torch") else "numpy")
+    with backend.scope():
+        audit_loss(loss, backend.array(logits), backend.array(target), backend.xp)
