@@ -134,7 +134,8 @@ def plan(config: Config, data: Dataset | Shards, network: Network, start: Initia
     _check_targets(data, loss, found)
     _check_weights(data, rows)
     batches = _batches(config, rows, found)
-    n_steps = _n_steps(config, batches)
+    options = config.training
+    n_steps = options.iterations or (options.epochs or 20) * batches.per_epoch
     preprocessing = prepared or _looked(config, found)
     target = _target(config, data, rows, found) if start is None else start.target
     if isinstance(loss, Poisson) and target.shift.any():
@@ -236,16 +237,16 @@ def _batches(config: Config, rows: Rows, found: Scan | None) -> Batches | Window
     return windowed(found.counts, size, options.seed, found.shards.window_rows)
 
 
-def _n_steps(config: Config, batches: Batches | Windows) -> int:
-    options, schedule = config.training, config.schedule
-    n_steps = options.iterations or (options.epochs or 20) * batches.per_epoch
-    rising = schedule.rising(batches.per_epoch)
-    if rising > n_steps:
+def check_warm_up(plan: Plan) -> None:
+    """Raise a ConfigError where a training would end before its warm-up; one that was begun so may go on."""
+    schedule = plan.config.schedule
+    rising = schedule.rising(plan.batches.per_epoch)
+    if rising > plan.n_steps:
+        steps = f"{rising:,} steps, more" if rising < 10**12 else "more steps"
         raise ConfigError(
-            f"schedule.warm_up {schedule.warm_up:g} is {rising:,} steps, more than the {n_steps:,} of the run; set it "
-            "lower, or train for longer"
+            f"schedule.warm_up {schedule.warm_up:g} is {steps} than the {plan.n_steps:,} of the run; set it lower, or "
+            "train for longer"
         )
-    return n_steps
 
 
 def _check_targets(data: Dataset, loss: Loss, found: Scan | None) -> None:
