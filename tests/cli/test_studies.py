@@ -86,6 +86,7 @@ def test_mistakes(done, tmp_path):
     )
     assert gone.returncode == 1
     assert "cannot be used" in gone.stderr
+    assert gone.stderr.endswith(". Mend it, or name another with --database\n")
     both = chainrule("study", folder / "small.toml", "-o", tmp_path / "y", "--ray", "local", "--workers", "2")
     assert both.returncode == 2
 
