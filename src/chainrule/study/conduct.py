@@ -94,9 +94,7 @@ def run_study(
     expect("asked", asked, isinstance(asked, Study), "a Study: what `load_study` gives")
     directory = Path(directory).absolute()
     _check_free(directory, resume, asked.name, database)
-    ledger, interrupts = open_ledger(database or f"sqlite:///{directory / LEDGER}", asked.name), Interrupts()
-    if (directory / STUDY).is_file():
-        _check_holds(ledger, asked.name)
+    ledger, interrupts = _ledger(directory, asked.name, database), Interrupts()
     with made_or_gone(directory), interrupts.caught(), locked(directory), closing(ledger):
         threads = asked.train.get("compute", {}).get("threads") or max(available_threads() // workers, 1)
         ledger.create(directory, threads, lambda before: database is None or _came(directory, before))
@@ -126,9 +124,7 @@ def opened(directory: Path, database: str | None = None) -> tuple[Study, Ledger]
     plain = _written(path)
     made = study({key: value for key, value in plain.items() if key != "name"}, plain["name"])
     _check_ledger(directory, database)
-    ledger = open_ledger(database or f"sqlite:///{directory.absolute() / LEDGER}", made.name)
-    _check_holds(ledger, made.name)
-    return made, ledger
+    return made, _ledger(directory.absolute(), made.name, database)
 
 
 def _written(path: Path) -> dict[str, Any]:
@@ -149,13 +145,16 @@ def _check_ledger(directory: Path, database: str | None) -> None:
         )
 
 
-def _check_holds(ledger: Ledger, name: str) -> None:
-    if not ledger.exists():
+def _ledger(directory: Path, name: str, database: str | None) -> Ledger:
+    """The ledger of the study in `directory`. Raises a ConfigError where one that has begun is not in it."""
+    ledger = open_ledger(database or f"sqlite:///{directory / LEDGER}", name)
+    if (directory / STUDY).is_file() and not ledger.exists():
         ledger.close()
         raise ConfigError(
             f"the study's database {ledger.engine.url.render_as_string()} holds no study {name!r}; bring the ledger "
             "back from a copy, or name its database with --database"
         )
+    return ledger
 
 
 def _check_free(directory: Path, resume: bool, name: str, database: str | None) -> None:
