@@ -22,7 +22,7 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def duration(written: str) -> float:
-    """Seconds of a time such as "90", "90s", "30m", "1.5h" or "2d". Raises a ConfigError.
+    """Seconds, above 0, of a time such as "90", "90s", "30m", "1.5h" or "2d". Raises a ConfigError.
 
     >>> duration("1.5h"), duration("90")
     (5400.0, 90.0)
@@ -30,7 +30,13 @@ def duration(written: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", written.strip())
     if not match:
         raise ConfigError(f"the time {written!r} cannot be read; expected a number and a unit, such as 90s, 30m or 2h")
-    return float(match[1]) * _UNITS[match[2]]
+    seconds = float(match[1]) * _UNITS[match[2]]
+    if not seconds:
+        raise ConfigError(
+            f"the time {written!r} is none at all; expected more than 0, such as 90s, 30m or 2h; leave it out to set "
+            "no limit"
+        )
+    return seconds
 
 
 def printable(text: str) -> str:

@@ -70,6 +70,13 @@ def test_trials_importance_and_comparison(done):
     assert "small: network.hidden = [" in compared.stdout
 
 
+def test_a_studys_record_is_taken_under_its_name(done):
+    folder, found = done
+    again = chainrule("study", folder / "studies/small/study.toml", "--resume", cwd=folder)
+    assert (again.returncode, again.stdout) == (0, found.stdout)
+    assert [path.name for path in (folder / "studies").iterdir()] == ["small"]
+
+
 def test_mistakes(done, tmp_path):
     folder, _ = done
     (tmp_path / "bad.toml").write_text('[space]\n"network.hiden" = [[3]]\n')
@@ -86,6 +93,7 @@ def test_mistakes(done, tmp_path):
     )
     assert gone.returncode == 1
     assert "cannot be used" in gone.stderr
+    assert gone.stderr.endswith(". Mend it, or name another with --database\n")
     both = chainrule("study", folder / "small.toml", "-o", tmp_path / "y", "--ray", "local", "--workers", "2")
     assert both.returncode == 2
 

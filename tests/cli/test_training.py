@@ -122,11 +122,13 @@ def test_a_time_limit_leaves_a_run_that_is_resumed_to_the_same_model(run, tmp_pa
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
-def test_a_time_limit_of_nothing_is_refused(tmp_path):
-    refused = chainrule("train", *QUICK, "-o", tmp_path / "run", "--time-limit", "0s")
+@pytest.mark.parametrize("limit", ["0", "0s", "0.0h"])
+def test_a_time_limit_of_nothing_is_refused(limit, tmp_path):
+    refused = chainrule("train", *QUICK, "-o", tmp_path / "run", "--time-limit", limit)
     assert (refused.returncode, refused.stderr) == (
         2,
-        "error: time_limit is 0.0; expected a number of seconds above 0, such as 1800, or None\n",
+        f"error: the time {limit!r} is none at all; expected more than 0, such as 90s, 30m or 2h; leave it out to set no "
+        "limit\n",
     )
     assert not (tmp_path / "run").exists()
 

@@ -130,6 +130,17 @@ def test_few_rows_that_differ_alike_settle_nothing():
     assert same.sentence.endswith("p = 1. No difference was seen.")
 
 
+def test_one_run_each_on_few_rows_does_not_contradict_itself():
+    one, other = (Group(name, "accuracy", "validation", (0,), np.array([x]))
+                  for name, x in (("one", [1.0, 1.0, 1.0]), ("other", [1.0, 0.0, 0.0])))  # fmt: skip
+    [pair] = compare([one, other])
+    assert pair.sentence == (
+        "one against other: +0.6667 in accuracy [-0.678, +0.9916] on 3 validation rows (one run each, McNemar's test), "
+        "p = 0.5. These very networks cannot be told apart. Of other seeds it says nothing; train each with several "
+        "(--seeds 5)."
+    )
+
+
 def test_intervals_of_two_seeds_stay_where_shares_and_their_differences_can_be():
     scores = [np.repeat([[a], [b]], 40, axis=1) for a, b in ((0.9, 1.0), (0.0, 0.1))]
     good, bad = (Group(name, "accuracy", "validation", (0, 1), x) for name, x in zip(("a", "b"), scores, strict=True))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from chainrule.comparing.statistics import Difference, difference, holm, of_alike_rows, seeds_needed
+from chainrule.comparing.statistics import Difference, difference, holm, mcnemar, of_alike_rows, seeds_needed
 
 
 def drawn(rng, n_seeds, n_rows, effect=0.0, seed_spread=0.02, row_spread=0.3):
@@ -67,6 +67,36 @@ def test_one_run_each_is_mcnemars_exact_test():
     assert found.p == pytest.approx(stats.binomtest(3, 15).pvalue)
     assert found.mean == pytest.approx(0.09)
     assert difference(a, a, paired=True).p == 1.0
+
+
+def exact(k, n):
+    """Clopper and Pearson's interval, as quantiles of beta laws."""
+    return (stats.beta.ppf(0.025, k, n - k + 1) if k else 0.0), (stats.beta.ppf(0.975, k + 1, n - k) if k < n else 1.0)
+
+
+@settings(max_examples=100, deadline=None)
+@given(only_a=st.integers(0, 25), only_b=st.integers(0, 25), more=st.integers(0, 500))
+def test_the_interval_of_one_run_each_leaves_0_out_where_the_test_does(only_a, only_b, more):
+    n = max(only_a + only_b + more, 1)
+    low, high, p = mcnemar(only_a, only_b, n)
+    assert -1 <= low <= (only_a - only_b) / n <= high <= 1
+    assert (low > 0 or high < 0) == (p < 0.05)
+    assert mcnemar(only_b, only_a, n) == pytest.approx((-high, -low, p))
+    if only_a + only_b:
+        ends = [q * (2 * r - 1) for q in exact(only_a + only_b, n) for r in exact(only_a, only_a + only_b)]
+        assert (low, high) == (pytest.approx(min(ends), abs=1e-9), pytest.approx(max(ends), abs=1e-9))
+        assert p == pytest.approx(min(1, 2 * stats.binom.cdf(min(only_a, only_b), only_a + only_b, 0.5)))
+
+
+@pytest.mark.parametrize("n", [5, 30])
+def test_the_interval_of_one_run_each_holds_the_true_difference(n):
+    """Over all samples: of rows that a alone gets right with probability one, b alone with probability other."""
+    counts = [(a, b, n - a - b) for a in range(n + 1) for b in range(n + 1 - a)]
+    low, high, _ = np.array([mcnemar(a, b, n) for a, b, _ in counts]).T
+    shares = (0.0, 0.002, 0.01, 0.05, 0.1, 0.3, 0.5, 0.7, 1.0)
+    for one, other in ((one, other) for one in shares for other in shares if one + other <= 1):
+        chance = stats.multinomial.pmf(counts, n, [one, other, max(1 - one - other, 0)])
+        assert chance[(low <= one - other + 1e-9) & (high >= one - other - 1e-9)].sum() >= 0.95
 
 
 def test_rows_that_differ_alike_tell_what_their_number_tells():

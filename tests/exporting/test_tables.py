@@ -102,6 +102,30 @@ def test_the_script_names_columns_that_are_missing(header, missing, tmp_path) ->
     assert done.stderr == f"error: {path}: columns {missing} are missing; expected a header with {[*NAMES]}\n"
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "there is no such file"),
+        ("a,b,c,b,d,d\n", "columns ['b'] stand twice; rename or remove one of each"),
+        ("a,b,c\nx,x,n03\nx,y,n11\n", "row 1, column 'a': 'x' is no number"),
+        ("c,a,b\nn03,true,x\nn11,1.5,y\nn11,1 m,y\n", "row 3, column 'a': '1 m' is no number"),
+        ("a,b,c\n1,x," + "n" * 200_000, "field larger than field limit (131072)"),
+    ],
+)
+def test_the_script_says_what_it_cannot_take(content, message, tmp_path) -> None:
+    table = Preparation(np.array([0.5]), np.array([2.0]), (None, ("x", "y"), ("n03", "n11")))
+    model = made(
+        (cr.Linear(8), cr.Tanh(), cr.Linear()), n_in=table.n_out, preprocessing=table, feature_names=("a", "b", "c")
+    )
+    cr.export(model, "numpy", tmp_path / "out")
+    path = tmp_path / "rows.csv"
+    if content is not None:
+        path.write_text(content)
+    done = subprocess.run([sys.executable, tmp_path / "out" / "predict.py", path], capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {path}: {message}\n")
+
+
 def as_table(frame: pd.DataFrame) -> cr.data.Table:
     from chainrule.data.readers.frames import rows_of
 

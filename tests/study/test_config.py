@@ -3,6 +3,7 @@
 import pytest
 
 from chainrule.errors import ConfigError
+from chainrule.study.conduct import run_study
 from chainrule.study.config import load_study, study
 
 SMALL = {"train": {"training": {"epochs": 1}}, "space": {"optimizer.lr": [1e-3, 1e-2]}, "search": {"sampler": "grid"}}
@@ -20,6 +21,25 @@ def test_a_file_with_a_base_and_changes(tmp_path):
     assert made.train["training"] == {"epochs": 7, "batch_size": 16}
     assert made.config({"network.hidden": [3]}).optimizer.lr == 0.5
     assert (made.name, made.metric, made.maximise) == ("one", "validation_accuracy", True)
+
+
+def test_a_studys_own_record_is_a_study_of_its_name(tmp_path):
+    made, record = run_study(changed(finalists={"n": 0}), tmp_path / "out").study, tmp_path / "out" / "study.toml"
+    again = load_study(record)
+    assert (again.name, again.train, again.space, again.metric) == ("small", made.train, made.space, made.metric)
+    assert again.options == made.options
+    written = record.read_bytes()
+    resumed = run_study(again, tmp_path / "out", resume=True)
+    assert (len(resumed.trials), resumed.search, record.read_bytes()) == (2, 0, written)
+
+
+@pytest.mark.parametrize("name", ["3", "true", '""', '".."', '"a/b"'])
+def test_a_name_that_no_folder_can_have_is_refused(name, tmp_path):
+    (tmp_path / "one.toml").write_text(f'name = {name}\n[space]\n"network.hidden" = [[3], [4]]\n')
+    with pytest.raises(
+        ConfigError, match=r"^name is .*; expected one that a folder can have, in quotes, or none: that of the"
+    ):
+        load_study(tmp_path / "one.toml")
 
 
 def test_the_metric_is_what_the_training_monitors():

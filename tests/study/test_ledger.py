@@ -78,10 +78,14 @@ def test_values_that_are_no_json_are_named(ledger):
 
 
 def test_what_is_wrong_with_a_database_is_said(tmp_path):
-    with pytest.raises(
-        ChainruleError, match=r"the study's database sqlite:///.*none/x.sqlite cannot be used: unable to open"
-    ):
-        open_ledger(f"sqlite:///{tmp_path}/none/x.sqlite", "one").create(tmp_path, 1)
+    away = f"sqlite:///{tmp_path}/none/x.sqlite"
+    unusable = f"the study's database {away} cannot be used: unable to open database file."
+    with pytest.raises(ChainruleError) as new:
+        open_ledger(away, "one").create(tmp_path, 1)
+    assert str(new.value) == f"{unusable} Mend it, or name another with --database"
+    with pytest.raises(ChainruleError) as old:
+        open_ledger(away, "one").trials()
+    assert str(old.value) == f"{unusable} What was entered before is kept; mend it and go on with --resume"
     with pytest.raises(ConfigError, match=r"database 'nonsense': .*expected sqlite:///FILE, or postgresql://"):
         open_ledger("nonsense", "one")
     (tmp_path / "no.sqlite").write_bytes(b"not a database, but long enough to be taken for one" * 20)

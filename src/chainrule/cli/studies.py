@@ -37,7 +37,7 @@ def study(
     from chainrule.study.text import Progress, fruitless, told
 
     asked = load_study(config, changes)
-    directory = output or Path("studies") / config.stem
+    directory = output or Path("studies") / asked.name
     if ray is not None and workers > 1:
         raise ConfigError(
             f"--workers {workers} with --ray: the cluster's CPUs decide how many trials run; leave one out"

@@ -85,8 +85,13 @@ if __name__ == "__main__":
         sys.stderr.write("usage: python predict.py rows.npy|rows.csv\\n")
         sys.exit(2)
     path = sys.argv[1]
-    rows = np.load(path) if path.endswith(".npy") else $loaded
-    for one in predict(rows):
+    try:
+        found = predict(np.load(path) if path.endswith(".npy") else $loaded)
+    except OSError as error:
+        sys.exit(f"error: {path}: {error.strerror if Path(path).exists() else 'there is no such file'}")
+    except ($errors) as error:
+        sys.exit(f"error: {path}: {str(error).rstrip('.')}$expected")
+    for one in found:
         print(*np.atleast_1d(one), sep=",")
 ''')
 
@@ -197,11 +202,13 @@ def _input(model: Model, table: Preparation | None, shaped: bool) -> dict[str, s
     """How the script takes rows: as arrays of numbers, or with the words of a table."""
     n = model.preprocessing.n_in
     if table is None:
+        expected = "" if shaped else f"; expected {n} numbers a row, rows counted from 0, and no header"
         return {"csv": "of numbers", "encode": "", "loaded": 'np.loadtxt(path, delimiter=",", ndmin=2)',
+                "errors": "EOFError, ValueError", "expected": expected,
                 "taken": "flat(X)" if shaped else f"np.asarray(X, dtype=np.float64).reshape(len(X), {n})"}  # fmt: skip
     columns = f"columns = {list(model.feature_names or map(str, range(n)))!a}\ntable = {TABLE_NAMES!r}"
     return {"csv": "with a header", "encode": f"{columns}\n{ENCODE}",
-            "loaded": "read(path)",
+            "loaded": "read(path)", "errors": "EOFError, ValueError, csv.Error", "expected": "",
             "taken": "X if getattr(X, 'dtype', None) == float else encode(X)"}  # fmt: skip
 
 

@@ -27,7 +27,10 @@ def encode(rows):
             if value is None or value != value or str(value).strip().lower() in {sorted(GAPS)!r}:
                 continue
             text = word(value)
-            X[i, j] = words[j].get(text, -1) if j in words else {{"true": 1, "false": 0}}.get(text.lower(), value)
+            try:
+                X[i, j] = words[j].get(text, -1) if j in words else {{"true": 1, "false": 0}}.get(text.lower(), value)
+            except (TypeError, ValueError):
+                raise ValueError(f"row {{i + 1}}, column {{columns[j]!r}}: {{value!r}} is no number") from None
     return X
 
 
@@ -37,6 +40,9 @@ def read(path):
         missing = [name for name in columns if name not in (lines.fieldnames or [])]
         if missing:
             sys.exit(f"error: {{path}}: columns {{missing}} are missing; expected a header with {{columns}}")
+        twice = [name for name in columns if lines.fieldnames.count(name) > 1]
+        if twice:
+            sys.exit(f"error: {{path}}: columns {{twice}} stand twice; rename or remove one of each")
         return [[line[name] for name in columns] for line in lines]
 '''
 

@@ -30,7 +30,7 @@ class Schedule(ABC):
 
     def rising(self, per_epoch: int) -> int:
         """Steps of warm-up."""
-        return round(self.warm_up * per_epoch)
+        return round(min(self.warm_up * per_epoch, 1e18))  # infinity has no whole number
 
     def factor(self, step: int, n_steps: int, per_epoch: int) -> float:
         """The factor at `step` of a run of `n_steps`."""

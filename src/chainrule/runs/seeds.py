@@ -33,7 +33,7 @@ from chainrule.runs.train import (
 from chainrule.spec import expect_count
 from chainrule.training.config import Config, with_seed
 from chainrule.training.initial import Initial
-from chainrule.training.plan import Plan, reseeded
+from chainrule.training.plan import Plan, check_warm_up, reseeded
 from chainrule.training.population import alike, fit_together, together
 
 OVER = 1e-9
@@ -77,6 +77,8 @@ def train_seeds(
     data = training_data(config.data) if data is None else data
     begun_before = resume and any(folder is not None and folder.exists() for folder in folders)
     first = planned(config, data, network, start, initial=given[0])
+    if not begun_before:
+        check_warm_up(first)
     plans = [reseeded(first, seed, one) for seed, one in zip(seeds, given, strict=True)]
     if output is not None and overwrite and not resume:
         plain_config(first)  # what no directory can hold is refused before anything goes
@@ -117,6 +119,8 @@ def train_alike(
     hooks: of each run. What `train_config` raises for any of them is raised; the others have a checkpoint then.
     """
     plans = [planned(config, data) for config in configs]
+    for one in plans:
+        check_warm_up(one)
     if not together(plans[0], len(plans)) or not all(alike(plans[0], one) for one in plans[1:]):
         return None
     return _in_directories(plans, folders, [(tuple(one), silent) for one in hooks], float("inf"))

@@ -52,7 +52,7 @@ from chainrule.training.config import Checkpoint, Config, DataOptions, Evaluatio
 from chainrule.training.initial import Initial
 from chainrule.training.loop import fit
 from chainrule.training.measure import Row
-from chainrule.training.plan import Plan
+from chainrule.training.plan import Plan, check_warm_up
 from chainrule.training.position import Progress
 
 
@@ -265,6 +265,7 @@ def train_config(
 
 def _in_memory(config: Config, call: _Call) -> Run:
     decided = call.plan(config)
+    check_warm_up(decided)
     about = environment(decided.backend, decided.data, kept=False)
     for hook in call.hooks:
         hook.started(Begun(decided, about))
@@ -279,6 +280,7 @@ def _fresh(directory: Path, config: Config, call: _Call, interrupts: Interrupts)
         check_free(directory, call.overwrite)
     with nothing_lost(interrupts):
         decided = call.plan(config)
+        check_warm_up(decided)
         plain = plain_config(decided)
         about = with_session(environment(decided.backend, decided.data, ranks=call.world.size), None, [])
         meet(call.world, directory, decided, None)
@@ -303,6 +305,8 @@ def _resumed(directory: Path, config: Config | None, call: _Call, interrupts: In
             resume.check_left(directory, saved, decided, changes)
             if not call.inexact:
                 resume.check_exact(directory, changes)
+            if saved is None or any(one.what.startswith(("schedule.", "training.")) for one in changes):
+                check_warm_up(decided)
             for change in changes:
                 call.warn(f"changed since the checkpoint: {change}{'' if change.exact else ' (the bits may differ)'}")
             about = with_session(about, saved, changes)

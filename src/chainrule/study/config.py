@@ -117,6 +117,8 @@ class Study:
 def load_study(path: Path | str, changes: Iterable[str] = ()) -> Study:
     r"""The study in the TOML file at `path`, with `changes` such as "search.trials=50". Raises a ConfigError.
 
+    It has the name of the file, but for the record in a study's directory, which holds its `name`.
+
     >>> from tempfile import mkdtemp
     >>> path = Path(mkdtemp()) / "width.toml"
     >>> _ = path.write_text('[space]\n"network.hidden" = [[4], [8]]\n[search]\nsampler = "grid"')
@@ -132,6 +134,11 @@ def load_study(path: Path | str, changes: Iterable[str] = ()) -> Study:
         raise ConfigError(f"The study {path} is not TOML: {error}") from None
     for change in changes:
         set_option(plain, change)
+    name = plain.pop("name", path.stem)
+    if not isinstance(name, str) or not name or name == ".." or Path(name).name != name:
+        raise ConfigError(
+            f"name is {name!r}; expected one that a folder can have, in quotes, or none: that of the file"
+        )
     base = plain.pop("base", None)
     if base is not None:
         _check_table(plain, "train")
@@ -142,7 +149,7 @@ def load_study(path: Path | str, changes: Iterable[str] = ()) -> Study:
             plain["train"] = _merged(tomllib.loads(above.read_text(encoding="utf-8-sig")), plain.get("train", {}))
         except (OSError, ValueError) as error:
             raise ConfigError(f"base {base!r}: {above} cannot be read as TOML: {cause(error)}") from None
-    return study(plain, path.stem)
+    return study(plain, name)
 
 
 def study(plain: Mapping[str, Any], name: str) -> Study:

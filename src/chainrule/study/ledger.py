@@ -117,8 +117,8 @@ class Ledger:
         self.engine.dispose()
 
     @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        with reported(self.engine.url), self.engine.begin() as connection:
+    def _transaction(self, entered: bool = True) -> Iterator[sa.Connection]:
+        with reported(self.engine.url, entered), self.engine.begin() as connection:
             yield connection
 
     def create(self, directory: Path, threads: int, moved: Callable[[Path], bool] = stayed) -> None:
@@ -126,9 +126,9 @@ class Ledger:
 
         moved: whether the study that was in that other directory has come to this one.
         """
-        with reported(self.engine.url):
+        with reported(self.engine.url, entered=False):
             _metadata.create_all(self.engine)
-        with self._transaction() as connection:
+        with self._transaction(entered=False) as connection:
             held = connection.execute(sa.select(_studies).where(_studies.c.name == self.name)).first()
             if held is None:
                 connection.execute(_studies.insert().values(name=self.name, format=FORMAT, directory=str(directory),
@@ -303,8 +303,11 @@ def _damage(error: sa.exc.SQLAlchemyError) -> str | None:
 
 
 @contextmanager
-def reported(url: sa.URL) -> Iterator[None]:
-    """Turns an error of the database into one that names it, without its password."""
+def reported(url: sa.URL, entered: bool = True) -> Iterator[None]:
+    """Turns an error of the database into one that names it, without its password.
+
+    entered: whether the study is known to have been entered.
+    """
     try:
         yield
     except sa.exc.SQLAlchemyError as error:
@@ -314,7 +317,9 @@ def reported(url: sa.URL) -> Iterator[None]:
                 f"the study's database {url.database} {damage} ({cause}); bring the ledger back from a copy, name "
                 "another database, or begin the study anew in another directory"
             ) from error
+        then = "Mend it, or name another with --database"
+        if entered:
+            then = "What was entered before is kept; mend it and go on with --resume"
         raise ChainruleError(
-            f"the study's database {url.render_as_string()} cannot be used: {cause}. What was entered before is kept; "
-            "mend it and go on with --resume"
+            f"the study's database {url.render_as_string()} cannot be used: {cause}. {then}"
         ) from error

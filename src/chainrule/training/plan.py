@@ -113,10 +113,7 @@ def plan(config: Config, data: Dataset | Shards, network: Network, start: Initia
     start: arrays to go on from, with the preprocessing that they were trained on. ranks: the processes that have
     `training.batch_size` rows of a batch each; the plan's own is that of all together.
     """
-    loss = config.loss or default_loss(data.task)
-    check_task(loss)
-    if loss.task != data.task:
-        raise ConfigError(f"loss {kind_of(loss)!r} is for {loss.task}, but the targets of {data.name} are {data.task}")
+    loss = _loss(config, data)
     audit_rule(config.optimizer)
     config.data.augment.check(data.row_shape)
     rows = _parted(config, data)
@@ -140,9 +137,7 @@ def plan(config: Config, data: Dataset | Shards, network: Network, start: Initia
     batches = _batches(config, rows, found)
     n_steps = _n_steps(config, batches)
     preprocessing = prepared or _looked(config, found)
-    target = _target(config, data, rows, found) if start is None else start.target
-    if isinstance(loss, Poisson) and target.shift.any():
-        raise ConfigError("loss 'poisson' needs targets as they are, but the start was trained on standardised ones")
+    target = _target(config, data, rows, found) if start is None else _started(loss, start)
     sample = _sample(rows.train, evaluation.train_rows, config.data.split.seed)
     plain = ranks == 1 and found is None and is_plain(config, network, data)
     flops = 3 * network.flops_per_row * batches.size
@@ -181,6 +176,21 @@ def is_plain(config: Config, network: Network, data: Dataset) -> bool:
     classes = loss is SoftmaxCrossEntropy and data.y.dtype == np.int64 and data.y.ndim == 1
     rows = data.X.dtype.type in PREPARES and not config.data.augment
     return layers and rows and (classes or loss in NUMBERS_LOSSES)
+
+
+def _loss(config: Config, data: Dataset | Shards) -> Loss:
+    loss = config.loss or default_loss(data.task)
+    check_task(loss)
+    if loss.task != data.task:
+        raise ConfigError(f"loss {kind_of(loss)!r} is for {loss.task}, but the targets of {data.name} are {data.task}")
+    return loss
+
+
+def _started(loss: Loss, start: Initial) -> Affine:
+    """The scale of the targets that the start was trained on."""
+    if isinstance(loss, Poisson) and start.target.shift.any():
+        raise ConfigError("loss 'poisson' needs targets as they are, but the start was trained on standardised ones")
+    return start.target
 
 
 def _kind(config: Config, data: Dataset | Shards) -> Kind:
@@ -244,16 +254,22 @@ def _batches(config: Config, rows: Rows, found: Scan | None) -> Batches | Window
 
 
 def _n_steps(config: Config, batches: Batches | Windows) -> int:
-    options, schedule = config.training, config.schedule
+    options = config.training
     n_steps = options.iterations or (options.epochs or 20) * batches.per_epoch
-    audit_schedule(schedule, n_steps, batches.per_epoch)
-    rising = schedule.rising(batches.per_epoch)
-    if rising > n_steps:
-        raise ConfigError(
-            f"schedule.warm_up {schedule.warm_up:g} is {rising:,} steps, more than the {n_steps:,} of the run; set it "
-            "lower, or train for longer"
-        )
+    audit_schedule(config.schedule, n_steps, batches.per_epoch)
     return n_steps
+
+
+def check_warm_up(plan: Plan) -> None:
+    """Raise a ConfigError where a training would end before its warm-up; one that was begun so may go on."""
+    schedule = plan.config.schedule
+    rising = schedule.rising(plan.batches.per_epoch)
+    if rising > plan.n_steps:
+        steps = f"{rising:,} steps, more" if rising < 10**12 else "more steps"
+        raise ConfigError(
+            f"schedule.warm_up {schedule.warm_up:g} is {steps} than the {plan.n_steps:,} of the run; set it lower, or "
+            "train for longer"
+        )
 
 
 def _check_targets(data: Dataset, loss: Loss, found: Scan | None) -> None:
