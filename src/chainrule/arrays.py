@@ -16,6 +16,11 @@ def like(y: Array, x: Array, xp: Any) -> Array:
     return y if y.dtype == x.dtype else xp.astype(y, x.dtype)
 
 
+def equal(x: Array, before: Array, xp: Any) -> bool:
+    """Whether x is what it was, entry by entry; what was not a number may be anything."""
+    return bool(xp.all((x == before) | (before != before)))
+
+
 def rounded_to(number: Any, x: Array, xp: Any) -> Any:
     """A plain number as it is; an array of them, one a network, in the dtype of x, rounded as a number would be."""
     return xp.astype(number, x.dtype) if hasattr(number, "dtype") and number.dtype != x.dtype else number

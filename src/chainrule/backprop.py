@@ -157,10 +157,23 @@ def forward(layers: Sequence[Layer], parameters: Parameters, x: Array, context: 
 
 def _apply(layer: Layer, parameters: Parameters, x: Array, context: Context) -> Any:
     try:
-        return _applied(layer, parameters, x, context)
+        result = layer.forward(parameters, x, context)
+        if isinstance(result, tuple):
+            return result
+        if context.derive is None:
+            raise ConfigError(
+                f"Layer {context.path} ({type(layer).__name__}) returns no pullback, and this backend cannot derive "
+                "one. Return (y, pullback) from its forward, or train with backend 'torch'."
+            )
+        return context.derive(layer, parameters, x, context)
     except (RuntimeError, TypeError) as error:
-        refuse_numpy(error, f"Layer {context.path} ({type(layer).__name__})", "context.xp", "forward and pullback", "x")
+        refuse_numpy_in(layer, context.path, error)
         raise
+
+
+def refuse_numpy_in(layer: Layer, path: str, error: Exception) -> None:
+    """Raise a ConfigError from an error of torch that comes of a call to NumPy in the layer."""
+    refuse_numpy(error, f"Layer {path} ({type(layer).__name__})", "context.xp", "forward and pullback", "x")
 
 
 def refuse_numpy(error: Exception, what: str, xp: str, where: str, x: str) -> None:
@@ -172,18 +185,6 @@ def refuse_numpy(error: Exception, what: str, xp: str, where: str, x: str) -> No
         raise ConfigError(
             f"{what} calls NumPy on a tensor of torch. Use {xp} in its {where}, such as {xp}.sin({x}) for np.sin({x})."
         ) from error
-
-
-def _applied(layer: Layer, parameters: Parameters, x: Array, context: Context) -> Any:
-    result = layer.forward(parameters, x, context)
-    if isinstance(result, tuple):
-        return result
-    if context.derive is None:
-        raise ConfigError(
-            f"Layer {context.path} ({type(layer).__name__}) returns no pullback, and this backend cannot derive one. "
-            "Return (y, pullback) from its forward, or train with backend 'torch'."
-        )
-    return context.derive(layer, parameters, x, context)
 
 
 @lru_cache(maxsize=256)

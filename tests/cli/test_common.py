@@ -115,7 +115,7 @@ def test_a_closed_stdout_takes_results_and_a_closed_stderr_leaves_them_alone(run
 @pytest.mark.parametrize("stderr", ["2>/dev/full", "2> >(head -n 1 >/dev/null)", "2>&-"])
 def test_progress_that_cannot_be_written_ends_no_training_and_changes_no_exit_code(stderr, tmp_path):
     if "/dev/full" in stderr and not Path("/dev/full").exists():
-        pytest.skip("no /dev/full")
+        pytest.skip("this system has no /dev/full, a device that is always full")
     done = shell(stderr, "train", *QUICK, "-o", "run", cwd=tmp_path)
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1] == "The test rows were not read. Next: chainrule evaluate run"

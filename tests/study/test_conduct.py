@@ -17,24 +17,11 @@ from chainrule.reporting.options import seeds_interval
 from chainrule.runs.lock import locked
 from chainrule.study import conduct, coordinator, run_study, task
 from chainrule.study.conduct import opened, run_folders
-from chainrule.study.config import study
 from chainrule.study.executors import InProcess
 from chainrule.study.processes import Processes
 from chainrule.study.task import Ended, Row
 from chainrule.study.text import Progress
-
-TRAIN = {"training": {"epochs": 2, "batch_size": 64}, "compute": {"threads": 1}}
-SPACE = {"network.hidden": [[5], [10]], "optimizer.lr": {"low": 1e-3, "high": 1e-1, "log": True}}
-
-
-def asked(space=SPACE, train=TRAIN, **tables):
-    search = {"sampler": "random", "trials": 4} | tables.pop("search", {})
-    finalists = {"n": 1, "seeds": 2} | tables.pop("finalists", {})
-    return study({"train": train, "space": space, "search": search, "finalists": finalists} | tables, "small")
-
-
-def values(outcome):
-    return {one.number: (one.state, one.value, one.seed_values, one.params) for one in outcome.trials}
+from study.small import TRAIN, asked, values
 
 
 def test_every_executor_gives_the_same_trials(tmp_path):

@@ -10,20 +10,7 @@ from chainrule.errors import ConfigError
 from chainrule.reporting import about_study
 from chainrule.study import run_study
 from chainrule.study.conduct import run_folders
-from chainrule.study.config import study
-
-TRAIN = {"training": {"epochs": 2, "batch_size": 64}, "compute": {"threads": 1}}
-SPACE = {"network.hidden": [[5], [10]], "optimizer.lr": {"low": 1e-3, "high": 1e-1, "log": True}}
-
-
-def asked(space=SPACE, train=TRAIN, **tables):
-    search = {"sampler": "random", "trials": 4} | tables.pop("search", {})
-    finalists = {"n": 1, "seeds": 2} | tables.pop("finalists", {})
-    return study({"train": train, "space": space, "search": search, "finalists": finalists} | tables, "small")
-
-
-def values(outcome):
-    return {one.number: (one.state, one.value, one.seed_values, one.params) for one in outcome.trials}
+from study.small import TRAIN, asked, values
 
 
 def test_the_test_rows_are_read_once(tmp_path):

@@ -1,6 +1,7 @@
 """Layers of a user's own that bring no pullback, which only torch can train: each is tried on two rows."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
@@ -27,10 +28,8 @@ def derived(layers: Sequence[Layer], n_in: int) -> tuple[str, ...]:
 def _brings_one(layer: Layer, n_in: int) -> bool:
     """Tried on NumPy, and on torch where that fails; what neither can run is left to `audit`, which names it."""
     for name in ("numpy", "torch") if find_spec("torch") else ("numpy",):
-        try:
+        with suppress(Exception):
             return isinstance(_try(layer, n_in, name), tuple)
-        except Exception:  # noqa: S112
-            continue
     return True
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.arrays import Array, like
-from chainrule.backprop import Context, Layer, Parameters, refuse_numpy
+from chainrule.arrays import Array, equal, like
+from chainrule.backprop import Context, Layer, Parameters, refuse_numpy, refuse_numpy_in
 from chainrule.errors import ConfigError
 from chainrule.losses import Loss
 from chainrule.network.network import kind_of, own_layers
@@ -27,8 +27,7 @@ def audit(layers: Sequence[Layer], parameters: Parameters, x: Array, context: Co
             try:
                 x = _audit_one(layer, own, x, here)
             except (RuntimeError, TypeError) as error:
-                what = f"Layer {here.path} ({type(layer).__name__})"
-                refuse_numpy(error, what, "context.xp", "forward and pullback", "x")
+                refuse_numpy_in(layer, here.path, error)
                 raise
         else:
             body = {k.removeprefix("body."): v for k, v in own.items()}
@@ -84,7 +83,7 @@ def _generic(y: Array, xp: Any) -> Array:
 
 
 def _check_unchanged(what: str, name: str, now: Array, before: Array, xp: Any) -> None:
-    if not _same(now, before, xp):
+    if not equal(now, before, xp):
         raise ConfigError(
             f"{what} changes {name} in place, which other layers and the way back still need; make a new array, such "
             f"as 2 * {name} for {name} *= 2"
@@ -150,17 +149,13 @@ def _told(answer: Any) -> str:
 
 def _check_inputs(what: str, z: tuple[Array, Array], target: tuple[Array, Array], xp: Any) -> None:
     """Each as it is now and as it was."""
-    if not _same(*z, xp):
+    if not equal(*z, xp):
         raise ConfigError(
             f"{what} changes z in place, which predictions are still made from; make a new array, such as z - t for "
             "z -= t"
         )
-    if not _same(*target, xp):
+    if not equal(*target, xp):
         raise ConfigError(f"{what} changes target in place; make a new array, such as 2 * target for target *= 2")
-
-
-def _same(x: Array, before: Array, xp: Any) -> bool:
-    return bool(xp.all((x == before) | (before != before)))
 
 
 def _check_dtype(what: str, name: str, found: Array, x: Array) -> None:

@@ -6,7 +6,7 @@ from numbers import Real
 from reprlib import repr as short
 from typing import Any
 
-from chainrule.arrays import Array
+from chainrule.arrays import Array, equal
 from chainrule.errors import ConfigError
 from chainrule.optim.apply import per_network
 from chainrule.optim.optimizers import Optimizer
@@ -43,7 +43,7 @@ def audit_step(optimizer: Optimizer, parameters: Mapping[str, Array], xp: Any) -
         passed = tuple(xp.asarray(value, copy=True) for value in given)
         answer: Any = optimizer.step(passed[0], passed[1], passed[2:], per_network(optimizer.lr, p), 0, xp)
         for key, value, after in zip(names, given, passed, strict=True):
-            if not bool(xp.all((after == value) | (value != value))):
+            if not equal(after, value, xp):
                 raise ConfigError(
                     f"{what} changes {key} in place, which the history and the way back from a divergence still need; "
                     "return a new array, such as p - lr * g for p -= lr * g"

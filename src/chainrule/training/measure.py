@@ -61,8 +61,8 @@ def seen_together(plans: Sequence[Plan], X: Array, parameters: Parameters) -> li
     found: list[Row] = [{} for _ in plans]
     for part, rows in _parts(first):
         block = max(EVALUATION_BLOCK, _block(first, rows) // len(plans))
-        seen = _judged(first, X, parameters, rows, min(len(rows), block))
-        for row, loss, prediction in zip(found, *seen, strict=True):
+        each = _judged(first, X, parameters, rows, min(len(rows), block))
+        for row, loss, prediction in zip(found, *each, strict=True):
             row |= _scored(first, part, rows, loss, prediction)
     penalties = backend.array(np.array([plan.config.training.penalty for plan in plans]), backend.master)
     penalty = penalty_value(parameters, first.network.weights, penalties, backend.xp)

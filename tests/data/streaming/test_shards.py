@@ -187,7 +187,7 @@ def test_what_cannot_be_streamed(tmp_path):
         f"{tmp_path / 't.csv'}: cannot be streamed. Expected a folder of X-NAME.npy with y-NAME.npy, or a Parquet file or a "
         "folder of them; write the data as one of these, or leave data.stream out."
     )
-    assert refused(tmp_path / "none") == f"{tmp_path / 'none'}: there is no such file or folder, to be streamed from."
+    assert refused(tmp_path / "none") == f"{tmp_path / 'none'}: there is no such file or folder."
 
 
 def test_a_set_is_streamed_when_it_is_large_or_when_that_is_asked_for(digits, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.dataset import Dataset, Origin, Task
 from chainrule.data.readers.catalogue import NAMES
+from chainrule.data.readers.files import looked_for
 from chainrule.data.registry import read
 from chainrule.data.streaming import npy_shards, parquet_shards
 from chainrule.data.streaming.labels import look
@@ -56,7 +57,7 @@ def shards(
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     if not path.exists():
-        raise DataError(f"{path.absolute()}: there is no such file or folder, to be streamed from.")
+        raise DataError(f"{path}: there is no such file or folder{looked_for(path)}.")
     raise DataError(
         f"{path}: cannot be streamed. Expected a folder of X-NAME.npy with y-NAME.npy, or a Parquet file or a folder "
         "of them; write the data as one of these, or leave data.stream out."
